@@ -1,0 +1,3 @@
+"""Entry point (being built)."""
+def main() -> None:
+    """Run."""

@@ -1,0 +1,138 @@
+"""A data set: rows, labels, ids, and what is known about each column."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from robust.data.schema import FeatureSchema
+from robust.errors import InvalidInput
+from robust.types import AnyArray, BoolArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Column:
+    """A named column (n,) that is no model input: numbers or text."""
+
+    name: str
+    values: AnyArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dataset:
+    """Rows with everything that is known about them. Arrays are read-only.
+
+    Args:
+        name: Where it came from.
+        x: Inputs (n, *row shape), numeric; text columns are codes, their labels are in the schema.
+        y: Targets (n,) or (n, k): class labels or numbers; None where there are none.
+        ids: One id a row (n,), unique; results are paired by it.
+        schema: The feature schema.
+        unused: Columns that the model does not see.
+        slices: Columns to slice by.
+        order: Position in time (n,), or None where rows are independent.
+        groups: Group of each row (n,), or None where rows are independent.
+    """
+
+    name: str
+    x: AnyArray
+    y: AnyArray | None
+    ids: AnyArray
+    schema: FeatureSchema
+    unused: tuple[Column, ...] = ()
+    slices: tuple[Column, ...] = ()
+    order: AnyArray | None = None
+    groups: AnyArray | None = None
+    _fingerprint: list[str] = field(default_factory=list, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __repr__(self) -> str:
+        extras = [
+            f"{word}={[column.name for column in columns]}"
+            for word, columns in (("unused", self.unused), ("slices", self.slices))
+            if columns
+        ]
+        return ", ".join([f"Dataset({self.name!r}, x{self.x.shape} {self.x.dtype}", *extras]) + ")"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Feature names."""
+        return self.schema.names
+
+    @property
+    def targets(self) -> AnyArray:
+        """The labels, for a measure that needs them.
+
+        Raises:
+            InvalidInput: If the data has none.
+        """
+        if self.y is None:
+            raise InvalidInput(f"{self.name} has no targets: pass y=, or target= to load_data")
+        return self.y
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content (x, y, ids and columns), in hex; computed once."""
+        if not self._fingerprint:
+            digest = hashlib.sha256()
+            arrays = [self.x, self.y, self.ids, self.order, self.groups, self.schema.lower, self.schema.upper]
+            arrays += [column.values for column in (*self.unused, *self.slices)]
+            for array in arrays:
+                digest.update(b"-" if array is None else array_bytes(array))
+            digest.update(repr((self.schema.names, self.schema.kinds, self.schema.categories)).encode())
+            self._fingerprint.append(digest.hexdigest())
+        return self._fingerprint[0]
+
+    def rows(self, keep: IntArray | BoolArray) -> "Dataset":
+        """The same data with some of its rows, in the order of `keep`."""
+
+        def cut(array: AnyArray | None) -> AnyArray | None:
+            return None if array is None else read_only(array[keep])
+
+        def cut_all(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+            return tuple(Column(name=column.name, values=read_only(column.values[keep])) for column in columns)
+
+        return replace(
+            self,
+            x=read_only(self.x[keep]),
+            y=cut(self.y),
+            ids=read_only(self.ids[keep]),
+            unused=cut_all(self.unused),
+            slices=cut_all(self.slices),
+            order=cut(self.order),
+            groups=cut(self.groups),
+            _fingerprint=[],
+        )
+
+    def with_x(self, x: AnyArray) -> "Dataset":
+        """The same rows with other inputs, e.g. adversarial ones.
+
+        Raises:
+            InvalidInput: If the shape differs.
+        """
+        if x.shape != self.x.shape:
+            raise InvalidInput(f"inputs of shape {x.shape} cannot replace those of shape {self.x.shape}")
+        return replace(self, x=read_only(x), _fingerprint=[])
+
+    def row_keys(self) -> IntArray:
+        """A 64-bit key a row for the counter-based generator: the id itself, or a hash of a text id (n,)."""
+        if self.ids.dtype.kind in "iu":
+            return self.ids.astype(np.uint64)
+        hashes = [hashlib.blake2b(str(row).encode(), digest_size=8).digest() for row in self.ids]
+        return np.frombuffer(b"".join(hashes), dtype=np.uint64)
+
+
+def read_only(array: AnyArray) -> AnyArray:
+    """A view that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def array_bytes(array: AnyArray) -> bytes:
+    """Bytes that identify an array's content, shape and type."""
+    if array.dtype.kind in "OUT":
+        return repr((array.shape, [str(item) for item in array.ravel()])).encode()
+    return repr((array.shape, array.dtype.str)).encode() + np.ascontiguousarray(array).tobytes()

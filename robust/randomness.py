@@ -1,0 +1,68 @@
+"""Random numbers that belong to a row, not to a batch: the same for any batch size, row order and shard count.
+
+SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", figure 13) used as a
+counter-based generator: the word at (seed, row, stream, column) is mix(key(seed, row, stream) + (column + 1)·γ).
+"""
+
+import numpy as np
+
+from robust.types import AnyArray, FloatArray, IntArray
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_BLOCK = 256  # rows at a time: the words of a block stay in the cache
+
+
+def _mix(word: IntArray) -> IntArray:
+    """SplitMix64's output function on an array of 64-bit words."""
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return word ^ (word >> np.uint64(31))
+
+
+def row_words(row_keys: AnyArray, columns: int, *, seed: int, stream: int) -> IntArray:
+    """Uniform 64-bit words.
+
+    Args:
+        row_keys: One key a row (n,), e.g. `Dataset.row_keys()`.
+        columns: Words a row.
+        seed: The user's seed.
+        stream: Separates uses under one seed (a restart, a step).
+
+    Returns:
+        Words (n, columns), uint64.
+
+    >>> int(row_words(np.array([7]), 3, seed=0, stream=0)[0, 2]) == int(
+    ...     row_words(np.array([9, 7]), 3, seed=0, stream=0)[1, 2]
+    ... )
+    True
+    """
+    keys = np.asarray(row_keys).astype(np.uint64)
+    start = np.array([seed & 0xFFFFFFFFFFFFFFFF, stream & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        base = _mix(_mix(start[:1] + _GAMMA) + start[1:] + _GAMMA)
+        keys = _mix(_mix(keys + _GAMMA) ^ base)
+        return _mix(keys[:, None] + np.arange(1, columns + 1, dtype=np.uint64)[None, :] * _GAMMA)
+
+
+def row_uniform(row_keys: AnyArray, columns: int, *, seed: int, stream: int) -> FloatArray:
+    """Uniform numbers in [0, 1) with 24 bits, two from each word.
+
+    Args:
+        row_keys: One key a row (n,).
+        columns: Numbers a row.
+        seed: The user's seed.
+        stream: Separates uses under one seed.
+
+    Returns:
+        Numbers (n, columns), float32; each a multiple of 2⁻²⁴, so exact in float32.
+    """
+    keys = np.asarray(row_keys)
+    words = (columns + 1) // 2
+    numbers = np.empty((len(keys), 2 * words), dtype=np.float32)
+    scale = np.float32(2.0**-24)
+    for start in range(0, len(keys), _BLOCK):
+        block = row_words(keys[start : start + _BLOCK], words, seed=seed, stream=stream)
+        numbers[start : start + _BLOCK, 0::2] = (block >> np.uint64(40)).astype(np.float32) * scale
+        low = (block >> np.uint64(8)) & np.uint64(0xFFFFFF)
+        numbers[start : start + _BLOCK, 1::2] = low.astype(np.float32) * scale
+    return numbers[:, :columns]

@@ -1,0 +1,15 @@
+"""Names for the types that several layers share."""
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+AnyArray: TypeAlias = NDArray[Any]
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+IntArray: TypeAlias = NDArray[np.integer[Any]]
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+Task: TypeAlias = Literal["classification", "regression"]
+Output: TypeAlias = Literal["probabilities", "logits", "values"]
+Norm: TypeAlias = Literal["linf", "l2"]

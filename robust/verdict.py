@@ -1,0 +1,192 @@
+"""The comparison is the test: a measurement against a limit gives a three-valued verdict, or INVALID.
+
+With bounds l ≤ v ≤ u, each one-sided at the measurement's level, and a limit L:
+
+    m < L    PASS when u < L     FAIL when l ≥ L    else INCONCLUSIVE
+    m ≤ L    PASS when u ≤ L     FAIL when l > L
+    m > L    PASS when l > L     FAIL when u ≤ L
+    m ≥ L    PASS when l ≥ L     FAIL when u < L
+
+This is the confidence-interval inclusion rule of non-inferiority testing (Wellek 2010, §3.1): a PASS at the
+limit itself happens with probability at most 1 − level.
+"""
+
+import operator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from robust.limits import as_limit
+from robust.observing import announce
+
+if TYPE_CHECKING:
+    from robust.measurement import Measurement
+
+Operator = Literal["<", "<=", ">", ">=", "==", "!="]
+Status = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID"]
+Decide = Literal["bound", "value"]
+
+#: What settles a comparison: the confidence bound (default), or the point estimate where a project says so.
+decide_by: ContextVar[Decide] = ContextVar("robust_decide_by", default="bound")
+
+_COMPARE = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+_NEGATION: dict[str, str] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Verdict:
+    """What a comparison of a measurement with a limit says.
+
+    Args:
+        measurement: What was measured.
+        operator: How it was compared.
+        limit: With what.
+        status: `PASS`, `FAIL`, `INCONCLUSIVE` (the limit lies inside the interval) or `INVALID` (a failed
+            self-check could have produced the answer). Only `PASS` is true.
+        decided_by: Which number settled it, or came closest: `lower`, `upper` or `value`.
+        bound: That number.
+        needed_n: For `INCONCLUSIVE`, the smallest number of rows at which, with the observed rates unchanged,
+            the limit leaves the interval; None when no number does.
+        reason: One sentence that says why.
+    """
+
+    measurement: "Measurement"
+    operator: Operator
+    limit: float
+    status: Status
+    decided_by: Literal["lower", "upper", "value"]
+    bound: float
+    needed_n: int | None
+    reason: str
+
+    def __bool__(self) -> bool:
+        announce("used", self)
+        return self.status == "PASS"
+
+    def __eq__(self, other: object) -> bool:
+        """Compare with a bool as the truth value that this is, so that `(m < x) != False` is not green."""
+        return bool(self) is other if isinstance(other, bool) else self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return self.line()
+
+    @property
+    def margin(self) -> float:
+        """Distance of the deciding bound from the limit, positive on the passing side."""
+        distance = self.limit - self.bound
+        return distance if self.operator in ("<", "<=") else -distance
+
+    def line(self) -> str:
+        """Value, operator, limit, verdict, deciding bound and n in one line."""
+        m = self.measurement
+        value, limit, bound = aligned(m.value, self.limit, self.bound)
+        if self.decided_by == "value":
+            decider = "exact" if m.exact else f"decided by the value, {percentage(m.level)} interval ignored"
+        else:
+            decider = f"{percentage(m.level)} {self.decided_by} bound {bound}"
+        status: str = self.status
+        if self.status == "INCONCLUSIVE":
+            status += f", need n>={self.needed_n}" if self.needed_n else ", no n settles it"
+        elif self.status == "INVALID":
+            status += f" ({self.reason})"
+        return f"{value} {self.operator} {limit} [{status}: {decider}, n={m.n}]"
+
+
+def judge(measurement: "Measurement", comparison: Operator, limit: object) -> Verdict:
+    """Compare a measurement with a limit and tell the observers.
+
+    Args:
+        measurement: What was measured.
+        comparison: The operator as the user wrote it, the measurement on its left.
+        limit: A finite real number.
+
+    Returns:
+        The verdict.
+
+    Raises:
+        TypeError: If the limit is no real number.
+        InvalidInput: If it is NaN or infinite.
+    """
+    number = as_limit(limit)
+    status, decided_by = _settle(measurement, comparison, number)
+    bound: float = getattr(measurement, decided_by)
+    fault = measurement.fault(comparison, status)
+    needed = None
+    if fault is not None:
+        reason, status = fault, "INVALID"
+    elif status == "INCONCLUSIVE":
+        needed = measurement.needed_n(number)
+        lower, upper, shown = aligned(measurement.lower, measurement.upper, number)
+        reason = f"not enough data: the limit {shown} lies inside the interval {lower} .. {upper}"
+    else:
+        bound_text, shown = aligned(bound, number)
+        relation = comparison if status == "PASS" else _NEGATION[comparison]
+        name = "the value" if decided_by == "value" else f"the {decided_by} bound"
+        reason = f"{name} {bound_text} {relation} {shown}"
+    verdict = Verdict(
+        measurement=measurement,
+        operator=comparison,
+        limit=number,
+        status=status,
+        decided_by=decided_by,
+        bound=bound,
+        needed_n=needed,
+        reason=reason,
+    )
+    announce("made", verdict)
+    return verdict
+
+
+def _settle(
+    m: "Measurement", comparison: Operator, limit: float
+) -> tuple[Status, Literal["lower", "upper", "value"]]:
+    """Apply the table at the top of this module."""
+    holds, fails = _COMPARE[comparison], _COMPARE[_NEGATION[comparison]]
+    if m.exact or decide_by.get() == "value":
+        return ("PASS" if holds(m.value, limit) else "FAIL"), "value"
+    proves: Literal["lower", "upper"] = "upper" if comparison in ("<", "<=") else "lower"
+    refutes: Literal["lower", "upper"] = "lower" if proves == "upper" else "upper"
+    if holds(getattr(m, proves), limit):
+        return "PASS", proves
+    if fails(getattr(m, refutes), limit):
+        return "FAIL", refutes
+    return "INCONCLUSIVE", proves
+
+
+def aligned(*numbers: float) -> list[str]:
+    """Write numbers with the fewest decimals, at least four, that keep different numbers different.
+
+    >>> aligned(0.0104, 0.01)
+    ['0.0104', '0.01']
+    >>> aligned(0.010004, 0.01)
+    ['0.010004', '0.01']
+    """
+    for decimals in range(4, 12):
+        texts = [f"{number:.{decimals}f}" for number in numbers]
+        if len(set(texts)) == len(set(numbers)):
+            break
+    short = [text.rstrip("0").rstrip(".") if "." in text else text for text in texts]
+    # A number that came in short (a limit such as 0.01) stays short; a measured one keeps its four decimals.
+    return [
+        brief if float(brief) == number else text
+        for number, text, brief in zip(numbers, texts, short, strict=True)
+    ]
+
+
+def percentage(share: float) -> str:
+    """Write a share as a percentage.
+
+    >>> percentage(0.95)
+    '95%'
+    """
+    return f"{100 * share:.10g}%"
