@@ -1,16 +1,17 @@
 """The small structured facts that a measurement rests on; everything that a report shows is one of these.
 
-They pickle (worker processes of pytest) and are written to the record as they stand.
+They pickle (worker processes of pytest) and are written to the record, and read from it, as they stand: that is
+why they are msgspec structs with a type tag rather than dataclasses.
 """
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 RowId: TypeAlias = int | str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Values:
+class Values(Struct, frozen=True, kw_only=True, tag_field="type"):
     """The metric of each of two models: `reference -> candidate`."""
 
     metric: str
@@ -18,8 +19,7 @@ class Values:
     candidate: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flips:
+class Flips(Struct, frozen=True, kw_only=True, tag_field="type"):
     """Rows whose correctness changed between two models, both ways.
 
     `p` is McNemar's exact two-sided p-value; `rows` are ids of right→wrong rows (a capped sample).
@@ -32,8 +32,7 @@ class Flips:
     rows: tuple[RowId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
+class Slice(Struct, frozen=True, kw_only=True):
     """One part of the rows, with bounds that hold for all parts of the table at once."""
 
     name: str
@@ -44,8 +43,7 @@ class Slice:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slices:
+class Slices(Struct, frozen=True, kw_only=True, tag_field="type"):
     """A measure on parts of the rows, worst first; bounds are simultaneous at `level` (Bonferroni)."""
 
     by: str
@@ -54,8 +52,7 @@ class Slices:
     slices: tuple[Slice, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
+class Rows(Struct, frozen=True, kw_only=True, tag_field="type"):
     """Ids of rows worth looking at, worst first, each with a number where there is one."""
 
     what: str
@@ -64,24 +61,27 @@ class Rows:
     total: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class Fact(Struct, frozen=True, kw_only=True, tag_field="type"):
     """One named fact in words or as a number."""
 
     name: str
     value: str | float | int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
+class Finding(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """Something that a reader of the report would want to know, in one sentence; reports list these first."""
+
+    text: str
+
+
+class Series(Struct, frozen=True, kw_only=True):
     """One named column of a figure, numbers or labels."""
 
     name: str
-    values: tuple[float, ...] | tuple[str, ...]
+    values: tuple[float | str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class Figure(Struct, frozen=True, kw_only=True, tag_field="type"):
     """A chart as data; `robust.report` draws it.
 
     Kinds and the columns that each reads:
@@ -105,11 +105,10 @@ class Figure:
     note: str = ""
 
 
-Evidence: TypeAlias = Values | Flips | Slices | Rows | Fact | Figure
+Evidence: TypeAlias = Values | Flips | Slices | Rows | Fact | Finding | Figure
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelfCheck:
+class SelfCheck(Struct, frozen=True, kw_only=True):
     """A check of the measurement itself.
 
     Args:
@@ -126,26 +125,22 @@ class SelfCheck:
     bias: Literal["raises", "lowers", "either", "none"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What a measurement cost: rows through the model forwards and backwards, wall seconds, rows from cache."""
+class Cost(Struct, frozen=True, kw_only=True):
+    """What a measurement cost: rows asked of the model forwards and backwards, from the cache or not; seconds."""
 
     forward_rows: int = 0
     backward_rows: int = 0
-    cached_rows: int = 0
     seconds: float = 0.0
 
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(
             forward_rows=self.forward_rows + other.forward_rows,
             backward_rows=self.backward_rows + other.backward_rows,
-            cached_rows=self.cached_rows + other.cached_rows,
             seconds=self.seconds + other.seconds,
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
+class Provenance(Struct, frozen=True, kw_only=True):
     """Where a number comes from: content hashes, seed, options, and what it cost."""
 
     models: tuple[tuple[str, str], ...] = ()

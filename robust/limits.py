@@ -19,12 +19,13 @@ def percent(share: float) -> float:
         The share as a fraction of one.
 
     Raises:
-        InvalidInput: If `share` is not a finite number.
+        TypeError: If `share` is no real number.
+        InvalidInput: If it is NaN or infinite.
 
     >>> percent(1)
     0.01
     """
-    return as_limit(share) / 100
+    return _finite(share, "percent takes") / 100
 
 
 def as_limit(limit: object) -> float:
@@ -43,20 +44,28 @@ def as_limit(limit: object) -> float:
     >>> as_limit(0.5)
     0.5
     """
-    if not is_number(limit):
-        raise TypeError(f"a measurement is compared with a finite number, got {type(limit).__name__}: {limit!r}")
-    number = float(limit)  # type: ignore[arg-type]
+    return _finite(limit, "a measurement is compared with")
+
+
+def _finite(value: object, purpose: str) -> float:
+    """Read one finite real number, so that no other thing is taken for a limit."""
+    if not is_number(value):
+        raise TypeError(f"{purpose} a finite number, got {type(value).__name__}: {value!r}")
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (OverflowError, ValueError) as error:  # an integer beyond the floats, a signalling NaN
+        raise InvalidInput(f"{purpose} a finite number, got {type(value).__name__}: {error}") from error
     if not math.isfinite(number):
-        raise InvalidInput(f"a limit must be a finite number, got {number}")
+        raise InvalidInput(f"{purpose} a finite number, got {number}")
     return number
 
 
 def is_number(value: object) -> bool:
-    """Whether `value` is one real number; numpy and torch scalars count, their booleans do not."""
-    if isinstance(value, bool | str | bytes | complex):
-        return False
-    if isinstance(value, numbers.Real | Decimal):
-        return True
+    """Whether `value` is one real number; numpy and torch scalars and 0-d arrays count, their booleans do not."""
     dtype = getattr(value, "dtype", None)
-    scalar = dtype is not None and tuple(getattr(value, "shape", (1,))) == ()
-    return scalar and "bool" not in str(dtype) and "complex" not in str(dtype) and hasattr(value, "__float__")
+    if dtype is None:
+        return isinstance(value, numbers.Real | Decimal) and not isinstance(value, bool)
+    # By the name of the type, asked of all that have one: a 0-d array may hold text, objects or a time span.
+    kind = str(getattr(dtype, "name", dtype)).removeprefix("torch.")
+    numeric = kind.startswith(("float", "bfloat", "int", "uint")) or kind == "longdouble"
+    return numeric and tuple(getattr(value, "shape", (1,))) == () and hasattr(value, "__float__")

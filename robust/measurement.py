@@ -1,8 +1,10 @@
 """The number: a value with proven bounds, never a bare float."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
+
+from msgspec import structs
 
 from robust.errors import InvalidInput
 from robust.evidence import Evidence, Provenance, SelfCheck
@@ -11,6 +13,7 @@ from robust.verdict import Operator, Status, Verdict, judge
 
 if TYPE_CHECKING:
     from robust.intervals.interval import Sizing
+    from robust.types import FloatArray
 
 _OPPOSITE = {"raises": "lowers", "lowers": "raises", "either": "either", "none": "none"}
 
@@ -47,9 +50,12 @@ class Measurement:
         evidence: Structured facts.
         validity: Self-checks of the measurement.
         provenance: Hashes, seed, options, cost.
+        row_values: The value of each row (n,), where `value` is their mean: what `degradation` pairs when this
+            measure is its metric. Not part of a record.
 
     Raises:
-        InvalidInput: If the bounds do not enclose the value, or the value is NaN without a failed self-check.
+        InvalidInput: If the bounds do not enclose the value, an exact measure has a width, it rests on no row,
+            or the value is NaN without a failed self-check.
 
     >>> m = Measurement(name="accuracy", value=0.9, lower=0.85, upper=0.94, n=100, method="clopper-pearson")
     >>> m > 0.8
@@ -71,6 +77,7 @@ class Measurement:
     evidence: tuple[Evidence, ...] = ()
     validity: tuple[SelfCheck, ...] = ()
     provenance: Provenance = Provenance()
+    row_values: "FloatArray | None" = field(default=None, repr=False)
 
     # numpy scalars and arrays on the left of a comparison must hand it to us.
     __array_ufunc__: ClassVar[None] = None
@@ -85,6 +92,14 @@ class Measurement:
             raise InvalidInput(
                 f"the bounds of {self.name} must enclose its value, got {self.lower} .. {self.value} .. {self.upper}"
             )
+        elif self.exact and self.lower != self.upper:
+            # The value alone decides an exact measure: a width would be ignored in silence.
+            raise InvalidInput(
+                f"{self.name} is exact, its bounds must equal its value {self.value}, "
+                f"got {self.lower} .. {self.upper}"
+            )
+        if self.n < 1:
+            raise InvalidInput(f"{self.name} must rest on at least one row, got n={self.n}")
         if not 0.5 < self.level < 1:
             raise InvalidInput(f"level is the confidence of a one-sided bound, in (0.5, 1), got {self.level!r}")
 
@@ -174,22 +189,25 @@ class Measurement:
 
     # --- affine arithmetic stays a measurement, anything else names .value ---------------------------------
 
-    def _affine(self, scale: float, shift: float) -> Self:
+    def _affine(self, scale: float, shift: float, *, divisor: float = 1.0) -> Self:
         if scale == 0:
             raise TypeError("a measurement times 0 has no width and decides nothing: use .value")
-        ends = [scale * bound + shift for bound in (self.lower, self.upper)]
+        # Divided, not multiplied by a reciprocal: an exact 49 / 49 must be 1.
+        value, *ends = (scale * number / divisor + shift for number in (self.value, self.lower, self.upper))
+        scale /= divisor
         keep = scale > 0
         return replace(
             self,
-            value=scale * self.value + shift,
+            value=value,
             lower=min(ends),
             upper=max(ends),
             higher_is_better=self.higher_is_better
             if keep or self.higher_is_better is None
             else not self.higher_is_better,
+            row_values=None if self.row_values is None else scale * self.row_values + shift,
             sizing=None if self.sizing is None else Affine(sizing=self.sizing, scale=scale, shift=shift),
             validity=tuple(
-                check if keep else replace(check, bias=_OPPOSITE[check.bias])  # type: ignore[arg-type]
+                check if keep else structs.replace(check, bias=_OPPOSITE[check.bias])
                 for check in self.validity
             ),
         )
@@ -221,7 +239,7 @@ class Measurement:
         divisor = self._number(other, "division")
         if divisor == 0:
             raise ZeroDivisionError("a measurement divided by 0")
-        return self._affine(1.0 / divisor, 0.0)
+        return self._affine(1.0, 0.0, divisor=divisor)
 
     def __neg__(self) -> Self:
         return self._affine(-1.0, 0.0)
@@ -244,11 +262,11 @@ class Measurement:
     def __round__(self, _ndigits: int | None = None) -> NoReturn:
         self._refuse("round()")
 
-    def __pow__(self, _other: object) -> NoReturn:
-        self._refuse("a power")
+    def _nonlinear(self, _other: object) -> NoReturn:
+        self._refuse("a power, a floor, a remainder or a division")
 
-    def __rtruediv__(self, _other: object) -> NoReturn:
-        self._refuse("division by a measurement, or a quotient,")
+    __pow__ = __rpow__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _nonlinear
+    __divmod__ = __rdivmod__ = __rtruediv__ = _nonlinear
 
     def __format__(self, spec: str) -> str:
         """Format the value; without a spec, the short text."""

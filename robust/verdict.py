@@ -14,6 +14,8 @@ limit itself happens with probability at most 1 − level.
 import operator
 from contextvars import ContextVar
 from dataclasses import dataclass
+from math import isfinite, isnan
+from numbers import Number
 from typing import TYPE_CHECKING, Literal
 
 from robust.limits import as_limit
@@ -71,8 +73,13 @@ class Verdict:
         return self.status == "PASS"
 
     def __eq__(self, other: object) -> bool:
-        """Compare with a bool as the truth value that this is, so that `(m < x) != False` is not green."""
-        return bool(self) is other if isinstance(other, bool) else self is other
+        """Compare with a bool or a number as the truth value that this is: `(m < x) != 0` must not be green."""
+        if isinstance(other, Number) or hasattr(other, "dtype"):
+            return bool(self) == other
+        if isinstance(other, str):
+            # `verdict != "FAIL"` would be true for ever.
+            raise TypeError(f"a verdict is no text: compare verdict.status with {other!r}")
+        return self is other
 
     def __hash__(self) -> int:
         return id(self)
@@ -84,6 +91,8 @@ class Verdict:
     def margin(self) -> float:
         """Distance of the deciding bound from the limit, positive on the passing side."""
         distance = self.limit - self.bound
+        if self.operator in ("==", "!="):
+            return -abs(distance) if self.operator == "==" else abs(distance)
         return distance if self.operator in ("<", "<=") else -distance
 
     def line(self) -> str:
@@ -96,7 +105,10 @@ class Verdict:
             decider = f"{percentage(m.level)} {self.decided_by} bound {bound}"
         status: str = self.status
         if self.status == "INCONCLUSIVE":
-            status += f", need n>={self.needed_n}" if self.needed_n else ", no n settles it"
+            if self.needed_n:
+                status += f", need n>={self.needed_n}"
+            elif m.sizing is not None or m.value == self.limit:  # without a sizing it is not known
+                status += ", no n settles it"
         elif self.status == "INVALID":
             status += f" ({self.reason})"
         return f"{value} {self.operator} {limit} [{status}: {decider}, n={m.n}]"
@@ -166,20 +178,28 @@ def _settle(
 def aligned(*numbers: float) -> list[str]:
     """Write numbers with the fewest decimals, at least four, that keep different numbers different.
 
+    Numbers that no twelve decimals tell apart, or too large for decimals, are written in full.
+
     >>> aligned(0.0104, 0.01)
     ['0.0104', '0.01']
     >>> aligned(0.010004, 0.01)
     ['0.010004', '0.01']
     """
-    for decimals in range(4, 12):
-        texts = [f"{number:.{decimals}f}" for number in numbers]
-        if len(set(texts)) == len(set(numbers)):
-            break
-    short = [text.rstrip("0").rstrip(".") if "." in text else text for text in texts]
+    plain = [float(number) + 0.0 for number in numbers]  # + 0.0: a negative zero is written as 0
+    different = len({number for number in plain if not isnan(number)})
+    texts = [repr(number) for number in plain]
+    if all(abs(number) < 1e15 or not isfinite(number) for number in plain):
+        for decimals in range(4, 13):
+            rounded = [f"{number:.{decimals}f}" for number in plain]
+            # As numbers, not as texts: -0.0000 and 0.0000 read the same.
+            if len({float(text) for text in rounded if text != "nan"}) == different:
+                texts = rounded
+                break
     # A number that came in short (a limit such as 0.01) stays short; a measured one keeps its four decimals.
+    short = [text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text for text in texts]
     return [
         brief if float(brief) == number else text
-        for number, text, brief in zip(numbers, texts, short, strict=True)
+        for number, text, brief in zip(plain, texts, short, strict=True)
     ]
 
 

@@ -1,20 +1,23 @@
 """The feature schema: what each input feature is, and where it may go."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias
 
 import numpy as np
 
+from robust.data.feature import KINDS as KINDS
+from robust.data.feature import Feature, read_bounds, read_feature
+from robust.data.feature import FeatureSpec as FeatureSpec
+from robust.data.feature import Kind as Kind
+from robust.data.naming import unknown_name
 from robust.data.relations import Relation, parse_relation
+from robust.data.violations import find_violations
 from robust.errors import InvalidInput
 from robust.types import AnyArray, BoolArray, FloatArray
 
-Kind: TypeAlias = Literal["continuous", "integer", "binary", "one_hot", "categorical"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-FeatureSpec: TypeAlias = Mapping[str, object]
 SchemaSpec: TypeAlias = Mapping[str, object]
-_FEATURE_KEYS = frozenset({"bounds", "kind", "immutable", "one_hot", "categories"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,18 +52,28 @@ class FeatureSchema:
         return len(self.names)
 
     def index(self, feature: str | int) -> int:
-        """Position of a feature, given its name or its position.
+        """Position of a feature.
+
+        Args:
+            feature: Its name, or its position in 0 … d−1.
+
+        Returns:
+            The position.
 
         Raises:
             InvalidInput: If there is no such feature.
         """
         if isinstance(feature, str):
             if feature not in self.names:
-                raise InvalidInput(f"no feature is named {feature!r}; the features are {_some(self.names)}")
+                raise InvalidInput(unknown_name(feature, self.names, where="there is no feature"))
             return self.names.index(feature)
-        if not 0 <= feature < self.width:
-            raise InvalidInput(f"feature {feature} is outside 0 … {self.width - 1}")
-        return int(feature)
+        try:
+            position = operator.index(feature)
+        except TypeError as error:
+            raise InvalidInput(f"a feature is given by its name or its position, got {feature!r}") from error
+        if isinstance(feature, bool) or not 0 <= position < self.width:
+            raise InvalidInput(f"feature {feature!r} is outside 0 … {self.width - 1}")
+        return position
 
     def flat(self, x: AnyArray) -> AnyArray:
         """Rows (n, *shape) as (n, d)."""
@@ -71,139 +84,117 @@ class FeatureSchema:
         return np.array([kind in kinds for kind in self.kinds], dtype=bool)
 
     def violations(self, x: AnyArray) -> list[str]:
-        """Ways in which rows break the schema, in words; empty when they obey it."""
-        rows = self.flat(x)
-        found = []
-        below, above = rows < self.lower, rows > self.upper
-        for outside, bound, word in ((below, self.lower, "below"), (above, self.upper, "above")):
-            for j in np.flatnonzero(outside.any(axis=0))[:3]:
-                extreme = rows[outside[:, j], j]
-                worst = extreme.min() if word == "below" else extreme.max()
-                found.append(
-                    f"feature {self.names[j]!r} is {word} its bound {bound[j]:g} in {len(extreme)} rows (worst {worst:g})"
-                )
-        whole = self.mask("integer", "categorical")
-        with np.errstate(invalid="ignore"):
-            fractional = whole & np.any((rows != np.rint(rows)) & np.isfinite(rows), axis=0)
-            not_binary = self.mask("binary", "one_hot") & np.any((rows != 0) & (rows != 1) & ~np.isnan(rows), axis=0)
-        found += [
-            f"feature {self.names[j]!r} is {self.kinds[j]} but has fractions" for j in np.flatnonzero(fractional)[:3]
-        ]
-        found += [
-            f"feature {self.names[j]!r} is {self.kinds[j]} but has values other than 0 and 1"
-            for j in np.flatnonzero(not_binary)[:3]
-        ]
-        for name, members in self.groups:
-            wrong = int(np.sum(rows[:, list(members)].sum(axis=1) != 1))
-            if wrong:
-                found.append(f"one-hot group {name!r} does not sum to 1 in {wrong} rows")
-        for relation in self.relations:
-            wrong = int(relation.violated(rows).sum())
-            if wrong:
-                found.append(f"relation {relation.text!r} is broken in {wrong} rows")
-        return found
+        """Ways in which rows break the schema.
+
+        Args:
+            x: Rows (n, *shape), in the user's units; missing values (NaN) break nothing but one-hot groups.
+
+        Returns:
+            One sentence each, at most three of a sort; empty when all rows obey the schema.
+        """
+        return find_violations(self, self.flat(x))
 
 
 def build_schema(
-    spec: "SchemaSpec | FeatureSchema | None",
+    spec: SchemaSpec | FeatureSchema | None,
     *,
     names: Sequence[str],
     shape: tuple[int, ...],
     categories: Mapping[int, tuple[str, ...]] | None = None,
+    kinds: Mapping[int, Kind] | None = None,
 ) -> FeatureSchema:
     """Build a schema from what a user wrote.
 
     Args:
         spec: `{"bounds": (lo, hi)}` for all features, and/or a mapping from feature names to
-            `{"bounds": …, "kind": …, "immutable": …, "one_hot": group}`; `"relations"` is a list of texts.
+            `{"bounds": …, "kind": …, "immutable": …, "one_hot": group, "categories": labels}`; `"relations"` is
+            a list of texts.
         names: Feature names (d,).
         shape: Shape of one row.
         categories: Labels of features that came as text.
+        kinds: Kinds that the data implies, for features of which nothing else is said.
 
     Returns:
-        The schema; features that are not named are continuous and unbounded.
+        The schema; features that nothing is known about are continuous and unbounded.
 
     Raises:
-        InvalidInput: On an unknown feature, key or kind, or on bounds that are not `lo <= hi`.
+        InvalidInput: On an unknown feature, key or kind, on bounds that are not `lo <= hi`, on words that
+            contradict the data, or a schema of other features than `names`.
+
+    >>> schema = build_schema({"age": {"bounds": (0, 120)}}, names=("age", "bmi"), shape=(2,))
+    >>> schema.upper
+    array([120.,  inf])
+    >>> schema.violations(np.array([[130.0, 20.0]]))
+    ["feature 'age' is above its bound 120.0 in 1 row (worst 130.0)"]
     """
     if isinstance(spec, FeatureSchema):
-        if spec.shape != shape:
-            raise InvalidInput(f"the schema describes rows of shape {spec.shape}, the data has {shape}")
-        return spec
-    width, spec = len(names), dict(spec or {})
-    lower, upper = np.full(width, -np.inf), np.full(width, np.inf)
-    kinds: list[Kind] = ["continuous"] * width
-    immutable = np.zeros(width, dtype=bool)
-    groups: dict[str, list[int]] = {}
-    labels = dict(categories or {})
-    for j in labels:
-        kinds[j] = "categorical"
-    if "bounds" in spec and not isinstance(spec["bounds"], Mapping):
-        lower[:], upper[:] = _bounds(spec.pop("bounds"), "all features")
-    relations = spec.pop("relations", ()) if not isinstance(spec.get("relations"), Mapping) else ()
-    position = {name: j for j, name in enumerate(names)}
-    for name, feature in spec.items():
-        if name not in position:
-            raise InvalidInput(f"the schema names {name!r}, which is no feature; the features are {_some(names)}")
-        if not isinstance(feature, Mapping):
-            raise InvalidInput(f"schema[{name!r}] must be a table such as {{'bounds': (0, 1)}}, got {feature!r}")
-        unknown = sorted(set(feature) - _FEATURE_KEYS)
-        if unknown:
-            raise InvalidInput(f"schema[{name!r}] has unknown keys {unknown}; known: {sorted(_FEATURE_KEYS)}")
-        j = position[name]
-        if "bounds" in feature:
-            lower[j], upper[j] = _bounds(feature["bounds"], repr(name))
-        if "one_hot" in feature:
-            kinds[j] = "one_hot"
-            groups.setdefault(str(feature["one_hot"]), []).append(j)
-        kind = feature.get("kind", kinds[j])
-        if kind not in KINDS:
-            raise InvalidInput(f"schema[{name!r}] has unknown kind {kind!r}; known: {list(KINDS)}")
-        kinds[j] = kind
-        immutable[j] = bool(feature.get("immutable", False))
-    for j, kind in enumerate(kinds):
-        if kind in ("binary", "one_hot"):
-            lower[j], upper[j] = max(lower[j], 0.0), min(upper[j], 1.0)
-        elif kind == "categorical" and j in labels:
-            lower[j], upper[j] = 0.0, len(labels[j]) - 1.0
-        if kind == "one_hot" and not any(j in members for members in groups.values()):
-            raise InvalidInput(f"feature {names[j]!r} is one_hot but names no group: add one_hot = \"group\"")
+        return _same_features(spec, tuple(names), shape, categories or {})
+    said = dict(spec or {})
+    # A feature may itself be called `bounds` or `relations`: then its entry is a table.
+    everywhere = (-np.inf, np.inf)
+    if "bounds" in said and not isinstance(said["bounds"], Mapping):
+        everywhere = read_bounds(said.pop("bounds"), "all features")
+    relations = said.pop("relations", ()) if not isinstance(said.get("relations"), Mapping) else ()
+    for name in said:
+        if name not in names:
+            raise InvalidInput(unknown_name(name, names, where="the schema names a feature that is not there,"))
+    implied, labels = kinds or {}, categories or {}
+    features = [
+        read_feature(
+            name, said.get(name, {}), bounds=everywhere, kind=implied.get(j, "continuous"), labels=labels.get(j)
+        )
+        for j, name in enumerate(names)
+    ]
     return FeatureSchema(
         names=tuple(names),
         shape=shape,
-        kinds=tuple(kinds),
-        lower=_frozen(lower),
-        upper=_frozen(upper),
-        immutable=_frozen(immutable),
-        groups=tuple((name, tuple(members)) for name, members in groups.items()),
-        categories=tuple(sorted(labels.items())),
-        relations=tuple(parse_relation(str(text), tuple(names)) for text in _texts(relations)),
+        kinds=tuple(feature.kind for feature in features),
+        lower=_frozen([feature.lower for feature in features], np.float64),
+        upper=_frozen([feature.upper for feature in features], np.float64),
+        immutable=_frozen([feature.immutable for feature in features], bool),
+        groups=_one_hot_groups(features),
+        categories=tuple((j, feature.labels) for j, feature in enumerate(features) if feature.labels is not None),
+        relations=tuple(parse_relation(text, tuple(names)) for text in _texts(relations)),
     )
 
 
-def _texts(relations: object) -> Sequence[object]:
+def _same_features(
+    schema: FeatureSchema, names: tuple[str, ...], shape: tuple[int, ...], categories: Mapping[int, tuple[str, ...]]
+) -> FeatureSchema:
+    """A finished schema, if it describes these features."""
+    if schema.shape != shape:
+        raise InvalidInput(f"the schema describes rows of shape {schema.shape}, the data has {shape}")
+    if schema.names != names:
+        j = next(j for j, pair in enumerate(zip(schema.names, names, strict=True)) if pair[0] != pair[1])
+        raise InvalidInput(
+            f"the schema's feature {j} is {schema.names[j]!r}, the data's is {names[j]!r}: the same features in "
+            "the same order would be right"
+        )
+    known = dict(schema.categories)
+    for j in categories:
+        if j not in known:
+            raise InvalidInput(f"feature {names[j]!r} is text, the schema says {schema.kinds[j]} without categories")
+    return schema
+
+
+def _one_hot_groups(features: Sequence[Feature]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Members of each one-hot group, groups in the order of their first member."""
+    groups: dict[str, list[int]] = {}
+    for j, feature in enumerate(features):
+        if feature.group is not None:
+            groups.setdefault(feature.group, []).append(j)
+    return tuple((name, tuple(members)) for name, members in groups.items())
+
+
+def _texts(relations: object) -> list[str]:
+    """The relations as a list of texts."""
     if isinstance(relations, str) or not isinstance(relations, Sequence):
         raise InvalidInput(f"relations must be a list of texts such as ['low <= high'], got {relations!r}")
-    return relations
+    return [str(text) for text in relations]
 
 
-def _bounds(bounds: object, where: str) -> tuple[float, float]:
-    """Read (lo, hi)."""
-    try:
-        lower, upper = (float(end) for end in bounds)  # type: ignore[attr-defined]
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"bounds of {where} must be a pair (lower, upper), got {bounds!r}") from error
-    if not lower <= upper:
-        raise InvalidInput(f"bounds of {where} must have lower <= upper, got {bounds!r}")
-    return lower, upper
-
-
-def _frozen(array: AnyArray) -> AnyArray:
+def _frozen(values: Sequence[float], dtype: type) -> AnyArray:
+    """A read-only array."""
+    array = np.array(values, dtype=dtype)
     array.flags.writeable = False
     return array
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first names, and how many more."""
-    shown = ", ".join(names[:12])
-    return shown if len(names) <= 12 else f"{shown}, … ({len(names)} in all)"

@@ -1,0 +1,1 @@
+"""The examples that the package ships: real models and real data, with the scripts that made them."""

@@ -1,0 +1,87 @@
+"""How far an attack may go: `eps` as users write it, and as one number a feature."""
+
+import math
+from collections.abc import Mapping
+from typing import TypeAlias, get_args
+
+import numpy as np
+
+from robust.data.schema import FeatureSchema
+from robust.errors import InvalidInput
+from robust.limits import is_number
+from robust.types import FloatArray, Norm
+
+Eps: TypeAlias = float | Mapping[str, float]
+NORMS: tuple[Norm, ...] = get_args(Norm)
+
+
+def read_eps(eps: object) -> Eps | None:
+    """Check a budget and give it back as Python floats.
+
+    Args:
+        eps: None (a template), a number for all features, or numbers by feature name; in the user's units.
+
+    Returns:
+        The same, as a float or a dict of floats.
+
+    Raises:
+        InvalidInput: If a number is negative, not finite or no number, or a dict is empty or has other keys than names.
+
+    >>> read_eps({"age": 1})
+    {'age': 1.0}
+    """
+    if eps is None:
+        return None
+    if not isinstance(eps, Mapping):
+        return _amount(eps, "eps")
+    if not eps:
+        raise InvalidInput("eps got an empty dict; one number or {feature name: number, …} would be right")
+    for name in eps:
+        if not isinstance(name, str):
+            raise InvalidInput(f"eps got the key {name!r}; names of features would be right")
+    return {name: _amount(amount, f"eps[{name!r}]") for name, amount in eps.items()}
+
+
+def read_norm(norm: object) -> Norm:
+    """Check the name of a norm.
+
+    Raises:
+        InvalidInput: If it is unknown.
+    """
+    for known in NORMS:
+        if norm == known:
+            return known
+    raise InvalidInput(f"norm got {norm!r}; one of {', '.join(map(repr, NORMS))} would be right")
+
+
+def feature_eps(eps: Eps, schema: FeatureSchema) -> FloatArray:
+    """The budget of each feature; 0 for features that must stay.
+
+    These are immutable ones, categorical ones (their codes have no distance), and those that a dict does not name.
+
+    Args:
+        eps: A number, or numbers by feature name.
+        schema: The features.
+
+    Returns:
+        Budgets (d,), in the user's units, at least 0.
+
+    Raises:
+        InvalidInput: If a name is no feature.
+    """
+    if isinstance(eps, Mapping):
+        budget = np.zeros(schema.width)
+        for name, amount in eps.items():
+            budget[schema.index(name)] = amount
+    else:
+        budget = np.full(schema.width, float(eps))
+    budget[schema.immutable | schema.mask("categorical")] = 0.0
+    return budget
+
+
+def _amount(value: object, what: str) -> float:
+    """One budget: a finite number, at least 0."""
+    number = float(value) if is_number(value) else math.nan  # type: ignore[arg-type]
+    if not (math.isfinite(number) and number >= 0):
+        raise InvalidInput(f"{what} got {value!r}; a finite number of at least 0, in the data's units, would be right")
+    return number

@@ -1,0 +1,100 @@
+"""Losses that gradient attacks climb, as their derivatives with respect to a model's outputs.
+
+Cross-entropy is −log p_y. Its gradient with respect to logits is (1 − p_y)(w − e_y), where w is the softmax over the
+wrong classes alone; the factor 1 − p_y vanishes for a row that the model is sure of, and takes the gradient with it
+into rounding. Attacks use the gradient's direction only, so the factor is left out: what is climbed is
+log((1 − p_y)/p_y), the log-odds of an error, a monotone function of the cross-entropy row by row.
+"""
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from robust.types import BoolArray, FloatArray, IntArray
+
+Loss: TypeAlias = Literal["cross_entropy", "margin"]
+Scale: TypeAlias = Literal["logits", "probabilities"]
+
+# 1/S must stay finite in single precision, where most models take their gradients.
+_SMALLEST = 1e-37
+
+
+def cross_entropy_cotangent(scores: FloatArray, y: IntArray, *, scale: Scale) -> FloatArray:
+    """Derivative of the log-odds of an error, log((1 − p_y)/p_y), with respect to the outputs.
+
+    logits: w_j for j ≠ y, −1 for y; w_j = exp z_j / Σ_{i≠y} exp z_i
+
+    probabilities: 1/S for j ≠ y, −1/p_y for y; S = Σ_{i≠y} p_i
+
+    Args:
+        scores: Logits or probabilities (m, k), k ≥ 2.
+        y: True class of each row (m,).
+        scale: What the scores are.
+
+    Returns:
+        The derivative (m, k); it points along the gradient of the cross-entropy. Where S is 0, the outputs have lost
+        which other class is next, and y's share alone is left.
+
+    Source:
+        Goodfellow, Shlens and Szegedy (2015), section 4, for the use of the loss; the factor is elementary.
+
+    >>> cross_entropy_cotangent(np.array([[40.0, 0.0, 0.0]]), np.array([0]), scale="logits")
+    array([[-1. ,  0.5,  0.5]])
+    """
+    rows, own = np.arange(len(y)), _own(scores, y)
+    if scale == "logits":
+        others = np.where(own, -np.inf, scores)
+        flow: FloatArray = np.exp(others - others.max(axis=1, keepdims=True))
+        flow /= flow.sum(axis=1, keepdims=True)
+        flow[rows, y] = -1.0
+        return flow
+    rest = np.where(own, 0.0, scores).sum(axis=1)
+    flow = np.zeros(scores.shape)
+    flow[rest > 0] = 1.0 / np.maximum(rest[rest > 0], _SMALLEST)[:, None]
+    flow[rows, y] = -1.0 / np.maximum(scores[rows, y], _SMALLEST)
+    return flow
+
+
+def margin_cotangent(scores: FloatArray, y: IntArray) -> FloatArray:
+    """Derivative of the margin loss max_{j≠y} f_j − f_y with respect to the outputs.
+
+    Args:
+        scores: Logits or probabilities (m, k), k ≥ 2.
+        y: True class of each row (m,).
+
+    Returns:
+        The derivative (m, k): 1 for the best other class, −1 for y.
+
+    Source:
+        Carlini and Wagner (2017), objective f6 without its clamp.
+
+    >>> margin_cotangent(np.array([[3.0, 1.0, 2.0]]), np.array([0]))
+    array([[-1.,  0.,  1.]])
+    """
+    rows = np.arange(len(y))
+    flow = np.zeros(scores.shape)
+    flow[rows, np.where(_own(scores, y), -np.inf, scores).argmax(axis=1)] = 1.0
+    flow[rows, y] = -1.0
+    return flow
+
+
+def margins(scores: FloatArray, y: IntArray) -> FloatArray:
+    """Margin loss of each row, max_{j≠y} f_j − f_y: above 0 the row is wrong, below it is right.
+
+    Args:
+        scores: Scores (m, k), k ≥ 2.
+        y: True class of each row (m,).
+
+    Returns:
+        The losses (m,); higher is closer to a mistake.
+
+    >>> margins(np.array([[3.0, 1.0, 2.0]]), np.array([0]))
+    array([-1.])
+    """
+    rest = np.where(_own(scores, y), -np.inf, scores).max(axis=1)
+    return np.asarray(rest - scores[np.arange(len(y)), y])
+
+
+def _own(scores: FloatArray, y: IntArray) -> BoolArray:
+    """Which entries belong to the true class (m, k)."""
+    return np.asarray(np.arange(scores.shape[1])[None, :] == y[:, None])

@@ -1,0 +1,69 @@
+"""The vocabulary of the checks catalogue: a check is a measure that the audit can run by itself.
+
+A module that defines a measure ends with `CHECKS = (Check(…),)`; the audit finds it there. Nothing is registered.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from robust.data.dataset import Dataset
+from robust.measurement import Measurement
+from robust.models.base import Model
+from robust.types import Task
+
+Need: TypeAlias = Literal[
+    "reference", "train", "targets", "gradients", "surrogate", "order", "unused", "classification", "regression"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Subject:
+    """What an audit is about.
+
+    Args:
+        model: The model under test.
+        task: What it does, settled from the model and its predictions.
+        test: Rows that it is judged on.
+        reference: What it is compared with, or None.
+        surrogate: A differentiable twin from which attacks are transferred, or None.
+        train: Training rows, or None.
+        level: Confidence of each bound.
+        seed: Seed of every check.
+    """
+
+    model: Model
+    task: Task
+    test: Dataset
+    reference: Model | None = None
+    surrogate: Model | None = None
+    train: Dataset | None = None
+    level: float = 0.95
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One entry of the catalogue.
+
+    Args:
+        code: e.g. `RES003`: family and number.
+        name: Name of the measure, which is also the gate's name in a config, e.g. `residual_autocorrelation`.
+        title: A few words for a table.
+        measure: The public measure function; its docstring says what it measures.
+        run: Measures a subject with options; gives one measurement, or several for a check that reports a list.
+        options: A frozen dataclass (all fields with defaults) of what a gate may set, e.g. `eps`.
+        needs: Inputs without which the check does not apply.
+        why: Why it matters, in a sentence or two.
+        remedy: What to do about a bad answer, in a sentence or two.
+    """
+
+    code: str
+    name: str
+    title: str
+    measure: Callable[..., Any]
+    run: Callable[[Subject, Any], "Measurement | Iterable[Measurement]"]
+    why: str
+    remedy: str
+    options: type | None = None
+    needs: frozenset[Need] = frozenset()

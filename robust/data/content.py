@@ -1,0 +1,65 @@
+"""What a data file really holds, by its first bytes: for messages, and so that nothing unexpected is parsed."""
+
+from pathlib import Path
+
+from robust.errors import InvalidInput
+
+# The first bytes of formats that turn up under a data file's name.
+_MAGIC = (
+    (b"PK\x03\x04", "a zip archive (.npz)", (".npz",)),
+    (b"PK\x05\x06", "an empty zip archive", (".npz",)),
+    (b"\x93NUMPY", "a numpy array (.npy)", (".npy",)),
+    (b"PAR1", "a Parquet table (.parquet)", (".parquet",)),
+    (b"\x1f\x8b", "gzip-compressed data", ()),
+    (b"ARROW1", "an Arrow file", ()),
+    (b"\x89HDF", "an HDF5 file", ()),
+    (b"SQLite format 3", "an SQLite database", ()),
+    (b"\xff\xfe", "UTF-16 text", ()),
+    (b"\xfe\xff", "UTF-16 text", ()),
+)
+_FORMATS = ".npz, .npy, .csv and .parquet are read"
+_PICKLE = frozenset(range(2, 6))  # protocols with a header
+
+
+def check_content(path: Path, *, known: tuple[str, ...]) -> None:
+    """Refuse a path that is no file of the format that its suffix names.
+
+    Args:
+        path: The file.
+        known: Suffixes that are read.
+
+    Raises:
+        InvalidInput: If it is missing, no file, unreadable, empty, of an unknown suffix, a pickle, or of a format
+            that the suffix does not name.
+    """
+    if path.is_dir():
+        raise InvalidInput(f"{path} is a directory: a data file would be right ({_FORMATS})")
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(64)
+    except FileNotFoundError as error:
+        raise InvalidInput(f"{path} does not exist") from error
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{path} cannot be read: {error}") from error
+    suffix = path.suffix.lower()
+    if looks_pickled(head) or suffix in (".pkl", ".pickle", ".joblib"):
+        raise InvalidInput(
+            f"{path} is a pickle, which could run code: pickles are never loaded as data; {_FORMATS}"
+        )
+    if suffix not in known:
+        raise InvalidInput(f"{path} has the unknown suffix {path.suffix!r}; {_FORMATS}")
+    if not head:
+        raise InvalidInput(f"{path} is empty: a file with at least one row would be right")
+    for magic, what, suffixes in _MAGIC:
+        if head.startswith(magic) and suffix not in suffixes:
+            advice = f"rename it to {suffixes[0]}" if suffixes else f"save it as one of those that are read: {_FORMATS}"
+            raise InvalidInput(f"{path} is {what}, not what {suffix} says: {advice}")
+
+
+def looks_pickled(head: bytes) -> bool:
+    """Whether the first bytes are those of a pickle (protocol 2 or later; earlier ones have no mark).
+
+    >>> looks_pickled(bytes([0x80, 4, 0x95])), looks_pickled(b"1,2,3")
+    (True, False)
+    """
+    return len(head) > 1 and head[0] == 0x80 and head[1] in _PICKLE

@@ -1,0 +1,243 @@
+"""The change of a metric from a reference to a candidate, paired by row."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from robust.data.dataset import Dataset
+from robust.errors import InvalidInput
+from robust.evidence import SelfCheck
+from robust.intervals.bca import bca
+from robust.intervals.clopper_pearson import clopper_pearson_bounds
+from robust.intervals.delong import delong_paired
+from robust.intervals.interval import Interval, UnboundedSizing
+from robust.intervals.resampling import SmoothOfMeans, Statistic, distinct
+from robust.intervals.tango import tango
+from robust.intervals.vacuous import FEW, never_vacuous
+from robust.measures.dependence import dependent_interval, is_dependent
+from robust.measures.single import class_scores, single_interval
+from robust.measures.truth import Scored
+from robust.metrics.metric import Metric
+from robust.metrics.ranking import WeightedAuc
+from robust.types import BoolArray, FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Change:
+    """How much worse a candidate is than a reference.
+
+    Args:
+        interval: Of the change; positive is worse.
+        reference: The metric of the reference.
+        candidate: The metric of the candidate.
+        unit: `share`, `relative` or the metric's own.
+        validity: Self-checks of the comparison.
+    """
+
+    interval: Interval
+    reference: float
+    candidate: float
+    unit: str
+    validity: tuple[SelfCheck, ...]
+
+
+def paired_change(
+    metric: Metric,
+    reference: Scored,
+    candidate: Scored,
+    data: Dataset,
+    *,
+    relative: bool | None,
+    level: float,
+    seed: int,
+) -> Change:
+    """Change of a metric, positive is worse, with the rows of both models paired.
+
+    absolute: reference − candidate where higher is better, candidate − reference where lower is better;
+    relative: the same, divided by the reference.
+
+    Args:
+        metric: The metric.
+        reference: The reference's predictions.
+        candidate: The candidate's, on the same rows.
+        data: The rows.
+        relative: Whether to divide by the reference; None for the metric's own convention.
+        level: Confidence of each bound.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        The change. Tango's score bound with a half-count correction for accuracy, DeLong for the AUC, BCa for the
+        rest; blocks or clusters where rows depend on each other; never narrower than what the rows that differ can
+        prove.
+    """
+    relative = metric.relative if relative is None else relative
+    old, new = _values(metric, reference), _values(metric, candidate)
+    unit = "relative" if relative else metric.unit
+    differ = _differing(metric, reference, candidate)
+    validity: tuple[SelfCheck, ...] = ()
+    if relative:
+        check = _zero_reference(metric, reference, data, level=level, seed=seed)
+        validity = (check,)
+        if old == 0:
+            flat = 0.0 if new == 0 else np.nan
+            return Change(
+                interval=_unproved(flat, len(data), level), reference=old, candidate=new, unit=unit, validity=validity
+            )
+    statistic = _statistic(metric, reference, candidate, relative=relative)
+    if is_dependent(data):
+        effect = _effect(metric, reference, candidate, 1.0, relative=relative)
+        interval = dependent_interval(statistic, data, level=level, seed=seed, odd=differ, effect=effect, anchor=0.0)
+    elif metric.proportion and not relative:
+        before, after = reference.right(), candidate.right()
+        interval = tango(int(np.sum(before & ~after)), int(np.sum(~before & after)), len(data), level=level)
+    else:
+        few, n = int(differ.sum()), len(differ)
+        share = clopper_pearson_bounds(min(few, FEW), n, level)[1]
+        effect = _effect(metric, reference, candidate, share, relative=relative)
+        if metric.function is None and not relative:
+            old_scores, new_scores = class_scores(reference.prediction), class_scores(candidate.prediction)
+            estimate = delong_paired(reference.truth, old_scores, new_scores, level=level)
+            interval, few, effect = estimate.interval, min(few, estimate.carrying), estimate.effect
+        elif metric.function is None:
+            interval = bca(statistic, np.ones(n, dtype=np.int64), level=level, seed=seed)
+        else:
+            values, counts = distinct(_rows(metric, reference, candidate))
+            smooth = _smooth(metric, values, _width(metric, reference), relative=relative)
+            interval = bca(smooth, counts, level=level, seed=seed)
+        interval = never_vacuous(interval, differing=few, units=n, effect=effect, level=level, anchor=0.0)
+    return Change(interval=interval, reference=old, candidate=new, unit=unit, validity=validity)
+
+
+def aligned_candidate(reference: Scored, candidate: Scored) -> Scored:
+    """The candidate with its classes in the reference's order.
+
+    Raises:
+        InvalidInput: If the two models know different classes.
+    """
+    if reference.predictions.task != candidate.predictions.task:
+        raise InvalidInput(
+            f"{reference.predictions.model} does {reference.predictions.task}, "
+            f"{candidate.predictions.model} does {candidate.predictions.task}"
+        )
+    old, new = reference.predictions.classes, candidate.predictions.classes
+    if old == new:
+        return candidate
+    if {str(label) for label in old} != {str(label) for label in new}:
+        raise InvalidInput(
+            f"the models know different classes: {reference.predictions.model} {list(old)[:20]}, "
+            f"{candidate.predictions.model} {list(new)[:20]}; declare classes=(…) so that they agree"
+        )
+    position = [[str(label) for label in new].index(str(label)) for label in old]
+    lookup = np.argsort(position)
+    prediction = candidate.prediction
+    prediction = lookup[prediction] if prediction.ndim == 1 else prediction[:, position]
+    outputs = candidate.predictions.outputs
+    outputs = lookup[outputs.astype(int)] if candidate.predictions.kind == "labels" else outputs[:, position]
+    return Scored(
+        truth=reference.truth,
+        prediction=prediction,
+        predictions=replace(candidate.predictions, outputs=outputs.astype(np.float64), classes=old),
+    )
+
+
+def _values(metric: Metric, scored: Scored) -> float:
+    """The metric itself."""
+    if metric.function is None:
+        return float(WeightedAuc(scored.truth, scored.prediction)(np.ones((1, len(scored.truth))))[0])
+    rows = metric.rows(scored.truth, scored.prediction)
+    return float(metric.function(rows.mean(axis=0, keepdims=True))[0])
+
+
+def _rows(metric: Metric, reference: Scored, candidate: Scored) -> FloatArray:
+    """Row statistics of both models side by side (n, m_r + m_c)."""
+    return np.hstack(
+        [metric.rows(reference.truth, reference.prediction), metric.rows(candidate.truth, candidate.prediction)]
+    )
+
+
+def _width(metric: Metric, reference: Scored) -> int:
+    return int(metric.rows(reference.truth, reference.prediction).shape[1])
+
+
+def _change(metric: Metric, old: FloatArray, new: FloatArray, *, relative: bool) -> FloatArray:
+    """Signed so that positive is worse; NaN where it would divide by 0."""
+    worse = old - new if metric.higher_is_better else new - old
+    if not relative:
+        return worse
+    return np.divide(worse, np.abs(old), out=np.full_like(worse, np.nan), where=old != 0)
+
+
+def _smooth(metric: Metric, values: FloatArray, width: int, *, relative: bool) -> SmoothOfMeans:
+    function = metric.function
+    if function is None:
+        raise InvalidInput(f"{metric.name} is no function of means")
+
+    def change(means: FloatArray) -> FloatArray:
+        return _change(metric, function(means[:, :width]), function(means[:, width:]), relative=relative)
+
+    return SmoothOfMeans(values, change)
+
+
+def _statistic(metric: Metric, reference: Scored, candidate: Scored, *, relative: bool) -> Statistic:
+    """The change as a function of row weights."""
+    if metric.function is not None:
+        return _smooth(metric, _rows(metric, reference, candidate), _width(metric, reference), relative=relative)
+    old = WeightedAuc(reference.truth, reference.prediction)
+    new = WeightedAuc(candidate.truth, candidate.prediction)
+
+    def change(weights: FloatArray) -> FloatArray:
+        return _change(metric, old(weights), new(weights), relative=relative)
+
+    return change
+
+
+def _differing(metric: Metric, reference: Scored, candidate: Scored) -> BoolArray:
+    """Rows on which the two models' predictions differ, as far as this metric can see."""
+    old, new = reference.prediction, candidate.prediction
+    if metric.task == "classification" and metric.needs == "labels":
+        return np.asarray(old != new)
+    return np.asarray((old != new).any(axis=1))
+
+
+def _effect(
+    metric: Metric, reference: Scored, candidate: Scored, share: float, *, relative: bool
+) -> float | None:
+    """Largest change a share of rows, seen from the reference; relative to its value where asked."""
+    seen = reference.prediction
+    effect = metric.effect(reference.truth, seen, share)
+    if metric.task == "regression":
+        other = metric.effect(reference.truth, candidate.prediction, share)
+        effect = None if effect is None or other is None else max(effect, other)
+    if effect is None or not relative:
+        return effect
+    old = abs(_values(metric, reference))
+    return effect / old if old > 0 else None
+
+
+def _zero_reference(
+    metric: Metric, reference: Scored, data: Dataset, *, level: float, seed: int
+) -> SelfCheck:
+    """A relative change needs a reference that is proved to be away from 0."""
+    interval = single_interval(metric, reference, data, level=level, seed=seed)
+    away = interval.lower > 0 or interval.upper < 0
+    return SelfCheck(
+        name="relative to zero",
+        passed=bool(away),
+        reason=f"the reference's {metric.name} is {interval.value:.4g} ({interval.lower:.4g} .. {interval.upper:.4g})"
+        + ("" if away else ", which touches 0: a relative change means nothing; use relative=False"),
+        bias="either",
+    )
+
+
+def _unproved(value: float, n: int, level: float) -> Interval:
+    """An interval that proves nothing."""
+    centre = 0.0 if np.isnan(value) else value
+    return Interval(
+        value=centre,
+        lower=-np.inf,
+        upper=np.inf,
+        level=level,
+        n=n,
+        method="none",
+        sizing=UnboundedSizing(),
+    )

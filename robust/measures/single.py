@@ -1,0 +1,155 @@
+"""A metric of one model with its interval."""
+
+import numpy as np
+
+from robust.data.dataset import Dataset
+from robust.evidence import Evidence
+from robust.intervals.bca import bca
+from robust.intervals.clopper_pearson import clopper_pearson, clopper_pearson_bounds
+from robust.intervals.delong import delong
+from robust.intervals.interval import Interval
+from robust.intervals.resampling import SmoothOfMeans, Statistic, distinct
+from robust.intervals.vacuous import FEW, never_vacuous
+from robust.measurement import Measurement
+from robust.measures.assembling import assemble
+from robust.measures.dependence import dependent_interval, is_dependent
+from robust.measures.details import single_evidence
+from robust.measures.truth import Scored, score
+from robust.metrics.metric import Metric
+from robust.metrics.ranking import WeightedAuc
+from robust.models.base import Model
+from robust.predicting.metering import metered
+from robust.predicting.predictions import predict
+from robust.types import BoolArray, FloatArray
+
+
+def measure_metric(metric: Metric, model: Model, data: Dataset, *, level: float, seed: int) -> Measurement:
+    """Measure one metric of one model.
+
+    Args:
+        metric: The metric.
+        model: The model.
+        data: Rows with targets.
+        level: Confidence of each bound.
+        seed: Seed of the bootstrap, where one is used.
+
+    Returns:
+        The measurement, with evidence.
+    """
+    with metered() as meter:
+        scored = score(metric, predict(model, data), data)
+        interval = single_interval(metric, scored, data, level=level, seed=seed)
+        evidence: tuple[Evidence, ...] = single_evidence(metric, scored, data, level=level)
+        rows = metric.rows(scored.truth, scored.prediction)
+        return assemble(
+            interval,
+            name=metric.name,
+            unit=metric.unit,
+            higher_is_better=metric.higher_is_better,
+            models=(model,),
+            data=data,
+            meter=meter,
+            seed=seed,
+            evidence=evidence,
+            row_values=rows[:, 0] if rows.shape[1] == 1 and metric.name != "rmse" else None,
+        )
+
+
+def single_interval(metric: Metric, scored: Scored, data: Dataset, *, level: float, seed: int) -> Interval:
+    """Interval of a metric: exact for a proportion, DeLong for the AUC, BCa for the rest; blocks or clusters where
+    rows depend on each other.
+    """
+    truth, prediction = scored.truth, scored.prediction
+    rows = metric.rows(truth, prediction)
+    statistic: Statistic
+    if metric.function is None:
+        statistic = WeightedAuc(truth, prediction)
+        odd = _misranked(truth, prediction)
+    else:
+        statistic = SmoothOfMeans(rows, metric.function)
+        odd = scored.right() == 0 if metric.task == "classification" and metric.needs == "labels" else _unlike(rows)
+    if is_dependent(data):
+        effect = metric.effect(truth, prediction, 1.0)
+        return dependent_interval(statistic, data, level=level, seed=seed, odd=odd, effect=effect)
+    if metric.proportion:
+        return clopper_pearson(int(rows.sum()), len(rows), level=level)
+    if metric.function is None:
+        estimate = delong(truth, class_scores(prediction), level=level)
+        return never_vacuous(
+            estimate.interval, differing=estimate.carrying, units=len(truth), effect=estimate.effect, level=level
+        )
+    values, counts = distinct(rows)
+    interval = bca(SmoothOfMeans(values, metric.function), counts, level=level, seed=seed)
+    few, n = int(odd.sum()), len(odd)
+    effect = metric.effect(truth, prediction, clopper_pearson_bounds(min(few, FEW), n, level)[1])
+    return never_vacuous(interval, differing=few, units=n, effect=effect, level=level)
+
+
+def class_scores(probabilities: FloatArray) -> FloatArray:
+    """Scores as DeLong's method takes them: those of class 1 of two, or all columns."""
+    return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
+
+
+def share_interval(hits: BoolArray, data: Dataset, *, level: float, seed: int) -> Interval:
+    """Interval of a share of rows, e.g. of those that stay right under attack.
+
+    Clopper-Pearson where rows are independent; blocks or clusters where `data` has an order or groups.
+
+    Args:
+        hits: Which rows count (n,).
+        data: The rows.
+        level: Confidence of each bound.
+        seed: Seed of the bootstrap, where one is used.
+
+    Returns:
+        The interval, in [0, 1].
+    """
+    hits = np.asarray(hits, dtype=bool)
+    if not is_dependent(data):
+        return clopper_pearson(int(hits.sum()), len(hits), level=level)
+    minority = hits if hits.mean() <= 0.5 else ~hits
+    statistic = SmoothOfMeans(hits.astype(np.float64), lambda means: means[:, 0])
+    return dependent_interval(statistic, data, level=level, seed=seed, odd=minority, effect=1.0)
+
+
+def mean_interval(
+    values: FloatArray, data: Dataset, *, level: float, seed: int, effect: float | None = None
+) -> Interval:
+    """Interval of a mean over rows.
+
+    BCa where rows are independent; blocks or clusters where `data` has an order or groups.
+
+    Args:
+        values: One value a row (n,).
+        data: The rows.
+        level: Confidence of each bound.
+        seed: Seed of the bootstrap.
+        effect: Largest change of the mean if all rows differed in the worst way; None where there is no bound.
+
+    Returns:
+        The interval.
+    """
+    odd = _unlike(values[:, None])
+    if is_dependent(data):
+        statistic = SmoothOfMeans(values, lambda means: means[:, 0])
+        return dependent_interval(statistic, data, level=level, seed=seed, odd=odd, effect=effect)
+    distinct_values, counts = distinct(values)
+    interval = bca(SmoothOfMeans(distinct_values, lambda means: means[:, 0]), counts, level=level, seed=seed)
+    return never_vacuous(interval, differing=int(odd.sum()), units=len(values), effect=effect, level=level)
+
+
+def _unlike(rows: FloatArray) -> BoolArray:
+    """Rows whose statistics are not the commonest ones."""
+    _, inverse, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+    return np.asarray(inverse.ravel() != int(np.argmax(counts)))
+
+
+def _misranked(truth: FloatArray, scores: FloatArray) -> BoolArray:
+    """Rows that lie on the wrong side of some row of another class, in the one-vs-rest ranking of some class."""
+    columns = (1,) if scores.shape[1] == 2 else range(scores.shape[1])
+    wrong = np.zeros(len(truth), dtype=bool)
+    for c in columns:
+        own = truth == c
+        if own.any() and not own.all():
+            wrong |= np.where(own, scores[:, c] <= scores[~own, c].max(), scores[:, c] >= scores[own, c].min())
+    return wrong

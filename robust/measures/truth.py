@@ -1,0 +1,64 @@
+"""Targets and predictions in the forms that a metric's kernel takes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robust.data.dataset import Dataset
+from robust.errors import InvalidInput
+from robust.metrics.metric import Metric
+from robust.predicting.predictions import Predictions, class_indices
+from robust.types import AnyArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scored:
+    """One model's predictions beside the truth, as a metric's kernel takes them.
+
+    Args:
+        truth: Class indices (n,) or targets (n, k).
+        prediction: Labels (n,), probabilities (n, k) or values (n, k).
+        predictions: The predictions that they came from.
+    """
+
+    truth: AnyArray
+    prediction: AnyArray
+    predictions: Predictions
+
+    def right(self) -> AnyArray:
+        """Whether each row is classified right (n,)."""
+        return np.asarray(self.predictions.labels == self.truth)
+
+
+def score(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
+    """Line predictions up with the targets of a data set.
+
+    Args:
+        metric: Says which form it takes.
+        predictions: One a row of `data`.
+        data: Has targets.
+
+    Returns:
+        Truth and prediction.
+
+    Raises:
+        InvalidInput: If the metric is for another task, or targets and outputs do not fit.
+    """
+    if metric.task != predictions.task:
+        raise InvalidInput(
+            f"{metric.name} is a {metric.task} metric; {predictions.model} is a {predictions.task} model (say task= if it is not)"
+        )
+    y = data.targets
+    if metric.task == "classification":
+        truth: AnyArray = class_indices(y, predictions)
+        prediction = predictions.labels if metric.needs == "labels" else predictions.probabilities
+        return Scored(truth=truth, prediction=prediction, predictions=predictions)
+    if y.dtype.kind not in "fiub":
+        raise InvalidInput(f"{metric.name} needs numbers as targets, {data.name} has {y.dtype}")
+    truth = y.reshape(len(y), -1).astype(np.float64)
+    values = predictions.values
+    if values.shape != truth.shape:
+        raise InvalidInput(f"{predictions.model} gives {values.shape[1]} values a row, the targets are {truth.shape[1]}")
+    if metric.name == "r2" and (truth.std(axis=0) == 0).any():
+        raise InvalidInput("r2 is undefined for constant targets: their variance is 0; use rmse or mae")
+    return Scored(truth=truth, prediction=values, predictions=predictions)

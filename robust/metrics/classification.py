@@ -1,0 +1,150 @@
+"""Kernels of classification metrics: class indices and probabilities in, one value (or row of statistics) a row out."""
+
+import numpy as np
+
+from robust.metrics.metric import Metric
+from robust.types import AnyArray, FloatArray, IntArray
+
+#: Probabilities are clipped here, as scikit-learn does: one row costs at most −ln ε.
+CLIP = float(np.finfo(np.float64).eps)
+
+
+def accuracy_rows(y: IntArray, labels: IntArray) -> FloatArray:
+    """Whether each row is right: 1[ŷ_i = y_i].
+
+    Args:
+        y: True class indices (n,).
+        labels: Predicted class indices (n,).
+
+    Returns:
+        0 or 1 (n, 1).
+
+    >>> accuracy_rows(np.array([0, 1, 1]), np.array([0, 1, 0])).ravel().tolist()
+    [1.0, 1.0, 0.0]
+    """
+    return (y == labels).astype(np.float64)[:, None]
+
+
+def f1_rows(y: IntArray, labels: IntArray) -> FloatArray:
+    """Per row and class: true positive, predicted, actual; F1 needs only their means.
+
+    Args:
+        y: True class indices (n,).
+        labels: Predicted class indices (n,).
+
+    Returns:
+        (n, 3k): k indicators of a true positive, k of a predicted class, k of an actual class, over the classes
+        that occur in either array.
+
+    >>> f1_rows(np.array([0, 1]), np.array([0, 0])).tolist()
+    [[1.0, 0.0, 1.0, 0.0, 1.0, 0.0], [0.0, 0.0, 1.0, 0.0, 0.0, 1.0]]
+    """
+    present = np.arange(max(int(y.max()), int(labels.max())) + 1)
+    actual = (y[:, None] == present).astype(np.float64)
+    predicted = (labels[:, None] == present).astype(np.float64)
+    return np.hstack([actual * predicted, predicted, actual])
+
+
+def macro_f1(means: FloatArray) -> FloatArray:
+    """Macro-averaged F1 = (1/K) Σ_c 2 tp_c / (pred_c + actual_c), over the K classes that occur.
+
+    Args:
+        means: Means of `f1_rows` (B, 3k).
+
+    Returns:
+        F1 in [0, 1] (B,); a class that occurs in neither array of a resample is left out of its average.
+
+    >>> macro_f1(np.array([[0.5, 0.0, 1.0, 0.0, 0.5, 0.5]])).round(4).tolist()
+    [0.3333]
+    """
+    k = means.shape[1] // 3
+    hits, either = means[:, :k], means[:, k : 2 * k] + means[:, 2 * k :]
+    occurs = either > 0
+    ratio = np.divide(2 * hits, either, out=np.zeros_like(hits), where=occurs)
+    return np.asarray(ratio.sum(axis=1) / np.maximum(occurs.sum(axis=1), 1))
+
+
+def f1_effect(y: AnyArray, labels: AnyArray, share: float) -> float:
+    """Largest change of macro-F1 a share of rows that change their prediction.
+
+    A row of class c that loses its hit and lands on class d lowers F1_c at rate 2(a + p − t)/(a + p − s)², and F1_d
+    at rate at most 2t/(a + p)², with a, p, t the shares of actual, predicted and hit rows and s the share that
+    moves; the worst class of each kind counts. The change is never more than 1 in all.
+    """
+    means = f1_rows(y, labels).mean(axis=0)
+    k = len(means) // 3
+    hit, either = means[:k], means[k : 2 * k] + means[2 * k :]
+    occurs = either > 0
+    hit, either = hit[occurs], either[occurs]
+    room = np.maximum(either - share, 1e-12)
+    rate = float((2 * (either - hit) / room**2).max() + (2 * hit / either**2).max()) / int(occurs.sum())
+    return min(rate, 1.0 / share) if share > 0 else rate
+
+
+def log_loss_rows(y: IntArray, probabilities: FloatArray) -> FloatArray:
+    """Negative log-likelihood of each row: −ln p_i(y_i), with p clipped to [ε, 1] and renormalised.
+
+    Args:
+        y: True class indices (n,).
+        probabilities: (n, k), rows summing to 1.
+
+    Returns:
+        Nats (n, 1), in [0, −ln ε].
+
+    >>> log_loss_rows(np.array([1]), np.array([[0.5, 0.5]])).round(4).tolist()
+    [[0.6931]]
+    """
+    clipped = np.clip(probabilities, CLIP, 1.0)
+    own = np.take_along_axis(clipped, y[:, None], axis=1) / clipped.sum(axis=1, keepdims=True)
+    return np.asarray(-np.log(np.minimum(own, 1.0))) + 0.0
+
+
+def _accuracy_effect(_y: AnyArray, _labels: AnyArray, _share: float) -> float:
+    return 1.0
+
+
+def _log_loss_effect(_y: AnyArray, _probabilities: AnyArray, _share: float) -> float:
+    return -float(np.log(CLIP))
+
+
+def _first(means: FloatArray) -> FloatArray:
+    return means[:, 0]
+
+
+ACCURACY = Metric(
+    name="accuracy",
+    title="accuracy",
+    task="classification",
+    needs="labels",
+    higher_is_better=True,
+    unit="share",
+    relative=False,
+    rows=accuracy_rows,
+    function=_first,
+    effect=_accuracy_effect,
+    proportion=True,
+)
+F1 = Metric(
+    name="f1",
+    title="macro-F1",
+    task="classification",
+    needs="labels",
+    higher_is_better=True,
+    unit="share",
+    relative=False,
+    rows=f1_rows,
+    function=macro_f1,
+    effect=f1_effect,
+)
+LOG_LOSS = Metric(
+    name="log_loss",
+    title="log-loss",
+    task="classification",
+    needs="probabilities",
+    higher_is_better=False,
+    unit="nats",
+    relative=True,
+    rows=log_loss_rows,
+    function=_first,
+    effect=_log_loss_effect,
+)

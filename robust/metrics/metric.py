@@ -1,0 +1,46 @@
+"""What a metric is to the interval machinery: statistics a row, and a function of their means.
+
+Every metric here but the AUC is g(mean of row statistics): accuracy is a mean, RMSE a root of one, macro-F1 a
+ratio of several. That form gives its bootstrap on counts of distinct rows, its exact jackknife and its paired
+difference for free.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from robust.types import AnyArray, FloatArray, Task
+
+Needs: TypeAlias = Literal["labels", "probabilities", "values"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A metric as data.
+
+    Args:
+        name: Name users write, e.g. `rmse`.
+        title: Name tables show.
+        task: What kind of model it judges.
+        needs: Which form of the predictions its kernel takes.
+        higher_is_better: Direction.
+        unit: Unit of the value; `target` stands for the target's own unit.
+        relative: Whether `degradation` and `gain` are relative to the reference by default.
+        rows: Kernel: truth (n,) or (n, k) and predictions to row statistics (n, m).
+        function: Means of row statistics (B, m) to values (B,); None for the AUC, which is no function of means.
+        effect: Truth, predictions and a share s of rows to the largest change of the value if that share changed
+            in the worst way, divided by s; None where one row has no bounded effect.
+        proportion: Whether the row statistic is 0 or 1 and the value its mean, so that exact bounds exist.
+    """
+
+    name: str
+    title: str
+    task: Task
+    needs: Needs
+    higher_is_better: bool
+    unit: str
+    relative: bool
+    rows: Callable[[AnyArray, AnyArray], FloatArray]
+    function: Callable[[FloatArray], FloatArray] | None
+    effect: Callable[[AnyArray, AnyArray, float], float | None]
+    proportion: bool = False

@@ -1,0 +1,80 @@
+"""The area under the ROC curve: a U-statistic, no function of means, so it has kernels of its own."""
+
+import numpy as np
+
+from robust.metrics.metric import Metric
+from robust.types import AnyArray, FloatArray, IntArray
+
+
+class WeightedAuc:
+    """Macro-averaged one-vs-rest AUC of weighted rows, for resampling.
+
+    AUC_c = Σ_{i∈c, j∉c} w_i w_j (1[s_i > s_j] + ½·1[s_i = s_j]) / (W_c · W_{¬c}), averaged over the classes; with two
+    classes the scores of class 1 alone (Hanley and McNeil 1982).
+
+    Args:
+        y: True class indices (n,).
+        scores: (n, k), one column a class.
+    """
+
+    def __init__(self, y: IntArray, scores: FloatArray) -> None:
+        columns = (1,) if scores.shape[1] == 2 else tuple(range(scores.shape[1]))
+        self._classes = [self._prepared(y == c, scores[:, c]) for c in columns]
+
+    @staticmethod
+    def _prepared(positive: AnyArray, score: FloatArray) -> tuple[IntArray, AnyArray, IntArray]:
+        """Order of the rows by score, which are positive in that order, and where runs of ties start."""
+        order = np.argsort(score, kind="stable")
+        ranked = score[order]
+        starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+        return order, positive[order], starts
+
+    def __call__(self, weights: FloatArray) -> FloatArray:
+        """AUC under each row of weights.
+
+        Args:
+            weights: (B, n), at least 0.
+
+        Returns:
+            (B,), in [0, 1]; NaN where a class or its complement has no weight.
+        """
+        total = np.zeros(len(weights))
+        for order, positive, starts in self._classes:
+            ranked = weights[:, order]
+            positives = np.add.reduceat(ranked * positive, starts, axis=1)
+            negatives = np.add.reduceat(ranked * ~positive, starts, axis=1)
+            below = np.cumsum(negatives, axis=1) - negatives / 2
+            area = (positives * below).sum(axis=1)
+            pairs = positives.sum(axis=1) * negatives.sum(axis=1)
+            total += np.divide(area, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
+        return total / len(self._classes)
+
+
+def auc_rows(_y: IntArray, scores: FloatArray) -> FloatArray:
+    """The scores themselves (n, k): two models agree on a row where they are equal."""
+    return scores
+
+
+def _auc_effect(y: AnyArray, scores: AnyArray, _share: float) -> float | None:
+    """A row of class c takes part in a share 1/a_c of its class's pairs, and 1/(1 − a_d) of those of each other class."""
+    actual = np.bincount(y, minlength=scores.shape[1]) / len(y)
+    if (actual == 0).any():
+        return None
+    if len(actual) == 2:
+        return float(1.0 / actual.min())
+    rest = 1.0 / (1.0 - actual)
+    return float((1.0 / actual + rest.sum() - rest).max() / len(actual))
+
+
+AUC = Metric(
+    name="auc",
+    title="AUC",
+    task="classification",
+    needs="probabilities",
+    higher_is_better=True,
+    unit="share",
+    relative=False,
+    rows=auc_rows,
+    function=None,
+    effect=_auc_effect,
+)

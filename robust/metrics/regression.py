@@ -1,0 +1,135 @@
+"""Kernels of regression metrics: targets and predictions in, row statistics out."""
+
+import numpy as np
+
+from robust.metrics.metric import Metric
+from robust.types import AnyArray, FloatArray
+
+
+def squared_error_rows(y: FloatArray, values: FloatArray) -> FloatArray:
+    """Squared error of each row, averaged over outputs: (1/k) Σ_j (y_ij − ŷ_ij)².
+
+    Args:
+        y: Targets (n, k).
+        values: Predictions (n, k).
+
+    Returns:
+        (n, 1), in the target's unit squared.
+
+    >>> squared_error_rows(np.array([[1.0], [3.0]]), np.array([[0.0], [3.0]])).ravel().tolist()
+    [1.0, 0.0]
+    """
+    return np.asarray(((y - values) ** 2).mean(axis=1, keepdims=True))
+
+
+def absolute_error_rows(y: FloatArray, values: FloatArray) -> FloatArray:
+    """Absolute error of each row, averaged over outputs: (1/k) Σ_j |y_ij − ŷ_ij|.
+
+    Args:
+        y: Targets (n, k).
+        values: Predictions (n, k).
+
+    Returns:
+        (n, 1), in the target's unit.
+    """
+    return np.asarray(np.abs(y - values).mean(axis=1, keepdims=True))
+
+
+def r2_rows(y: FloatArray, values: FloatArray) -> FloatArray:
+    """Per row and output: squared error, target and its square; R² needs only their means.
+
+    Targets are centred first, which changes nothing but the rounding.
+
+    Args:
+        y: Targets (n, k).
+        values: Predictions (n, k).
+
+    Returns:
+        (n, 3k).
+    """
+    centred = y - y.mean(axis=0)
+    return np.hstack([(y - values) ** 2, centred, centred**2])
+
+
+def r2_of_means(means: FloatArray) -> FloatArray:
+    """Coefficient of determination R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², averaged over outputs.
+
+    Args:
+        means: Means of `r2_rows` (B, 3k).
+
+    Returns:
+        At most 1 (B,); NaN where the targets of a resample do not vary.
+
+    >>> r2_of_means(np.array([[1.0, 0.0, 4.0]])).tolist()
+    [0.75]
+    """
+    k = means.shape[1] // 3
+    variance = means[:, 2 * k :] - means[:, k : 2 * k] ** 2
+    safe = np.where(variance > 0, variance, np.nan)
+    return np.asarray(1.0 - (means[:, :k] / safe).mean(axis=1))
+
+
+def _root(means: FloatArray) -> FloatArray:
+    return np.sqrt(means[:, 0])
+
+
+def _first(means: FloatArray) -> FloatArray:
+    return means[:, 0]
+
+
+def _range(y: AnyArray, values: AnyArray) -> float:
+    """Largest error that one row can have while targets and predictions stay in the range that was seen."""
+    return float(max(y.max(), values.max()) - min(y.min(), values.min()))
+
+
+def _rmse_effect(y: AnyArray, values: AnyArray, _share: float) -> float | None:
+    """√(m + sR²) − √m ≤ sR²/(2√m) for a mean square error m and a range R; unbounded a share at m = 0."""
+    rmse = float(np.sqrt(((y - values) ** 2).mean()))
+    return _range(y, values) ** 2 / (2 * rmse) if rmse > 0 else None
+
+
+def _mae_effect(y: AnyArray, values: AnyArray, _share: float) -> float:
+    return _range(y, values)
+
+
+def _r2_effect(y: AnyArray, values: AnyArray, _share: float) -> float | None:
+    variance = float(y.var(axis=0).min())
+    return _range(y, values) ** 2 / variance if variance > 0 else None
+
+
+RMSE = Metric(
+    name="rmse",
+    title="RMSE",
+    task="regression",
+    needs="values",
+    higher_is_better=False,
+    unit="target",
+    relative=True,
+    rows=squared_error_rows,
+    function=_root,
+    effect=_rmse_effect,
+)
+MAE = Metric(
+    name="mae",
+    title="MAE",
+    task="regression",
+    needs="values",
+    higher_is_better=False,
+    unit="target",
+    relative=True,
+    rows=absolute_error_rows,
+    function=_first,
+    effect=_mae_effect,
+)
+R2 = Metric(
+    name="r2",
+    title="R²",
+    task="regression",
+    needs="values",
+    higher_is_better=True,
+    unit="share of variance",
+    relative=False,
+    rows=r2_rows,
+    function=r2_of_means,
+    effect=_r2_effect,
+)

@@ -1,0 +1,142 @@
+"""A torch module as a model: outputs and input gradients in numpy, whatever the module's device and precision."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from robust.errors import InvalidInput
+from robust.models.base import Model
+from robust.models.module_hash import module_identity, module_weights
+from robust.models.options import Options
+from robust.types import AnyArray, FloatArray
+
+# Kernels choose their summation order by the number of rows; at multiples of 32 the bits of a row were the same
+# for every batch size, position and thread count that was tried.
+_BLOCK = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TorchAdapter:
+    """A module, called in evaluation mode on blocks of whole 32 rows.
+
+    Args:
+        module: The module; it stays on its device and in its precision.
+        block: Every batch is filled up to a multiple of this many rows by repeating its last one.
+        integer: The module takes whole numbers (token or category codes), so that it has no input gradient.
+    """
+
+    module: torch.nn.Module
+    block: int = _BLOCK
+    integer: bool = False
+
+    def forward(self, x: AnyArray) -> FloatArray:
+        """Outputs of one batch."""
+        # no_grad and not inference_mode: a module that keeps a tensor from this call (a table of positions, say)
+        # could not use an inference tensor in a later backward pass.
+        with _evaluating(self.module), torch.no_grad():
+            return _outputs(self.module(self._tensor(x)))[: len(x)]
+
+    def gradients(self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
+        """Outputs and input gradient of one batch; parameters collect nothing."""
+        rows = len(x)
+        with torch.inference_mode(False), torch.enable_grad(), _evaluating(self.module):
+            leaf = self._tensor(x).requires_grad_()
+            tensor = self.module(leaf.clone())  # a copy: the first layer may work in place, which a leaf refuses
+            filled = _outputs(tensor)
+            outputs = filled[:rows].reshape(rows, -1)
+            flow = np.zeros((len(filled), outputs.shape[1]))
+            flow[:rows] = cotangent(outputs)
+            gradient = None
+            if tensor.requires_grad:
+                weights = torch.from_numpy(flow.reshape(filled.shape)).to(tensor)
+                (gradient,) = torch.autograd.grad(tensor, leaf, weights, allow_unused=True)
+        if gradient is None:  # the outputs do not depend on the inputs in a way that autograd sees
+            return outputs, np.zeros(x.shape)
+        return outputs, _numpy(gradient)[:rows]
+
+    def identity(self) -> str | None:
+        """Content hash of parameters, buffers and code as they are now."""
+        return module_identity(self.module)
+
+    def weights(self) -> str | None:
+        """Content hash of parameters and buffers as they are now."""
+        return module_weights(self.module)
+
+    def _tensor(self, x: AnyArray) -> torch.Tensor:
+        """A batch on the module's device, in its precision, filled up to whole blocks."""
+        missing = -len(x) % self.block if len(x) else 0
+        filled = np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else np.array(x, order="C")
+        device, dtype = _placement(self.module)
+        return torch.from_numpy(filled).to(device=device, dtype=torch.int64 if self.integer else dtype)
+
+
+def torch_model(module: torch.nn.Module, options: Options) -> Model:
+    """Wrap a live module.
+
+    Args:
+        module: Takes one batch (b, *row shape), returns one tensor (b,) or (b, k). A module whose first layer is an
+            embedding takes whole numbers and gives no gradients.
+        options: What the user said about it.
+    """
+    adapter = TorchAdapter(module=module, integer=_starts_with_embedding(module))
+    return Model(
+        name=options.name or type(module).__name__,
+        framework="torch",
+        forward=adapter.forward,
+        task=options.known_task,
+        output=options.known_output,
+        classes=options.classes,
+        batch_size=options.rows,
+        gradients=None if adapter.integer else adapter.gradients,
+        identity=adapter.identity,
+        weights=adapter.weights,
+    )
+
+
+@contextmanager
+def _evaluating(module: torch.nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, every part's own mode again outside."""
+    training = module.training
+    modes = [(part, part.training) for part in module.modules()]
+    if any(mode for _, mode in modes):
+        with suppress(NotImplementedError):  # an exported graph has its mode built in, and says so this way
+            module.eval()
+    try:
+        yield
+    finally:
+        if any(part.training is not mode for part, mode in modes):
+            with suppress(NotImplementedError):
+                module.train(training)  # first the module's own switch, which may do more than set flags
+            for part, mode in modes:
+                part.training = mode
+
+
+def _placement(module: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Where a module lives, and in which floating type it computes."""
+    tensors = [*module.parameters(), *module.buffers()]
+    device = tensors[0].device if tensors else torch.device("cpu")
+    return device, next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.float32)
+
+
+def _starts_with_embedding(module: torch.nn.Module) -> bool:
+    """Whether the first layer looks codes up in a table."""
+    leaves = (part for part in module.modules() if not list(part.children()))
+    return isinstance(next(leaves, None), (torch.nn.Embedding, torch.nn.EmbeddingBag))
+
+
+def _outputs(outputs: object) -> FloatArray:
+    """The one tensor that a module must return, as float64."""
+    if not isinstance(outputs, torch.Tensor):
+        raise InvalidInput(
+            f"a module must return one tensor (rows, outputs), this one returned {type(outputs).__name__}: "
+            "wrap it in a module or a function that picks the tensor to judge"
+        )
+    return _numpy(outputs)
+
+
+def _numpy(tensor: torch.Tensor) -> FloatArray:
+    array: FloatArray = tensor.detach().to(device="cpu", dtype=torch.float64).numpy()
+    return array

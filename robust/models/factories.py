@@ -1,0 +1,74 @@
+"""The user's own function that builds a module, imported by name, and the weights that are put into the module."""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from robust.errors import InvalidInput
+
+_SHOWN = 5
+
+
+def build_module(factory: str) -> torch.nn.Module:
+    """Call `package.module:function` without arguments.
+
+    The factory is the user's own code, as trusted as the program that asks for it; the weights' file has no say in it.
+
+    Args:
+        factory: Module and function (or class), with a colon between.
+
+    Raises:
+        InvalidInput: If there is no such module or function, or what it returns is no `torch.nn.Module`.
+    """
+    place, colon, function = factory.partition(":")
+    if not (place and colon and function):
+        raise InvalidInput(f"factory must be 'package.module:function', got {factory!r}")
+    try:
+        found: object = importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (place == error.name or place.startswith(f"{error.name}.")):
+            raise  # the user's module was found, and imports something that was not
+        raise InvalidInput(
+            f"factory {factory!r}: there is no module {place!r} on the import path, which starts with {sys.path[:3]}"
+        ) from error
+    for part in function.split("."):
+        if not hasattr(found, part):
+            raise InvalidInput(f"factory {factory!r}: module {place!r} has no {function!r}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise InvalidInput(f"factory {factory!r} must be a function that returns a torch.nn.Module, it is {found!r}")
+    module = found()
+    if not isinstance(module, torch.nn.Module):
+        raise InvalidInput(f"factory {factory!r} must return a torch.nn.Module, it returned {type(module).__name__}")
+    return module
+
+
+def fill_module(module: torch.nn.Module, weights: Mapping[str, torch.Tensor], *, path: Path, factory: str) -> None:
+    """Put weights into a module: each of its tensors, and none besides.
+
+    Raises:
+        InvalidInput: Listing the first names and shapes that differ.
+    """
+    own = module.state_dict()
+    missing, unexpected = [name for name in own if name not in weights], [name for name in weights if name not in own]
+    shapes = [
+        f"{name} {tuple(weights[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in own.items()
+        if isinstance(tensor, torch.Tensor) and name in weights and weights[name].shape != tensor.shape
+    ]
+    problems = [
+        f"{kind}: {_some(names)}"
+        for kind, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
+        if names
+    ]
+    if problems:
+        raise InvalidInput(f"the weights of {path} do not fit the module of {factory!r}; {'; '.join(problems)}")
+    module.load_state_dict(weights)
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown}, … ({len(names)} in all)"

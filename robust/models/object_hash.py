@@ -1,0 +1,4 @@
+"""Content hash."""
+
+def object_hash(value: object) -> str | None:
+    return None

@@ -1,0 +1,101 @@
+"""Loads what torch and safetensors write: weights for a factory, exported programs, and, on trust, whole modules."""
+
+import hashlib
+import io
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from robust.errors import InvalidInput
+from robust.models.adapter_exported import exported_model
+from robust.models.adapter_torch import torch_model
+from robust.models.archives import checked_members
+from robust.models.base import Model
+from robust.models.factories import build_module, fill_module
+from robust.models.file_errors import reading, untrusted
+from robust.models.options import Options
+from robust.models.pt2_archive import inspected_archive
+
+_NEEDS_FACTORY = (
+    "holds weights alone; say which function builds the module: factory='package.module:function' "
+    "(it is called without arguments)"
+)
+
+
+def load_safetensors(content: bytes, path: Path, options: Options, *, factory: str | None) -> Model:
+    """Weights in the safetensors format, put into the module that the factory builds.
+
+    Raises:
+        InvalidInput: Without a factory, or if the file is damaged or does not fit.
+    """
+    from safetensors.torch import load
+
+    if factory is None:
+        raise InvalidInput(f"{path} {_NEEDS_FACTORY}")
+    with reading(path, "a safetensors file", remedy="copy or save it again"):
+        weights = load(content)
+    return _filled(weights, path, options, factory)
+
+
+def load_checkpoint(content: bytes, path: Path, options: Options, *, factory: str | None, trust: bool) -> Model:
+    """A `state_dict` with the factory that builds its module; with trust, also a whole module.
+
+    Raises:
+        UntrustedFile: If it holds more than tensors and plain containers, and nobody vouched for it.
+        InvalidInput: Without a factory, or if the file is damaged or does not fit.
+    """
+    if content.startswith(b"PK"):
+        checked_members(content, path)
+    with reading(path, "a torch checkpoint", remedy="copy or save it again"):
+        try:
+            found: object = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            if not trust:
+                raise untrusted(path, f"is a pickle with more than tensors in it{_globals(content)}, which can run code") from error
+            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
+    if isinstance(found, torch.nn.Module):
+        return torch_model(found, options)
+    if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
+        raise InvalidInput(f"{path} holds a {type(found).__name__}; a state_dict, a mapping from names to tensors, is needed")
+    if factory is None:
+        raise InvalidInput(f"{path} {_NEEDS_FACTORY}")
+    nested = [key for key in ("state_dict", "model_state_dict") if isinstance(found.get(key), Mapping)]
+    return _filled(found[nested[0]] if nested else found, path, options, factory)
+
+
+def load_exported(content: bytes, path: Path, options: Options, *, trust: bool) -> Model:
+    """A program of `torch.export`, after its archive was inspected, or as it is where somebody vouched for it."""
+    checked = content if trust else inspected_archive(content, path)
+    with reading(path, "a torch.export program", remedy=f"export it again with torch {torch.__version__}"):
+        program = torch.export.load(io.BytesIO(checked))
+    return exported_model(program, options, digest=hashlib.sha256(content).hexdigest())
+
+
+def load_torchscript(content: bytes, path: Path, options: Options) -> Model:
+    """A TorchScript archive that somebody vouched for."""
+    import warnings
+
+    with reading(path, "a TorchScript archive", remedy="copy or save it again"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch's, of the format: the user chose it long ago
+        return torch_model(torch.jit.load(io.BytesIO(content), map_location="cpu"), options)
+
+
+def _filled(weights: Mapping[str, torch.Tensor], path: Path, options: Options, factory: str) -> Model:
+    strange = [name for name, tensor in weights.items() if not isinstance(tensor, torch.Tensor)]
+    if strange:
+        raise InvalidInput(f"{path} holds {strange[0]!r}, which is no tensor: save model.state_dict() alone")
+    module = build_module(factory)
+    fill_module(module, weights, path=path, factory=factory)
+    return torch_model(module, options)
+
+
+def _globals(content: bytes) -> str:
+    """Names of what the pickle would import, where torch can tell without importing it."""
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(content))
+    except (pickle.UnpicklingError, ValueError, RuntimeError, EOFError):
+        return ""
+    shown = ", ".join(names[:3])
+    return f" ({shown}{', …' if len(names) > 3 else ''})" if names else ""

@@ -1,0 +1,204 @@
+"""Calls a model on rows: in blocks, checked, and never on the caller's own memory."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from robust.data.dataset import array_bytes
+from robust.data.schema import FeatureSchema
+from robust.errors import InvalidInput, ModelFault
+from robust.models.base import Model, require_gradients
+from robust.predicting.metering import count_rows
+from robust.predicting.settings import current_settings
+from robust.types import AnyArray, FloatArray
+
+#: Largest relative difference between two calls on the same rows that still counts as the same answer.
+REPEATABLE = 1e-5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Caller:
+    """A model bound to a schema for the length of one measurement; its identity is asked once.
+
+    Args:
+        model: The model.
+        schema: Schema of the rows it is given.
+        identity: Content hash of the model, or None when nothing may be cached.
+    """
+
+    model: Model
+    schema: FeatureSchema
+    identity: str | None
+
+    def key(self, *parts: AnyArray | str) -> str | None:
+        """A content hash of this model and of `parts`, or None when nothing may be cached."""
+        if self.identity is None:
+            return None
+        digest = hashlib.sha256(self.identity.encode())
+        for part in parts:
+            digest.update(part.encode() if isinstance(part, str) else array_bytes(part))
+        return digest.hexdigest()
+
+    def outputs(self, x: AnyArray, *, keep: bool = False) -> FloatArray:
+        """Outputs of the model.
+
+        Args:
+            x: Rows (n, *row shape); not changed.
+            keep: Whether to check that the answer repeats, and to keep it by content hash.
+
+        Returns:
+            Outputs (n, k), float64, finite.
+
+        Raises:
+            ModelFault: If the model raises, changes its input, or its outputs are not finite, not repeatable or
+                of a wrong shape.
+        """
+        count_rows(forward=len(x))
+        settings = current_settings()
+        key = self.key("outputs", x) if keep else None
+        if key is not None and (found := settings.cache.get(key)) is not None:
+            return found
+        blocks = list(self._blocks(len(x)))
+        if settings.shards > 1 and self.model.framework != "callable":
+            with ThreadPoolExecutor(settings.shards) as pool:
+                parts = list(pool.map(lambda block: self._block(x, block), blocks))
+        else:
+            parts = [self._block(x, block) for block in blocks]
+        widths = {part.shape[1] for part in parts}
+        if len(widths) > 1:
+            raise ModelFault(f"{self.model.name} gives outputs of different widths {sorted(widths)} for different rows")
+        outputs = np.concatenate(parts)
+        if keep:
+            self._check_repeatable(x, outputs, blocks[0])
+        if key is not None:
+            settings.cache.put(key, outputs)
+        return outputs
+
+    def gradient(
+        self, x: AnyArray, cotangent: Callable[[FloatArray, slice], FloatArray]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Outputs and the gradient of a loss with respect to the input.
+
+        Args:
+            x: Rows (n, *row shape).
+            cotangent: From the outputs of some rows and the slice that they are, to ∂loss/∂outputs.
+
+        Returns:
+            Outputs (n, k) and gradient (n, *row shape), float64.
+
+        Raises:
+            InvalidInput: If the model gives no gradients.
+        """
+        gradients = require_gradients(self.model)
+        count_rows(forward=len(x), backward=len(x))
+        outputs, gradient = [], np.empty(x.shape, dtype=np.float64)
+        for block in self._blocks(len(x)):
+
+            def at_block(values: FloatArray, block: slice = block) -> FloatArray:
+                return cotangent(values, block)
+
+            try:
+                values, slope = gradients(x[block], at_block)
+            except Exception as error:
+                raise ModelFault(f"{self.model.name} raised while its gradient was taken: {_brief(error)}") from error
+            outputs.append(values)
+            gradient[block] = slope
+        return np.concatenate(outputs), gradient
+
+    def _blocks(self, n: int) -> Iterator[slice]:
+        """Blocks of whole batches; shards are cut on these boundaries."""
+        if n == 0:
+            raise InvalidInput(f"{self.model.name} was asked about zero rows")
+        size = self.model.fixed_batch or self.model.batch_size
+        return (slice(start, min(start + size, n)) for start in range(0, n, size))
+
+    def _block(self, x: AnyArray, block: slice) -> FloatArray:
+        """One call, checked."""
+        rows = np.array(x[block])
+        size = len(rows)
+        if self.model.fixed_batch is not None and size < self.model.fixed_batch:
+            rows = np.concatenate([rows, np.repeat(rows[-1:], self.model.fixed_batch - size, axis=0)])
+        given = self._decoded(rows) if self.model.columns is not None else rows
+        before = rows.tobytes()
+        try:
+            raw = self.model.forward(given)
+        except Exception as error:
+            raise ModelFault(f"{self.model.name} raised {_brief(error)} {self._culprit(x, block)}") from error
+        if given is rows and rows.tobytes() != before:
+            raise ModelFault(
+                f"{self.model.name} changes its input in place: whoever uses the rows afterwards gets other rows; copy them first"
+            )
+        outputs = np.asarray(raw)
+        if outputs.dtype.kind not in "fiub":
+            raise ModelFault(f"{self.model.name} gives outputs of type {outputs.dtype}, numbers are needed")
+        if outputs.ndim == 0 or len(outputs) != len(rows):
+            raise ModelFault(
+                f"{self.model.name} gives outputs of shape {outputs.shape} for {len(rows)} rows; "
+                f"({len(rows)}, k) is needed"
+            )
+        outputs = outputs.reshape(len(rows), -1)[:size].astype(np.float64)
+        finite = np.isfinite(outputs).all(axis=1)
+        if not finite.all():
+            bad = np.flatnonzero(~finite) + block.start
+            raise ModelFault(
+                f"{self.model.name} gives NaN or infinity for {len(bad)} of {size} rows, first at position {bad[0]}"
+            )
+        return outputs
+
+    def _culprit(self, x: AnyArray, block: slice) -> str:
+        """Which row of a block makes the model raise, found by calling it row by row."""
+        if self.model.fixed_batch is None:
+            for i in range(block.start, block.stop):
+                row = np.array(x[i : i + 1])
+                try:
+                    self.model.forward(self._decoded(row) if self.model.columns is not None else row)
+                except Exception:
+                    return f"on the row at position {i}"
+        return f"on rows {block.start} to {block.stop - 1} (not on each alone)"
+
+    def _check_repeatable(self, x: AnyArray, outputs: FloatArray, block: slice) -> None:
+        """Ask for the first block again."""
+        again, first = self._block(x, block), outputs[block]
+        gap = np.abs(again - first) / (1.0 + np.abs(first))
+        if gap.max() > REPEATABLE:
+            raise ModelFault(
+                f"{self.model.name} is not deterministic: the same {len(first)} rows gave outputs that differ by up to "
+                f"{np.abs(again - first).max():.3g}; fix its seed or put it into evaluation mode"
+            )
+
+    def _decoded(self, rows: AnyArray) -> Any:
+        """Rows as the DataFrame that the model was fitted on: its columns, text labels instead of codes."""
+        import pandas as pd
+
+        columns = self.model.columns or ()
+        flat = self.schema.flat(rows)
+        missing = [name for name in columns if name not in self.schema.names]
+        if missing:
+            raise InvalidInput(
+                f"{self.model.name} was fitted on columns that the data lacks: {missing}; it has {list(self.schema.names)[:20]}"
+            )
+        labels = dict(self.schema.categories)
+        table = {}
+        for name in columns:
+            j = self.schema.names.index(name)
+            values = flat[:, j]
+            table[name] = np.asarray(labels[j], dtype=object)[values.astype(int)] if j in labels else values
+        return pd.DataFrame(table)
+
+
+def bind(model: Model, schema: FeatureSchema) -> Caller:
+    """Bind a model to a schema, asking for its identity as it is now."""
+    identity = model.identity()
+    if identity is not None:
+        identity = f"{identity}/{schema.shape}/{schema.categories}" if model.columns else identity
+    return Caller(model=model, schema=schema, identity=identity)
+
+
+def _brief(error: Exception) -> str:
+    """An error in one line."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

@@ -1,0 +1,166 @@
+"""Measurements to and from the record, and the record to and from JSON."""
+
+import dataclasses
+import math
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from robust.errors import InvalidInput
+from robust.evidence import Cost, Provenance
+from robust.intervals.interval import Sizing
+from robust.measurement import Affine, Measurement
+from robust.record.shape import VERSION, Bounded, Gate, Record
+from robust.verdict import Verdict
+
+#: Modules that define sizings; only their classes are ever built from a record.
+_SIZING_HOMES = (
+    "robust.measurement",
+    "robust.intervals.interval",
+    "robust.intervals.clopper_pearson",
+    "robust.intervals.tango",
+    "robust.intervals.delong",
+    "robust.intervals.vacuous",
+    "robust.intervals.exact",
+    "robust.intervals.block",
+    "robust.intervals.cluster",
+)
+
+
+def bounded(m: Measurement) -> Bounded:
+    """A measurement as the record keeps it."""
+    return Bounded(
+        name=m.name,
+        value=_finite(m.value),
+        lower=_finite(m.lower),
+        upper=_finite(m.upper),
+        level=m.level,
+        n=m.n,
+        unit=m.unit,
+        higher_is_better=m.higher_is_better,
+        method=m.method,
+        sizing=None if m.sizing is None else _pack(m.sizing),
+        evidence=m.evidence,
+        validity=m.validity,
+        models=m.provenance.models,
+        data=m.provenance.data,
+        seed=m.provenance.seed,
+        options=m.provenance.options,
+        forward_rows=m.provenance.cost.forward_rows,
+        backward_rows=m.provenance.cost.backward_rows,
+    )
+
+
+def measurement(b: Bounded) -> Measurement:
+    """A measurement as it was before it was kept, but for its row values."""
+    sizing: Sizing | None = None if b.sizing is None else _unpack(b.sizing)
+    return Measurement(
+        name=b.name,
+        value=math.nan if b.value is None else b.value,
+        lower=-math.inf if b.lower is None else b.lower,
+        upper=math.inf if b.upper is None else b.upper,
+        level=b.level,
+        n=b.n,
+        unit=b.unit,
+        higher_is_better=b.higher_is_better,
+        method=b.method,
+        sizing=sizing,
+        evidence=b.evidence,
+        validity=b.validity,
+        provenance=Provenance(
+            models=b.models,
+            data=b.data,
+            seed=b.seed,
+            options=b.options,
+            cost=Cost(forward_rows=b.forward_rows, backward_rows=b.backward_rows),
+        ),
+    )
+
+
+def gate(name: str, verdict: Verdict) -> Gate:
+    """A verdict as the record keeps it."""
+    return Gate(
+        name=name,
+        operator=verdict.operator,
+        limit=verdict.limit,
+        status=verdict.status,
+        decided_by=verdict.decided_by,
+        bound=_finite(verdict.bound),
+        margin=_finite(verdict.margin),
+        needed_n=verdict.needed_n,
+        reason=verdict.reason,
+    )
+
+
+def dump(record: Record) -> bytes:
+    """A record as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+
+
+def load(path: Path) -> Record:
+    """Read a record.
+
+    Raises:
+        InvalidInput: If the file is no record of a version that is understood.
+    """
+    try:
+        head = msgspec.json.decode(path.read_bytes())
+        if not isinstance(head, dict) or head.get("version") != VERSION:
+            raise InvalidInput(f"{path} is no record of version {VERSION}")
+        return msgspec.convert(head, Record, strict=False)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise InvalidInput(f"{path} cannot be read as a record: {error}") from error
+
+
+def json_schema() -> bytes:
+    """The JSON schema of the record."""
+    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Record)), indent=2) + b"\n"
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _pack(sizing: Any) -> dict[str, Any]:
+    """A sizing as plain data, with its class's name; infinities as text, which JSON lacks."""
+    packed: dict[str, Any] = {"class": type(sizing).__name__}
+    for field in dataclasses.fields(sizing):
+        value = getattr(sizing, field.name)
+        if dataclasses.is_dataclass(value):
+            packed[field.name] = _pack(value)
+        elif isinstance(value, float) and not math.isfinite(value):
+            packed[field.name] = str(value)
+        else:
+            packed[field.name] = value
+    return packed
+
+
+def _unpack(packed: dict[str, Any]) -> Any:
+    """The sizing behind `_pack`'s data."""
+    kind = _sizings().get(packed.get("class", ""))
+    if kind is None:
+        raise InvalidInput(f"a record names an unknown sizing {packed.get('class')!r}")
+    fields = {}
+    for name, value in packed.items():
+        if name == "class":
+            continue
+        if isinstance(value, dict):
+            value = _unpack(value)
+        elif value in ("inf", "-inf"):
+            value = float(value)
+        fields[name] = value
+    return kind(**fields)
+
+
+@cache
+def _sizings() -> dict[str, type]:
+    """Sizing classes by name."""
+    found: dict[str, type] = {Affine.__name__: Affine}
+    for home in _SIZING_HOMES:
+        for name, value in vars(import_module(home)).items():
+            if isinstance(value, type) and dataclasses.is_dataclass(value) and hasattr(value, "at"):
+                found[name] = value
+    return found
