@@ -61,7 +61,7 @@ def _finite(value: object, purpose: str) -> float:
 
 
 def is_number(value: object) -> bool:
-    """Whether `value` is one real number; numpy and torch scalars and 0-d arrays count, their booleans do not."""
+    """Whether `value` is one real number; scalars and 0-d arrays of numpy and torch count, bools do not."""
     dtype = getattr(value, "dtype", None)
     if dtype is None:
         return isinstance(value, numbers.Real | Decimal) and not isinstance(value, bool)

@@ -45,17 +45,17 @@ class Measurement:
         n: Rows that it rests on.
         unit: `share`, `relative`, `nats`, the target's unit, …
         higher_is_better: Direction; None for a measure that has none.
-        method: How the bounds were made, e.g. `tango-corrected`; `exact` for a measure without sampling error.
+        method: How the bounds were made, e.g. `tango-corrected`; `exact` where there is no sampling error.
         sizing: How the bounds move with n.
         evidence: Structured facts.
         validity: Self-checks of the measurement.
         provenance: Hashes, seed, options, cost.
-        row_values: The value of each row (n,), where `value` is their mean: what `degradation` pairs when this
-            measure is its metric. Not part of a record.
+        row_values: The value of each row (n,), where `value` is their mean: what `degradation` pairs when
+            this measure is its metric. Not part of a record.
 
     Raises:
-        InvalidInput: If the bounds do not enclose the value, an exact measure has a width, it rests on no row,
-            or the value is NaN without a failed self-check.
+        InvalidInput: If the bounds do not enclose the value, an exact measure has a width, it rests on no
+            row, or the value is NaN without a failed self-check.
 
     >>> m = Measurement(name="accuracy", value=0.9, lower=0.85, upper=0.94, n=100, method="clopper-pearson")
     >>> m > 0.8
@@ -90,7 +90,8 @@ class Measurement:
                 raise InvalidInput(f"{self.name} is NaN: a value that is not a number cannot be judged")
         elif not self.lower <= self.value <= self.upper:
             raise InvalidInput(
-                f"the bounds of {self.name} must enclose its value, got {self.lower} .. {self.value} .. {self.upper}"
+                f"the bounds of {self.name} must enclose its value, "
+                f"got {self.lower} .. {self.value} .. {self.upper}"
             )
         elif self.exact and self.lower != self.upper:
             # The value alone decides an exact measure: a width would be ignored in silence.
@@ -101,7 +102,9 @@ class Measurement:
         if self.n < 1:
             raise InvalidInput(f"{self.name} must rest on at least one row, got n={self.n}")
         if not 0.5 < self.level < 1:
-            raise InvalidInput(f"level is the confidence of a one-sided bound, in (0.5, 1), got {self.level!r}")
+            raise InvalidInput(
+                f"level is the confidence of a one-sided bound, in (0.5, 1), got {self.level!r}"
+            )
 
     @property
     def exact(self) -> bool:
@@ -141,16 +144,17 @@ class Measurement:
             return None
         from robust.intervals.interval import needed_n  # scipy is loaded only when something was measured
 
-        settles = "below" if self.value < limit else "above"
-        return needed_n(self.sizing, limit=limit, settles=settles, n=self.n)
+        return needed_n(
+            self.sizing, limit=limit, settles="below" if self.value < limit else "above", n=self.n
+        )
 
     # --- comparisons with a number are verdicts -------------------------------------------------------------
 
     def _judge(self, comparison: Operator, other: object) -> Verdict:
         if isinstance(other, Measurement):
             raise TypeError(
-                "two measurements are not compared by their values: use degradation(reference, candidate, data) "
-                "or gain(model, train, test), which pair the rows"
+                "two measurements are not compared by their values: use "
+                "degradation(reference, candidate, data) or gain(model, train, test), which pair the rows"
             )
         return judge(self, comparison, other)
 
@@ -176,7 +180,7 @@ class Measurement:
                 f"{self.name} is an estimate: {comparison} with a number is never settled; "
                 "compare with <, <=, > or >=, or use .value"
             )
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]
 
     def __eq__(self, other: object) -> Verdict:  # type: ignore[override]
         return self._equality("==", other)
@@ -185,7 +189,9 @@ class Measurement:
         return self._equality("!=", other)
 
     def __bool__(self) -> NoReturn:
-        raise TypeError(f"{self.name} has no truth value: compare it with a limit, e.g. {self.name} < percent(1)")
+        raise TypeError(
+            f"{self.name} has no truth value: compare it with a limit, e.g. {self.name} < percent(1)"
+        )
 
     # --- affine arithmetic stays a measurement, anything else names .value ---------------------------------
 
@@ -215,7 +221,8 @@ class Measurement:
     def _number(self, other: object, operation: str) -> float:
         if isinstance(other, Measurement) or not is_number(other):
             raise TypeError(
-                f"{operation} of a measurement takes a number, got {type(other).__name__}: use .value for a plain float"
+                f"{operation} of a measurement takes a number, got {type(other).__name__}: "
+                "use .value for a plain float"
             )
         return as_limit(other)
 

@@ -1,4 +1,4 @@
-"""Who is told about verdicts, and what there is to remember of them: the core never imports the pytest plugin.
+"""Who is told about verdicts, and what is remembered of them; the core never imports the pytest plugin.
 
 A plain module-level list, not a context variable: verdicts made or used in a worker thread must be seen
 too, and a context variable would start empty there, which fails open.
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def announce(event: Event, verdict: "Verdict") -> None:
         observer(event, verdict)
 
 
+def _package(frame: FrameType) -> str:
+    """Top-level package of the code that a frame runs."""
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
 class Use:
     """A verdict that was taken for a truth value, and the line of the user's code that did so."""
 
@@ -46,7 +52,7 @@ class Use:
 
     def __init__(self, verdict: "Verdict") -> None:
         frame = sys._getframe(1)
-        while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _MACHINERY:
+        while frame.f_back is not None and _package(frame) in _MACHINERY:
             frame = frame.f_back
         self.verdict = verdict
         self.code = frame.f_code
@@ -99,7 +105,7 @@ class Record:
         self.gates[key] = verdict
 
     def culprit(self, error: AssertionError, text: str) -> "Verdict | None":
-        """The comparison that a wordless assertion failed on: the last one used in its statement, else the last miss."""
+        """What a wordless assertion failed on: the last comparison in its statement, else the last miss."""
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next

@@ -1,11 +1,13 @@
-"""The pytest plugin: it explains failed gates, fails tests that hold an unsettled one, and lists all at the end.
+"""The pytest plugin: explains failed gates, fails tests that used an unsettled one, and lists all at the end.
 
-Every pytest run of an environment loads this module, so nothing that is slow to import stands here; what formats
-is loaded with the first verdict. Verdicts are heard of through `robust.observing`, whatever form the assertion has.
+Every pytest run of an environment loads this module, so nothing that is slow to import stands here; what
+formats is loaded with the first verdict. Verdicts are heard of through `robust.observing`, whatever form an
+assertion has.
 """
 
 from collections.abc import Generator
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +26,7 @@ _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """One switch: strict readers of JUnit files refuse properties of a test."""
-    parser.addini("robust_junit_properties", "write each gate as a property of its test into JUnit XML", "bool", True)
+    parser.addini("robust_junit_properties", "write each gate as a JUnit property of its test", "bool", True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,9 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _configure_decide(config: pytest.Config) -> None:
-    """Let the project say what settles a comparison: `decide` in robust.toml, or pyproject.toml's [tool.robust]."""
-    places: tuple[tuple[str, tuple[str, ...]], ...] = (("robust.toml", ()), ("pyproject.toml", ("tool", "robust")))
-    for name, table in places:
+    """Let the project say what settles a comparison: `decide` in robust.toml, or in pyproject.toml."""
+    for name, keys in (("robust.toml", "decide"), ("pyproject.toml", "tool.robust.decide")):
         try:
             content = (config.rootpath / name).read_bytes()
         except FileNotFoundError:
@@ -54,7 +55,7 @@ def _configure_decide(config: pytest.Config) -> None:
             found: object = tomllib.loads(content.decode())
         except ValueError as error:
             raise pytest.UsageError(f"{name} is not valid TOML: {error}") from error
-        for key in (*table, "decide"):
+        for key in keys.split("."):
             found = found.get(key) if isinstance(found, dict) else None
         if found is None:
             continue
@@ -62,8 +63,7 @@ def _configure_decide(config: pytest.Config) -> None:
             raise pytest.UsageError(f'{name}: decide must be "bound" or "value", got {found!r}')
         from robust.verdict import decide_by
 
-        token = decide_by.set("value" if found == "value" else "bound")
-        config.add_cleanup(lambda: decide_by.reset(token))
+        config.add_cleanup(partial(decide_by.reset, decide_by.set("value" if found == "value" else "bound")))
         return
 
 
@@ -102,7 +102,7 @@ class Gates:
         texts = [gate_property(verdict, used=key in record.used) for key, verdict in gates]
         return [*texts, omitted_property(record.omitted)] if record.omitted else texts
 
-    # --- a test, phase by phase -------------------------------------------------------------------------------
+    # --- a test, phase by phase -----------------------------------------------------------------------------
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -125,7 +125,7 @@ class Gates:
 
     @pytest.hookimpl(specname="pytest_runtest_makereport")
     def pytest_explain_bare_assertion(self, call: pytest.CallInfo[None]) -> None:
-        """Give an assertion that pytest did not rewrite the words that it lacks, before its report is written.
+        """Give an assertion that pytest did not rewrite the words it lacks, before its report is written.
 
         An ordinary implementation and not a part of the wrapper: unittest's own sets the exception first.
         """
@@ -147,19 +147,16 @@ class Gates:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attach gates and evidence, and fail what passed on an unsettled verdict; outermost, so after xfail."""
+        """Attach gates and evidence; fail what passed on an unsettled verdict. Outermost, so after xfail."""
         record = self._record
         if record is None or not record.gates:
             return (yield)
         kept = [pair for pair in item.user_properties if pair[0] != PROPERTY]
         item.user_properties[:] = kept + [(PROPERTY, text) for text in self._texts(record)]
         report = yield
-        verdicts = list(record.gates.values())
-        if call.when == "call" or len(verdicts) > record.explained:
-            from robust.report.assertion import evidence_section
-
-            report.sections.append((SECTION, evidence_section(verdicts)))
-            record.explained = len(verdicts)
+        if call.when == "call" or len(record.gates) > record.explained:
+            record.explained = len(record.gates)
+            report.sections.append((SECTION, _evidence(record)))
         if record.calling:  # a subtest; the report on the whole call judges
             return report
         complaint = self._complaint(record, item, passed=report.passed)
@@ -175,7 +172,7 @@ class Gates:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> list[str] | None:
-        """Explain a rewritten comparison by the verdict that it made; comparing again would record another."""
+        """Explain a rewritten comparison by the verdict it made; comparing again would record another."""
         record = self._record
         for verdict in reversed(tuple(record.recent) if record is not None else ()):
             m, operator = verdict.measurement, verdict.operator
@@ -192,7 +189,7 @@ class Gates:
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        """Refuse a module that chose its tests by an unsettled verdict: an `if` at its top would hide them."""
+        """Refuse a module that used an unsettled verdict: an `if` at its top may have hidden tests."""
         outer, record = self._record, Record()
         self._record = record
         try:
@@ -204,7 +201,7 @@ class Gates:
             report.outcome, report.result, report.longrepr = "failed", [], complaint
         return report
 
-    # --- the closing table ------------------------------------------------------------------------------------
+    # --- the closing table ----------------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -223,4 +220,18 @@ class Gates:
 
         terminalreporter.section("robustness gates")
         for status, line in gate_table(self._properties):
-            terminalreporter.write_line(line, red=status == "FAIL", yellow=status in ("INCONCLUSIVE", "INVALID"))
+            unsettled = status in ("INCONCLUSIVE", "INVALID")
+            terminalreporter.write_line(line, red=status == "FAIL", yellow=unsettled)
+
+
+def _evidence(record: Record) -> str:
+    """All that the verdicts rest on; a measurement that was compared twice is written down once."""
+    from robust.report.assertion import evidence_lines
+
+    text, told = "", set()
+    for verdict in list(record.gates.values()):
+        lines = evidence_lines(verdict)
+        again = id(verdict.measurement) in told
+        told.add(id(verdict.measurement))
+        text += "\n".join(lines[:2] if again else lines) + "\n"
+    return text

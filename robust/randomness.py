@@ -1,7 +1,9 @@
-"""Random numbers that belong to a row, not to a batch: the same for any batch size, row order and shard count.
+"""Random numbers that belong to a row: the same for any batch size, row order and shard count.
 
-SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", figure 13) used as a
-counter-based generator: the word at (seed, row, stream, column) is mix(key(seed, row, stream) + (column + 1)·γ).
+SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", with variant 13 of
+Stafford's mixers, 2011) as a counter-based generator: the word at (seed, row, stream, column) is
+mix(key(seed, row, stream) + (column + 1)·γ), γ = 0x9E3779B97F4A7C15, that is, word number `column` of the
+published generator started at key(seed, row, stream) = mix(mix(row + γ) xor mix(mix(seed + γ) + stream + γ)).
 """
 
 import numpy as np
@@ -36,7 +38,7 @@ def row_words(row_keys: AnyArray, columns: int, *, seed: int, stream: int) -> In
     ... )
     True
     """
-    keys = np.asarray(row_keys).astype(np.uint64)
+    keys: IntArray = np.asarray(row_keys).astype(np.uint64)
     start = np.array([seed & 0xFFFFFFFFFFFFFFFF, stream & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)
     with np.errstate(over="ignore"):
         base = _mix(_mix(start[:1] + _GAMMA) + start[1:] + _GAMMA)

@@ -73,7 +73,7 @@ class Verdict:
         return self.status == "PASS"
 
     def __eq__(self, other: object) -> bool:
-        """Compare with a bool or a number as the truth value that this is: `(m < x) != 0` must not be green."""
+        """Compare with a bool or a number as the truth value it is: `(m < x) != 0` must not be green."""
         if isinstance(other, Number) or hasattr(other, "dtype"):
             return bool(self) == other
         if isinstance(other, str):

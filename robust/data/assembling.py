@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from robust.data.columns import RawColumn
-from robust.data.dataset import Column, Dataset, read_only
+from robust.data.dataset import Dataset
 from robust.data.encoding import encode
 from robust.data.feature import Kind, read_labels
 from robust.data.frame import frame_columns, is_frame
@@ -16,7 +16,6 @@ from robust.data.parts import (
     identities,
     memberships,
     positions,
-    row_counts,
     side_column,
     slice_column,
     targets,
@@ -78,6 +77,12 @@ class Parts:
         return single | set(_listed(self.unused, "unused"))
 
     @property
+    def labels(self) -> set[str]:
+        """Names of the columns whose values only tell rows apart: numbers among text are no mistake there."""
+        single = {value for value in (self.groups, self.ids) if isinstance(value, str)}
+        return single | set(_listed(self.slices, "slices"))
+
+    @property
     def named(self) -> bool:
         """Whether any part is given by a column's name."""
         return bool(self.leaving or _listed(self.slices, "slices"))
@@ -95,7 +100,7 @@ def assemble(
         schema: What the user says about the features.
 
     Returns:
-        The data set, its arrays read-only.
+        The data set, its arrays are read-only.
 
     Raises:
         InvalidInput: On anything that would make a number measured on it meaningless.
@@ -112,23 +117,22 @@ def assemble(
     ids = np.arange(len(x)) if parts.ids is None else identities(values("ids"))
     unused = tuple(side_column(column) for column in _side(source, parts.unused, "unused"))
     slices = tuple(slice_column(column) for column in _side(source, parts.slices, "slices"))
-    single = (("y", y), ("ids", ids), ("order", order), ("groups", groups))
-    several = [(f"column {column.name!r}", column.values) for column in (*unused, *slices)]
-    row_counts([("x", len(x)), *((what, len(array)) for what, array in (*single, *several) if array is not None)])
     check_finite(x, features.names)
     violations = features.violations(x)
     if violations:
-        raise InvalidInput(f"{source.name} breaks its schema ({'; '.join(violations)}): declare other bounds or rescale")
+        raise InvalidInput(
+            f"{source.name} breaks its schema ({'; '.join(violations)}): declare other bounds or rescale"
+        )
     return Dataset(
         name=source.name,
-        x=read_only(x),
-        y=None if y is None else read_only(y),
-        ids=read_only(ids),
+        x=x,
+        y=y,
+        ids=ids,
         schema=features,
-        unused=_read_only_columns(unused),
-        slices=_read_only_columns(slices),
-        order=None if order is None else read_only(order),
-        groups=None if groups is None else read_only(groups),
+        unused=unused,
+        slices=slices,
+        order=order,
+        groups=groups,
     )
 
 
@@ -142,17 +146,21 @@ def _inputs(
         if names is None and isinstance(schema, FeatureSchema) and schema.shape == shape:
             names = schema.names
         known = default_names(shape) if names is None else checked_names(names, int(np.prod(shape)))
-        boolean: dict[int, Kind] = dict.fromkeys(range(len(known)), "binary") if source.tensor.dtype.kind == "b" else {}
+        boolean: dict[int, Kind] = (
+            dict.fromkeys(range(len(known)), "binary") if source.tensor.dtype.kind == "b" else {}
+        )
         return x, build_schema(schema, names=known, shape=shape, kinds=boolean)
     if names is not None:
         raise InvalidInput("names= is for inputs without names: rename the columns of the table instead")
     leaving = parts.leaving
     inputs = tuple(column for column in source.columns if column.name not in leaving)
     if not inputs:
-        raise InvalidInput(f"{source.name} has no column left for x: {shorten(sorted(leaving))} all play other parts")
+        raise InvalidInput(
+            f"{source.name} has no column left for x: {shorten(sorted(leaving))} all play other parts"
+        )
     if len(inputs[0].values) == 0:
         raise InvalidInput(f"{source.name} has zero rows: at least one would be right")
-    encoded = encode(inputs, known=_declared_labels(schema))
+    encoded = encode(inputs, known=declared_labels(schema))
     features = build_schema(
         schema,
         names=[column.name for column in inputs],
@@ -163,7 +171,7 @@ def _inputs(
     return encoded.x, features
 
 
-def _declared_labels(schema: SchemaSpec | FeatureSchema | None) -> dict[str, tuple[str, ...]]:
+def declared_labels(schema: SchemaSpec | FeatureSchema | None) -> dict[str, tuple[str, ...]]:
     """Labels that the schema declares, by feature: a test set is coded like the training set."""
     if isinstance(schema, FeatureSchema):
         return {schema.names[j]: labels for j, labels in schema.categories}
@@ -199,8 +207,3 @@ def _side(source: Source, columns: object, part: str) -> tuple[RawColumn, ...]:
         found = [(name, source.find(name, part)) for name in _listed(columns, part)]
     check_unique([name for name, _ in found], part)
     return tuple(as_column(name, values) for name, values in found)
-
-
-def _read_only_columns(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The same columns, which nobody can write to."""
-    return tuple(Column(name=column.name, values=read_only(column.values)) for column in columns)

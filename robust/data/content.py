@@ -1,4 +1,4 @@
-"""What a data file really holds, by its first bytes: for messages, and so that nothing unexpected is parsed."""
+"""What a data file really holds, by its first bytes: so that nothing unexpected is parsed."""
 
 from pathlib import Path
 
@@ -29,8 +29,8 @@ def check_content(path: Path, *, known: tuple[str, ...]) -> None:
         known: Suffixes that are read.
 
     Raises:
-        InvalidInput: If it is missing, no file, unreadable, empty, of an unknown suffix, a pickle, or of a format
-            that the suffix does not name.
+        InvalidInput: If it is missing, no file, unreadable, empty, of an unknown suffix, a pickle, or of a
+            format that the suffix does not name.
     """
     if path.is_dir():
         raise InvalidInput(f"{path} is a directory: a data file would be right ({_FORMATS})")
@@ -52,7 +52,11 @@ def check_content(path: Path, *, known: tuple[str, ...]) -> None:
         raise InvalidInput(f"{path} is empty: a file with at least one row would be right")
     for magic, what, suffixes in _MAGIC:
         if head.startswith(magic) and suffix not in suffixes:
-            advice = f"rename it to {suffixes[0]}" if suffixes else f"save it as one of those that are read: {_FORMATS}"
+            advice = (
+                f"rename it to {suffixes[0]}"
+                if suffixes
+                else f"save it as one of those that are read: {_FORMATS}"
+            )
             raise InvalidInput(f"{path} is {what}, not what {suffix} says: {advice}")
 
 

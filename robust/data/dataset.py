@@ -12,15 +12,19 @@ from robust.types import AnyArray, BoolArray, IntArray
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Column:
-    """A named column (n,) that is no model input: numbers or text."""
+    """A named column (n,) that is no model input: numbers (NaN where missing) or text ('' where missing)."""
 
     name: str
     values: AnyArray
 
+    def __post_init__(self) -> None:
+        """Make the values read-only."""
+        object.__setattr__(self, "values", read_only(self.values))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dataset:
-    """Rows with everything that is known about them. Arrays are read-only.
+    """Rows with everything that is known about them. Arrays are read-only views.
 
     Args:
         name: Where it came from.
@@ -32,6 +36,9 @@ class Dataset:
         slices: Columns to slice by.
         order: Position in time (n,), or None where rows are independent.
         groups: Group of each row (n,), or None where rows are independent.
+
+    Raises:
+        InvalidInput: If the parts have different numbers of rows.
     """
 
     name: str
@@ -43,7 +50,26 @@ class Dataset:
     slices: tuple[Column, ...] = ()
     order: AnyArray | None = None
     groups: AnyArray | None = None
-    _fingerprint: list[str] = field(default_factory=list, repr=False)
+    # A cell for a value that is computed once; never an argument, so that `replace` cannot hand on a stale
+    # one.
+    _fingerprint: list[str] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the arrays read-only and refuse parts of different lengths."""
+        for part in ("x", "y", "ids", "order", "groups"):
+            array = getattr(self, part)
+            if array is not None:
+                self._check_rows(part, array)
+                object.__setattr__(self, part, read_only(array))
+        for column in (*self.unused, *self.slices):
+            self._check_rows(f"column {column.name!r}", column.values)
+
+    def _check_rows(self, what: str, array: AnyArray) -> None:
+        """One value a row."""
+        if len(array) != len(self.x):
+            raise InvalidInput(
+                f"x has {len(self.x)} rows, {what} has {len(array)}: one value a row would be right"
+            )
 
     def __len__(self) -> int:
         return len(self.x)
@@ -74,65 +100,88 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the content (x, y, ids and columns), in hex; computed once."""
+        """SHA-256 of the content (values, columns and schema, not the name), in hex; computed once."""
         if not self._fingerprint:
             digest = hashlib.sha256()
-            arrays = [self.x, self.y, self.ids, self.order, self.groups, self.schema.lower, self.schema.upper]
-            arrays += [column.values for column in (*self.unused, *self.slices)]
-            for array in arrays:
+            for array in (self.x, self.y, self.ids, self.order, self.groups):
                 digest.update(b"-" if array is None else array_bytes(array))
-            digest.update(repr((self.schema.names, self.schema.kinds, self.schema.categories)).encode())
+            for role, columns in (("unused", self.unused), ("slices", self.slices)):
+                for column in columns:
+                    digest.update(repr((role, column.name)).encode())
+                    digest.update(array_bytes(column.values))
+            digest.update(repr(self.schema.key()).encode())
             self._fingerprint.append(digest.hexdigest())
         return self._fingerprint[0]
 
     def rows(self, keep: IntArray | BoolArray) -> "Dataset":
-        """The same data with some of its rows, in the order of `keep`."""
+        """Some of the rows.
+
+        Args:
+            keep: Positions (m,), or a mask (n,).
+
+        Returns:
+            The same data with these rows, in the order of `keep`.
+        """
 
         def cut(array: AnyArray | None) -> AnyArray | None:
-            return None if array is None else read_only(array[keep])
+            return None if array is None else array[keep]
 
         def cut_all(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-            return tuple(Column(name=column.name, values=read_only(column.values[keep])) for column in columns)
+            return tuple(Column(name=column.name, values=column.values[keep]) for column in columns)
 
         return replace(
             self,
-            x=read_only(self.x[keep]),
+            x=self.x[keep],
             y=cut(self.y),
-            ids=read_only(self.ids[keep]),
+            ids=self.ids[keep],
             unused=cut_all(self.unused),
             slices=cut_all(self.slices),
             order=cut(self.order),
             groups=cut(self.groups),
-            _fingerprint=[],
         )
 
     def with_x(self, x: AnyArray) -> "Dataset":
         """The same rows with other inputs, e.g. adversarial ones.
+
+        Args:
+            x: Inputs of the shape of `self.x`; they are not checked against the schema.
+
+        Returns:
+            The data with these inputs.
 
         Raises:
             InvalidInput: If the shape differs.
         """
         if x.shape != self.x.shape:
             raise InvalidInput(f"inputs of shape {x.shape} cannot replace those of shape {self.x.shape}")
-        return replace(self, x=read_only(x), _fingerprint=[])
+        return replace(self, x=x)
 
     def row_keys(self) -> IntArray:
-        """A 64-bit key a row for the counter-based generator: the id itself, or a hash of a text id (n,)."""
+        """A 64-bit key a row for the counter-based generator: the id, or a hash of a text id (n,)."""
         if self.ids.dtype.kind in "iu":
             return self.ids.astype(np.uint64)
         hashes = [hashlib.blake2b(str(row).encode(), digest_size=8).digest() for row in self.ids]
-        return np.frombuffer(b"".join(hashes), dtype=np.uint64)
+        return np.frombuffer(b"".join(hashes), dtype="<u8").astype(np.uint64)
 
 
 def read_only(array: AnyArray) -> AnyArray:
-    """A view that cannot be written to."""
+    """A view that cannot be written to; the caller's own array stays as it is.
+
+    >>> own = np.zeros(2)
+    >>> read_only(own).flags.writeable, own.flags.writeable
+    (False, True)
+    """
     view = array.view()
     view.flags.writeable = False
     return view
 
 
 def array_bytes(array: AnyArray) -> bytes:
-    """Bytes that identify an array's content, shape and type."""
+    """Bytes that identify an array's content, shape and type; text is compared by its characters alone.
+
+    >>> array_bytes(np.array([1])) == array_bytes(np.array([[1]]))
+    False
+    """
     if array.dtype.kind in "OUT":
         return repr((array.shape, [str(item) for item in array.ravel()])).encode()
-    return repr((array.shape, array.dtype.str)).encode() + np.ascontiguousarray(array).tobytes()
+    return repr((array.shape, array.dtype.str)).encode() + array.tobytes()

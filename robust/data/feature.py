@@ -49,7 +49,8 @@ def read_feature(
         labels: Labels of a feature that came as text.
 
     Returns:
-        The feature. Bounds of a binary or one-hot feature lie in [0, 1], those of one with labels in [0, k − 1].
+        The feature. Bounds of a binary or one-hot feature lie in [0, 1], those of one with labels in [0, k −
+        1].
 
     Raises:
         InvalidInput: On an unknown key or kind, bounds that are not lower <= upper, or a contradiction.
@@ -140,10 +141,10 @@ def _read_kind(name: str, kind: object) -> Kind:
 def _refuse_contradictions(name: str, kind: Kind, group: object, labels: tuple[str, ...] | None) -> None:
     """Refuse words about one feature that cannot all be true."""
     if kind == "one_hot" and group is None:
-        raise InvalidInput(f"feature {name!r} is one_hot but names no group: add one_hot = \"group\"")
+        raise InvalidInput(f'feature {name!r} is one_hot but names no group: add one_hot = "group"')
     if group is not None and kind != "one_hot":
         raise InvalidInput(f"feature {name!r} is in a one-hot group but is declared {kind}: leave kind out")
     if labels is not None and kind != "categorical":
         raise InvalidInput(
-            f"feature {name!r} is text with categories but is declared {kind}: kind categorical would be right"
+            f"feature {name!r} has categories but is declared {kind}: kind categorical would be right"
         )

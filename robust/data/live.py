@@ -30,32 +30,34 @@ def as_data(
     """Take arrays, a DataFrame or a file as data.
 
     Nothing is copied that need not be: a numeric array is seen through a read-only view, so do not change it
-    afterwards. A DataFrame becomes float64: booleans are 0 and 1, text and categorical columns are the positions
-    of their labels, sorted (or as the schema's `categories`, or those of an ordered categorical, list them); the
-    labels are kept in `schema.categories`. Pass `schema=train.schema` with a test set, so that both are coded alike.
+    afterwards. A DataFrame becomes float64: booleans are 0 and 1, text and categorical columns are the
+    positions of their labels, sorted (or as the schema's `categories`, or those of an ordered categorical,
+    list them); the labels are kept in `schema.categories`. Pass `schema=train.schema` with a test set, so
+    that both are coded alike.
 
     Args:
         x: Inputs: an array (n, …), a DataFrame (pandas, or anything with `to_pandas`), a list of rows, a pair
-            (x, y), the path of a file (see `load_data`), or a Dataset, which is returned as it is. NaN is allowed,
-            since some models take missing values.
+            (x, y), the path of a file (see `load_data`), or a Dataset, which is returned as it is. NaN is
+            allowed, since some models take missing values.
         y: Targets (n,) or (n, k): numbers or text; or the name of a column of x.
         names: Feature names of an array; default `x0 …`, or `x[i,j,k]` for images.
         schema: What the features are: see `build_schema`.
-        unused: Columns that the model does not see: names of columns, which leave x, a mapping from names to arrays
-            (n,), or a DataFrame.
+        unused: Columns that the model does not see: names of columns, which leave x, a mapping from names to
+            arrays (n,), or a DataFrame.
         slices: Columns to slice by: likewise, but named columns stay in x unless they are in `unused` too.
         order: Position in time (n,), numbers or dates, or the name of a column, which leaves x.
         groups: The group of each row (n,), or the name of a column, which leaves x.
-        ids: An id for each row (n,), whole numbers or text, or the name of a column, which leaves x; default 0 … n−1.
+        ids: An id for each row (n,), whole numbers or text, or the name of a column, which leaves x; default
+            0 … n−1.
         name: What reports call it.
 
     Returns:
         The data; its arrays are read-only.
 
     Raises:
-        InvalidInput: On zero rows, values that are no real numbers or infinite, missing or infinite targets, parts
-            with different numbers of rows, ids or names that come twice, unknown columns, and rows outside their
-            declared bounds or kinds.
+        InvalidInput: On zero rows, values that are no real numbers or infinite, missing or infinite targets,
+            parts with different numbers of rows, ids or names that come twice, unknown columns, and rows
+            outside their declared bounds or kinds.
 
     >>> import numpy as np
     >>> data = as_data(np.array([[0.5, 2.0], [1.5, 3.0]]), [0, 1], names=["width", "height"])
@@ -90,7 +92,14 @@ def as_data(
         x = x.to_pandas()
     if is_series(x):
         x = x.to_frame()  # type: ignore[attr-defined]
-    for what, other in (("y", y), ("unused", unused), ("slices", slices), ("order", order), ("groups", groups), ("ids", ids)):
+    for what, other in (
+        ("y", y),
+        ("unused", unused),
+        ("slices", slices),
+        ("order", order),
+        ("groups", groups),
+        ("ids", ids),
+    ):
         check_alignment(x, other, what)
     if is_frame(x) and isinstance(y, int) and not isinstance(y, bool):
         y = str(y)  # a DataFrame may count its columns; their names are texts here
@@ -108,7 +117,9 @@ def _pair(pair: tuple[object, ...], y: object) -> tuple[object, object]:
     return pair
 
 
-def _source(x: object, parts: Parts, names: Sequence[str] | None, name: str) -> tuple[Source, Sequence[str] | None]:
+def _source(
+    x: object, parts: Parts, names: Sequence[str] | None, name: str
+) -> tuple[Source, Sequence[str] | None]:
     """Inputs as a tensor or a table; and the names that are still to be given."""
     if is_frame(x):
         return Source(name=name, columns=frame_columns(x)), names

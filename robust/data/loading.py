@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from robust.data.assembling import Parts, Source, assemble
+from robust.data.assembling import Parts, Source, assemble, declared_labels
 from robust.data.content import check_content
 from robust.data.dataset import Dataset
 from robust.data.schema import FeatureSchema, SchemaSpec
@@ -26,13 +26,13 @@ def load_data(
     ids: object = None,
     name: str | None = None,
 ) -> Dataset:
-    """Read a data file. Nothing in it is ever executed: pickles are refused.
+    r"""Read a data file. Nothing in it is ever executed: pickles are refused.
 
-    `.npz`: inputs under `x` (or `X`, `x_test`, `inputs`, …) and targets under the matching name; `ids`, `order`,
-    `groups` and `names` are used where present, other arrays (n,) can be named in `unused`, `slices`, ….
-    `.npy`: inputs alone. `.parquet`: a table. `.csv`: a table if its first line has a cell that is no number, or if
-    `target` or another part names a column; otherwise numbers without a header, one sample a line, float32 unless a
-    comment line says `# dtype=uint8` or another type.
+    `.npz`: inputs under `x` (or `X`, `x_test`, `inputs`, …) and targets under the matching name; `ids`,
+    `order`, `groups` and `names` are used where present, other arrays (n,) can be named in `unused`,
+    `slices`, …. `.npy`: inputs alone. `.parquet`: a table. `.csv`: a table if its first line has a cell that
+    is no number, or if `target` or another part names a column; otherwise numbers without a header, one
+    sample a line, float64 unless a comment line above them says `# dtype=uint8` or another type.
 
     Args:
         path: The file.
@@ -50,13 +50,14 @@ def load_data(
         The data; its arrays are read-only.
 
     Raises:
-        InvalidInput: If the file is missing, empty, damaged or of another format than its name says, holds a pickle
-            or Python objects, or declares more than it may unpack to; and for whatever `as_data` refuses.
+        InvalidInput: If the file is missing, empty, damaged or of another format than its name says, holds a
+            pickle or Python objects, or declares more than it may unpack to; and for whatever `as_data`
+            refuses.
 
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "t.csv")
-    ...     _ = path.write_text("width,label\\n0.5,cat\\n1.5,dog\\n")
+    ...     _ = path.write_text("width,label\n0.5,cat\n1.5,dog\n")
     ...     data = load_data(path, target="label")
     >>> data, data.targets.tolist()
     (Dataset('t.csv', x(2, 1) float64), ['cat', 'dog'])
@@ -84,5 +85,5 @@ def load_data(
         case _:
             from robust.data.csv_table import read_csv
 
-            source, names = read_csv(file, parts, names, label)
+            source, names = read_csv(file, parts, names, label, text=frozenset(declared_labels(schema)))
     return assemble(source, parts, names=names, schema=schema)

@@ -1,4 +1,4 @@
-"""Names of features and rows as messages show them: defaults, checks, and close matches for a misspelt name."""
+"""Names of features and rows: defaults, checks, and close matches for a misspelt one."""
 
 import difflib
 import itertools

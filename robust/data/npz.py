@@ -40,11 +40,12 @@ def read_npz(path: Path, parts: Parts, label: str) -> tuple[Source, Parts, Seque
         label: Name of the data.
 
     Returns:
-        Inputs, with the other arrays beside them; the parts, completed by the keys that say what they are; and
-        feature names where there are any.
+        Inputs, with the other arrays beside them; the parts, completed by the keys that say what they are;
+        and feature names where there are any.
 
     Raises:
-        InvalidInput: If it is damaged, too large, holds Python objects, or no key is understood as the inputs.
+        InvalidInput: If it is damaged, too large, holds Python objects, or no key is understood as the
+            inputs.
     """
     arrays = _read_archive(path)
     x_key, y_key = _choose(path, tuple(arrays), parts.y)
@@ -86,7 +87,9 @@ def _choose(path: Path, keys: tuple[str, ...], target: object) -> tuple[str, str
             partners = [y for x, y in _PAIRS if x == x_key and y in keys]
             return x_key, target if isinstance(target, str) else partners[0] if partners else None
     pairs = ", ".join(f"{x}/{y}" for x, y in _PAIRS)
-    raise InvalidInput(f"{path} has the keys {shorten(sorted(keys))}; inputs and targets are understood as {pairs}")
+    raise InvalidInput(
+        f"{path} has the keys {shorten(sorted(keys))}; inputs and targets are understood as {pairs}"
+    )
 
 
 def _read_archive(path: Path) -> dict[str, AnyArray]:
@@ -99,7 +102,9 @@ def _read_archive(path: Path) -> dict[str, AnyArray]:
             for member in members:
                 key = member.filename.removesuffix(".npy")
                 if key == member.filename:
-                    raise InvalidInput(f"{path} holds {member.filename!r}, which is no array: numpy.savez writes .npy")
+                    raise InvalidInput(
+                        f"{path} holds {member.filename!r}, which is no array: numpy.savez writes .npy"
+                    )
                 with archive.open(member) as stream:
                     arrays[key] = _read_array(stream, member.file_size, f"{path}[{key!r}]")
             return arrays
@@ -133,8 +138,7 @@ def _read_array(stream: IO[bytes], size: int, where: str) -> AnyArray:
     expected, there = math.prod(shape) * dtype.itemsize, size - stream.tell()
     if expected != there:
         raise InvalidInput(
-            f"{where} is damaged: its header declares {shape} {dtype} = {expected} bytes, "
-            f"{there} are there"
+            f"{where} is damaged: its header declares {shape} {dtype} = {expected} bytes, {there} are there"
         )
     content = stream.read()
     if len(content) != expected:

@@ -1,7 +1,5 @@
 """The parts that columns play beside the inputs: targets, ids, order, groups, and columns to slice by."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from robust.data.columns import RawColumn, native, raw_column
@@ -95,9 +93,11 @@ def _target(column: RawColumn) -> AnyArray:
     kind = column.values.dtype.kind
     if kind in "mM":
         raise InvalidInput("y holds dates: labels or numbers would be right")
-    missing = column.missing if kind in "fO" else np.zeros(len(column.values), dtype=bool)
+    missing = column.missing
     if missing.any():
-        raise InvalidInput(f"y has missing labels (NaN or None) in {some_rows(missing)}: leave those rows out")
+        raise InvalidInput(
+            f"y has missing labels (NaN or None) in {some_rows(missing)}: leave those rows out"
+        )
     if kind == "f" and np.isinf(column.values).any():
         raise InvalidInput(f"y is infinite in {some_rows(np.isinf(column.values))}: leave those rows out")
     return _plain(column)
@@ -121,7 +121,9 @@ def identities(values: object) -> AnyArray:
         found = found.astype(np.int64)
     distinct, counts = np.unique(found, return_counts=True)
     if len(distinct) < len(found):
-        raise InvalidInput(f"ids come more than once: {shorten(distinct[counts > 1].tolist())}; each must be unique")
+        raise InvalidInput(
+            f"ids come more than once: {shorten(distinct[counts > 1].tolist())}; each must be unique"
+        )
     return found
 
 
@@ -137,7 +139,7 @@ def positions(values: object) -> AnyArray:
     column = as_column("order", values)
     if column.is_text:
         raise InvalidInput(
-            "order holds text, whose order is not that of time: numbers or dates would be right (pandas.to_datetime)"
+            "order holds text, which does not sort by time: numbers or dates would be right (pandas.to_datetime)"
         )
     _refuse_missing(column, "order")
     if column.values.dtype.kind == "f" and np.isinf(column.values).any():
@@ -157,7 +159,7 @@ def memberships(values: object) -> AnyArray:
 
 
 def side_column(column: RawColumn) -> Column:
-    """A column that is no input: numbers (NaN where missing), int64 nanoseconds, or text ('' where missing)."""
+    """A column that is no input: numbers (NaN where missing), nanoseconds, or text ('' where missing)."""
     if column.values.dtype.kind in "mM" and column.missing.any():
         numbers = column.values.astype(np.int64).astype(np.float64)
         numbers[column.missing] = np.nan
@@ -175,26 +177,16 @@ def slice_column(column: RawColumn) -> Column:
 
 def _refuse_missing(column: RawColumn, what: str) -> None:
     """Every row needs a value."""
-    missing = column.missing if column.values.dtype.kind not in "biu" else np.zeros(0, dtype=bool)
+    missing = column.missing
     if missing.any():
-        raise InvalidInput(f"{what} has missing values in {some_rows(missing)}: one value a row would be right")
+        raise InvalidInput(
+            f"{what} has missing values in {some_rows(missing)}: one value a row would be right"
+        )
 
 
 def _plain(column: RawColumn) -> AnyArray:
-    """Text at fixed width ('' where missing), booleans as 0 and 1, instants as nanoseconds, numbers as they are."""
+    """Text at fixed width ('' where missing), booleans as 0 and 1, instants as nanoseconds, or numbers."""
     values = column.values
     if column.is_text:
         return np.array(["" if value is None else value for value in values], dtype=str)
     return values.astype(np.int64) if values.dtype.kind in "bmM" else values
-
-
-def row_counts(counts: Sequence[tuple[str, int]]) -> None:
-    """Refuse parts of different lengths.
-
-    Raises:
-        InvalidInput: Naming the first two that differ, with both counts.
-    """
-    first, n = counts[0]
-    for what, rows in counts[1:]:
-        if rows != n:
-            raise InvalidInput(f"{first} has {n} rows, {what} has {rows}: one value a row would be right")

@@ -83,6 +83,20 @@ class FeatureSchema:
         """Which features are of one of `kinds` (d,)."""
         return np.array([kind in kinds for kind in self.kinds], dtype=bool)
 
+    def key(self) -> tuple[object, ...]:
+        """Everything that the schema says, as plain values: equal for schemas that say the same."""
+        return (
+            self.names,
+            self.shape,
+            self.kinds,
+            self.lower.tolist(),
+            self.upper.tolist(),
+            self.immutable.tolist(),
+            self.groups,
+            self.categories,
+            tuple(relation.text for relation in self.relations),
+        )
+
     def violations(self, x: AnyArray) -> list[str]:
         """Ways in which rows break the schema.
 
@@ -107,8 +121,8 @@ def build_schema(
 
     Args:
         spec: `{"bounds": (lo, hi)}` for all features, and/or a mapping from feature names to
-            `{"bounds": …, "kind": …, "immutable": …, "one_hot": group, "categories": labels}`; `"relations"` is
-            a list of texts.
+            `{"bounds": …, "kind": …, "immutable": …, "one_hot": group, "categories": labels}`; `"relations"`
+            is a list of texts.
         names: Feature names (d,).
         shape: Shape of one row.
         categories: Labels of features that came as text.
@@ -137,11 +151,17 @@ def build_schema(
     relations = said.pop("relations", ()) if not isinstance(said.get("relations"), Mapping) else ()
     for name in said:
         if name not in names:
-            raise InvalidInput(unknown_name(name, names, where="the schema names a feature that is not there,"))
+            raise InvalidInput(
+                unknown_name(name, names, where="the schema names a feature that is not there,")
+            )
     implied, labels = kinds or {}, categories or {}
     features = [
         read_feature(
-            name, said.get(name, {}), bounds=everywhere, kind=implied.get(j, "continuous"), labels=labels.get(j)
+            name,
+            said.get(name, {}),
+            bounds=everywhere,
+            kind=implied.get(j, "continuous"),
+            labels=labels.get(j),
         )
         for j, name in enumerate(names)
     ]
@@ -153,13 +173,18 @@ def build_schema(
         upper=_frozen([feature.upper for feature in features], np.float64),
         immutable=_frozen([feature.immutable for feature in features], bool),
         groups=_one_hot_groups(features),
-        categories=tuple((j, feature.labels) for j, feature in enumerate(features) if feature.labels is not None),
+        categories=tuple(
+            (j, feature.labels) for j, feature in enumerate(features) if feature.labels is not None
+        ),
         relations=tuple(parse_relation(text, tuple(names)) for text in _texts(relations)),
     )
 
 
 def _same_features(
-    schema: FeatureSchema, names: tuple[str, ...], shape: tuple[int, ...], categories: Mapping[int, tuple[str, ...]]
+    schema: FeatureSchema,
+    names: tuple[str, ...],
+    shape: tuple[int, ...],
+    categories: Mapping[int, tuple[str, ...]],
 ) -> FeatureSchema:
     """A finished schema, if it describes these features."""
     if schema.shape != shape:
@@ -167,13 +192,15 @@ def _same_features(
     if schema.names != names:
         j = next(j for j, pair in enumerate(zip(schema.names, names, strict=True)) if pair[0] != pair[1])
         raise InvalidInput(
-            f"the schema's feature {j} is {schema.names[j]!r}, the data's is {names[j]!r}: the same features in "
-            "the same order would be right"
+            f"the schema's feature {j} is {schema.names[j]!r}, the data's is {names[j]!r}: "
+            "the same features in the same order would be right"
         )
     known = dict(schema.categories)
     for j in categories:
         if j not in known:
-            raise InvalidInput(f"feature {names[j]!r} is text, the schema says {schema.kinds[j]} without categories")
+            raise InvalidInput(
+                f"feature {names[j]!r} is text, the schema says {schema.kinds[j]} without categories"
+            )
     return schema
 
 
@@ -195,6 +222,6 @@ def _texts(relations: object) -> list[str]:
 
 def _frozen(values: Sequence[float], dtype: type) -> AnyArray:
     """A read-only array."""
-    array = np.array(values, dtype=dtype)
+    array: AnyArray = np.array(values, dtype=dtype)
     array.flags.writeable = False
     return array

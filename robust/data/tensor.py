@@ -5,7 +5,7 @@ import numpy as np
 from robust.data.columns import RawColumn, native, raw_column
 from robust.data.naming import shorten, some_rows
 from robust.errors import InvalidInput
-from robust.types import AnyArray
+from robust.types import AnyArray, BoolArray
 
 
 def check_tensor(x: AnyArray) -> AnyArray:
@@ -25,11 +25,15 @@ def check_tensor(x: AnyArray) -> AnyArray:
     """
     check_shape(x)
     if x.dtype.kind == "c":
-        raise InvalidInput("x is complex: real numbers would be right, e.g. real and imaginary part as two features")
+        raise InvalidInput(
+            "x is complex: real numbers would be right, e.g. real and imaginary part as two features"
+        )
     if x.dtype.kind == "b":
         return x.astype(np.uint8)
     if x.dtype.kind not in "iuf":
-        raise InvalidInput(f"x has type {x.dtype} and shape {x.shape}: numbers would be right, or a table (n, d)")
+        raise InvalidInput(
+            f"x has type {x.dtype} and shape {x.shape}: numbers would be right, or a table (n, d)"
+        )
     return native(x)
 
 
@@ -44,7 +48,9 @@ def check_shape(x: AnyArray) -> None:
     if len(x) == 0:
         raise InvalidInput(f"x has zero rows (shape {x.shape}): at least one would be right")
     if x.size == 0:
-        raise InvalidInput(f"x has rows without features (shape {x.shape}): at least one feature would be right")
+        raise InvalidInput(
+            f"x has rows without features (shape {x.shape}): at least one feature would be right"
+        )
 
 
 def table_columns(x: AnyArray, names: tuple[str, ...]) -> tuple[RawColumn, ...]:
@@ -62,8 +68,9 @@ def check_finite(x: AnyArray, names: tuple[str, ...]) -> None:
         return
     infinite = np.isinf(x).reshape(len(x), -1)
     if infinite.any():
+        rows: BoolArray = np.asarray(infinite.any(axis=1))
         columns = [names[j] for j in np.flatnonzero(infinite.any(axis=0))[:20]]
         raise InvalidInput(
-            f"x is infinite in {some_rows(infinite.any(axis=1))}, columns {shorten(columns)}: finite numbers, "
+            f"x is infinite in {some_rows(rows)}, columns {shorten(columns)}: finite numbers, "
             "or NaN for a missing value, would be right"
         )

@@ -1,31 +1,16 @@
 """The bias-corrected and accelerated bootstrap for figures of independent rows."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import stdtrit
 
-from robust.errors import InvalidInput
 from robust.intervals.arguments import check_level, check_whole
+from robust.intervals.draws import check_multiplicities, draw_counts, generator
 from robust.intervals.interval import Interval, RootSizing
-from robust.intervals.resampling import Statistic, draw_counts, evaluate, generator, influence
-from robust.types import AnyArray, FloatArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """Bootstrap bounds around an estimate, with what was found about the resamples.
-
-    Attributes:
-        lower: Lower bound, at most the estimate.
-        upper: Upper bound, at least the estimate.
-        notes: Facts about the resamples, in words.
-    """
-
-    lower: float
-    upper: float
-    notes: tuple[str, ...]
+from robust.intervals.quantiles import acceleration, corrected_bounds
+from robust.intervals.resampling import Statistic, estimate, evaluate, influence
+from robust.types import AnyArray
 
 
 def bca(
@@ -39,9 +24,10 @@ def bca(
 ) -> Interval:
     """Second-order correct bootstrap interval of a figure of n independent rows.
 
-    Bound at the quantile Phi(z0 + (z0 + z)/(1 - a(z0 + z))) of the resampled figures, z = -z_level and
-    z_level; z0 is the normal quantile of the share of resampled figures below the estimate (half of those
-    equal to it), and a = sum(i^3)/(6 sum(i^2)^(3/2)) over the jackknife influences i of the rows.
+    Bounds at the quantiles Phi(z0 + (z0 -+ z)/(1 - a(z0 -+ z))) of the resampled figures; z0 is the normal
+    quantile of the share of resampled figures below the estimate (half of those equal to it), a = sum(i^3)/(6
+    sum(i^2)^(3/2)) over the jackknife influences i of the rows, and z = t sqrt(n/(n - 1)) with t the Student
+    quantile at n - 1 degrees of freedom, which makes up for the narrowness of a bootstrap of few rows.
 
     Args:
         statistic: The figure, as a function of weights of shape (B, u).
@@ -62,8 +48,9 @@ def bca(
 
     Source:
         Efron (1987), Journal of the American Statistical Association 82:171; Efron and Tibshirani (1993), An
-        Introduction to the Bootstrap, equations 14.9, 14.10, 14.14 and 14.15. Drawing the counts of distinct
-        rows is the same law as drawing rows.
+        Introduction to the Bootstrap, equations 14.9, 14.10, 14.14 and 14.15; Hesterberg (2015), The American
+        Statistician 69:371, for the expanded quantile. Drawing the counts of distinct rows is the same law as
+        drawing rows.
 
     Example:
         >>> from robust.intervals.resampling import SmoothOfMeans
@@ -84,126 +71,35 @@ def bca(
     blocks = draw_counts(multiplicities, resamples, rng, batch=batch)
     resampled = np.concatenate([evaluate(statistic, block) for block in blocks])
     skew = acceleration(influence(statistic, weights), weights) if n > 1 else 0.0
-    bounds = bca_bounds(resampled, value, skew, float(ndtri(level)))
+    lower, upper, notes = corrected_bounds(resampled, value, skew=skew, z=expanded_quantile(level, n))
     return Interval(
         value=value,
-        lower=bounds.lower,
-        upper=bounds.upper,
+        lower=lower,
+        upper=upper,
         level=level,
         n=n,
         method="bca-bootstrap",
-        sizing=RootSizing(value=value, lower=bounds.lower, upper=bounds.upper, n=n),
-        notes=bounds.notes,
+        sizing=RootSizing(value=value, lower=lower, upper=upper, n=n),
+        notes=notes,
     )
 
 
-def check_multiplicities(counts: AnyArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return multiplicities as int64.
+def expanded_quantile(level: float, units: int) -> float:
+    """Student quantile with which percentiles of few resampled units are as wide as a t interval.
 
     Args:
-        counts: Shape (u,): whole numbers of at least 1.
+        level: One-sided confidence level, in (0.5, 1).
+        units: Independent units, at least 1.
 
     Returns:
-        The multiplicities.
+        t sqrt(units/(units - 1)); infinite for a single unit.
 
-    Raises:
-        InvalidInput: Another shape, no row, or an entry that is no whole number of at least 1.
+    Example:
+        Two units: the Cauchy quantile 6.3138 times the square root of 2.
+
+        >>> round(expanded_quantile(0.95, 2), 3)
+        8.929
     """
-    array = np.asarray(counts)
-    if array.ndim != 1 or array.size == 0:
-        raise InvalidInput(f"counts got shape {array.shape}; one multiplicity a distinct row would be right")
-    if (
-        array.dtype.kind not in "iuf"
-        or not np.isfinite(array).all()
-        or (array < 1).any()
-        or (array % 1 != 0).any()
-    ):
-        raise InvalidInput(
-            "counts got an entry that is no whole number of at least 1; multiplicities would be right"
-        )
-    return array.astype(np.int64)
-
-
-def estimate(statistic: Statistic, weights: FloatArray) -> float:
-    """Value of the statistic on the rows themselves.
-
-    Args:
-        statistic: The statistic.
-        weights: Shape (u,): the multiplicities.
-
-    Returns:
-        The value, finite.
-
-    Raises:
-        InvalidInput: It is NaN or infinite.
-    """
-    value = float(evaluate(statistic, weights[np.newaxis, :])[0])
-    if not math.isfinite(value):
-        raise InvalidInput(f"statistic got {value!r} on the rows themselves; a finite figure would be right")
-    return value
-
-
-def acceleration(influences: FloatArray, weights: FloatArray) -> float:
-    """A sixth of the skewness of the influences, over the square root of their number.
-
-    Args:
-        influences: Shape (u,), weighted mean 0.
-        weights: Shape (u,): multiplicities.
-
-    Returns:
-        The acceleration; 0 where all influences are 0.
-    """
-    largest = float(np.abs(influences).max())
-    if largest == 0.0:
-        return 0.0
-    scaled = influences / largest
-    return float(weights @ scaled**3) / (6.0 * math.sqrt(float(weights @ scaled**2)) ** 3)
-
-
-def bca_bounds(resampled: FloatArray, value: float, skew: float, z: float) -> Bounds:
-    """Bounds at the corrected quantiles of resampled figures, rounded outwards to an order statistic.
-
-    Args:
-        resampled: Shape (B,); NaN where the figure was not defined.
-        value: The estimate.
-        skew: Acceleration.
-        z: Normal quantile, above 0, of each bound before the correction.
-
-    Returns:
-        Bounds that enclose the estimate. Each resample without a figure counts as beyond either bound.
-    """
-    defined = np.sort(resampled[np.isfinite(resampled)])
-    lost = resampled.size - defined.size
-    notes = (
-        (f"{lost} of {resampled.size} resamples have no figure and count against both bounds",)
-        if lost
-        else ()
-    )
-    # A spread at the level of rounding is no spread: two ways to sum equal rows differ in the last bits.
-    if (
-        defined.size
-        and defined[-1] - defined[0] <= 1e-13 * max(abs(defined[0]), abs(defined[-1]))
-        and not lost
-    ):
-        return Bounds(lower=value, upper=value, notes=notes)
-    if not defined.size:
-        return Bounds(lower=-math.inf, upper=math.inf, notes=notes)
-    below = np.searchsorted(defined, value, "left") + np.searchsorted(defined, value, "right")
-    half = 0.5 / resampled.size
-    bias = float(ndtri(min(max(0.5 * float(below) / defined.size, half), 1.0 - half)))
-    # The k-th smallest of B, k = (B + 1) share, in a sample where the undefined resamples lie beyond the
-    # bound.
-    low = math.floor(_quantile_share(bias, skew, -z) * (resampled.size + 1)) - 1 - lost
-    high = math.ceil(_quantile_share(bias, skew, z) * (resampled.size + 1)) - 1
-    lower = -math.inf if low < 0 and lost else float(defined[max(low, 0)])
-    upper = math.inf if high >= defined.size and lost else float(defined[min(high, defined.size - 1)])
-    return Bounds(lower=min(lower, value), upper=max(upper, value), notes=notes)
-
-
-def _quantile_share(bias: float, skew: float, z: float) -> float:
-    """Share of resampled figures below the bound; 0 or 1 where the correction has no finite value."""
-    shifted = bias + z
-    stretch = 1.0 - skew * shifted
-    if stretch <= 0.0:
-        return 1.0 if z > 0.0 else 0.0
-    return float(ndtr(bias + shifted / stretch))
+    if units < 2:
+        return math.inf
+    return float(stdtrit(units - 1, level)) * math.sqrt(units / (units - 1))

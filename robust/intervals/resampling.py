@@ -1,19 +1,14 @@
-"""Bootstrap draws as counts of distinct rows, and the statistics that can be evaluated on such counts."""
+"""Figures as functions of how often each distinct row counts: what every bootstrap here evaluates."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from robust.errors import InvalidInput
-from robust.intervals.arguments import check_whole
+from robust.intervals.draws import CELLS
 from robust.types import AnyArray, FloatArray, IntArray
-
-# Cells of one block of draws; 8 MiB an array, so that indices, counts and weights together stay far below 64
-# MiB.
-_CELLS = 1 << 20
-# One binomial costs about as much as this many bounded integers with their share of the counting.
-_BINOMIAL_COST = 12
 
 
 class Statistic(Protocol):
@@ -113,50 +108,23 @@ def distinct(values: AnyArray) -> tuple[AnyArray, IntArray]:
     return ordered[starts], np.diff(np.append(starts, len(ordered)))
 
 
-def generator(seed: int) -> np.random.Generator:
-    """Counter-based generator of a bootstrap.
+def estimate(statistic: Statistic, weights: FloatArray) -> float:
+    """Value of the statistic on the rows themselves.
 
     Args:
-        seed: At least 0.
+        statistic: The statistic.
+        weights: Shape (u,): the multiplicities.
 
     Returns:
-        A Philox generator keyed by the seed.
+        The value, finite.
 
     Raises:
-        InvalidInput: ``seed`` is not whole or is negative.
+        InvalidInput: It is NaN or infinite.
     """
-    return np.random.Generator(np.random.Philox(key=check_whole("seed", seed, least=0)))
-
-
-def draw_counts(
-    counts: IntArray, resamples: int, rng: np.random.Generator, *, batch: int | None
-) -> Iterator[FloatArray]:
-    """Draw bootstrap samples of n rows as counts of the u distinct rows: multinomial(n, counts/n).
-
-    Args:
-        counts: Shape (u,): multiplicities, at least 1 each; n is their sum.
-        resamples: Number of samples.
-        rng: Source of randomness.
-        batch: Samples drawn at once; None for as many as keep a block near 8 MiB. Does not change what is
-            drawn.
-
-    Yields:
-        Blocks of shape (b, u) of float64 counts, ``resamples`` rows in all.
-    """
-    n, u = int(counts.sum()), counts.size
-    few = u * _BINOMIAL_COST <= n
-    size = batch or max(1, _CELLS // (u if few else n))
-    owner = None if u == n else np.repeat(np.arange(u), counts)
-    for start in range(0, resamples, size):
-        rows = min(size, resamples - start)
-        if few:
-            yield rng.multinomial(n, counts / n, size=rows).astype(np.float64)
-            continue
-        drawn = rng.integers(0, n, size=(rows, n))
-        if owner is not None:
-            drawn = owner[drawn]
-        drawn += np.arange(rows)[:, np.newaxis] * u
-        yield np.bincount(drawn.ravel(), minlength=rows * u).reshape(rows, u).astype(np.float64)
+    value = float(evaluate(statistic, weights[np.newaxis, :])[0])
+    if not math.isfinite(value):
+        raise InvalidInput(f"statistic got {value!r} on the rows themselves; a finite figure would be right")
+    return value
 
 
 def evaluate(statistic: Statistic, weights: FloatArray) -> FloatArray:
@@ -194,7 +162,7 @@ def leave_one_out(statistic: Statistic, counts: FloatArray) -> FloatArray:
         return np.asarray(statistic.leave_one_out(counts), dtype=np.float64)
     u = counts.size
     values = np.empty(u)
-    size = max(1, _CELLS // u)
+    size = max(1, CELLS // u)
     for start in range(0, u, size):
         rows = np.arange(start, min(start + size, u))
         weights = np.repeat(counts[np.newaxis, :], rows.size, axis=0)

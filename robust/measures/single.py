@@ -5,6 +5,7 @@ import numpy as np
 from robust.data.dataset import Dataset
 from robust.evidence import Evidence
 from robust.intervals.bca import bca
+from robust.intervals.clipping import clip
 from robust.intervals.clopper_pearson import clopper_pearson, clopper_pearson_bounds
 from robust.intervals.delong import delong
 from robust.intervals.interval import Interval
@@ -59,6 +60,10 @@ def single_interval(metric: Metric, scored: Scored, data: Dataset, *, level: flo
     """Interval of a metric: exact for a proportion, DeLong for the AUC, BCa for the rest; blocks or clusters where
     rows depend on each other.
     """
+    return clip(_unclipped(metric, scored, data, level=level, seed=seed), metric.low, metric.high)
+
+
+def _unclipped(metric: Metric, scored: Scored, data: Dataset, *, level: float, seed: int) -> Interval:
     truth, prediction = scored.truth, scored.prediction
     rows = metric.rows(truth, prediction)
     statistic: Statistic
@@ -109,7 +114,7 @@ def share_interval(hits: BoolArray, data: Dataset, *, level: float, seed: int) -
         return clopper_pearson(int(hits.sum()), len(hits), level=level)
     minority = hits if hits.mean() <= 0.5 else ~hits
     statistic = SmoothOfMeans(hits.astype(np.float64), lambda means: means[:, 0])
-    return dependent_interval(statistic, data, level=level, seed=seed, odd=minority, effect=1.0)
+    return clip(dependent_interval(statistic, data, level=level, seed=seed, odd=minority, effect=1.0), 0.0, 1.0)
 
 
 def mean_interval(

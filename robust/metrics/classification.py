@@ -122,6 +122,7 @@ ACCURACY = Metric(
     rows=accuracy_rows,
     function=_first,
     effect=_accuracy_effect,
+    high=1.0,
     proportion=True,
 )
 F1 = Metric(
@@ -135,6 +136,7 @@ F1 = Metric(
     rows=f1_rows,
     function=macro_f1,
     effect=f1_effect,
+    high=1.0,
 )
 LOG_LOSS = Metric(
     name="log_loss",

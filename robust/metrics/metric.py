@@ -5,6 +5,7 @@ ratio of several. That form gives its bootstrap on counts of distinct rows, its 
 difference for free.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -30,6 +31,8 @@ class Metric:
         function: Means of row statistics (B, m) to values (B,); None for the AUC, which is no function of means.
         effect: Truth, predictions and a share s of rows to the largest change of the value if that share changed
             in the worst way, divided by s; None where one row has no bounded effect.
+        low: Smallest value that it can take.
+        high: Largest value.
         proportion: Whether the row statistic is 0 or 1 and the value its mean, so that exact bounds exist.
     """
 
@@ -43,4 +46,6 @@ class Metric:
     rows: Callable[[AnyArray, AnyArray], FloatArray]
     function: Callable[[FloatArray], FloatArray] | None
     effect: Callable[[AnyArray, AnyArray, float], float | None]
+    low: float = 0.0
+    high: float = math.inf
     proportion: bool = False

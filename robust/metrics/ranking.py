@@ -77,4 +77,5 @@ AUC = Metric(
     rows=auc_rows,
     function=None,
     effect=_auc_effect,
+    high=1.0,
 )

@@ -1,5 +1,7 @@
 """Kernels of regression metrics: targets and predictions in, row statistics out."""
 
+import math
+
 import numpy as np
 
 from robust.metrics.metric import Metric
@@ -132,4 +134,6 @@ R2 = Metric(
     rows=r2_rows,
     function=r2_of_means,
     effect=_r2_effect,
+    low=-math.inf,
+    high=1.0,
 )

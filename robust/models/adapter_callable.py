@@ -13,8 +13,8 @@ from robust.types import AnyArray
 def callable_model(function: Callable[[Any], Any], options: Options, *, gradients: Gradients | None) -> Model:
     """Wrap a callable `x -> outputs`.
 
-    Nothing that it computes outlives one call of a measure: two closures share their bytecode, so no content hash
-    could tell them apart.
+    Nothing that it computes outlives one call of a measure: two closures share their bytecode, so no content
+    hash could tell them apart.
 
     Args:
         function: From one batch (b, *row shape) to outputs (b,) or (b, k), anything numpy can read.

@@ -48,7 +48,11 @@ def exported_model(program: torch.export.ExportedProgram, options: Options, *, d
 def _only_input(program: torch.export.ExportedProgram) -> torch.Tensor:
     """The example of the one input, as the graph keeps it (shape and type, no values)."""
     signature = program.graph_signature
-    inputs = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in signature.user_inputs]
+    inputs = [
+        node
+        for node in program.graph.nodes
+        if node.op == "placeholder" and node.name in signature.user_inputs
+    ]
     if len(inputs) != 1 or len(signature.user_inputs) != 1:
         raise InvalidInput(
             f"the program takes {len(signature.user_inputs)} inputs ({', '.join(map(str, signature.user_inputs))}); "
@@ -64,7 +68,9 @@ def _only_input(program: torch.export.ExportedProgram) -> torch.Tensor:
     return example
 
 
-def _batch(example: torch.Tensor, program: torch.export.ExportedProgram) -> tuple[int | None, int, int | None]:
+def _batch(
+    example: torch.Tensor, program: torch.export.ExportedProgram
+) -> tuple[int | None, int, int | None]:
     """Exact rows a call (or None), block to fill up to, and the most rows a call (or None)."""
     size = example.shape[0]
     if isinstance(size, int):

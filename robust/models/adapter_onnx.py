@@ -9,7 +9,7 @@ import numpy as np
 from robust.errors import InvalidInput
 from robust.models.base import Model
 from robust.models.onnx_content import OnnxContent
-from robust.models.options import Options, labels
+from robust.models.options import Options, read_labels
 from robust.types import AnyArray, FloatArray, Output
 
 _DTYPES = {
@@ -53,13 +53,16 @@ class OnnxAdapter:
         """Outputs of one batch."""
         (outputs,) = self.session.run([self.output], {self.input: self._cast(x)})
         if self.zipped:
-            outputs = [list(row.values()) for row in outputs]
+            labels = sorted(outputs[0]) if outputs else []
+            outputs = [[row[label] for label in labels] for row in outputs]
         return np.asarray(outputs, dtype=np.float64)
 
     def _cast(self, x: AnyArray) -> AnyArray:
         """A batch in the input's type; only a change between floating types may round."""
         row = self.shape[1:]
-        if x.ndim != len(self.shape) or any(want not in (None, got) for want, got in zip(row, x.shape[1:], strict=True)):
+        if x.ndim != len(self.shape) or any(
+            want not in (None, got) for want, got in zip(row, x.shape[1:], strict=True)
+        ):
             raise InvalidInput(
                 f"the model takes rows of shape {_shape(row)} (input {self.input!r}), got rows of shape {_shape(x.shape[1:])}"
             )
@@ -83,10 +86,11 @@ def onnx_model(session: Any, options: Options, *, content: OnnxContent | None) -
     """Wrap a session.
 
     Args:
-        session: With one input and one output; of a classifier's label and probabilities the latter is judged.
+        session: With one input and one output; of a classifier's label and probabilities the latter is
+            judged.
         options: What the user said about it.
-        content: What is known about the file that it came from; None for a live session, which is not cached: what it
-            was made of may have changed since.
+        content: What is known about the file that it came from; None for a live session, which is not
+            cached: what it was made of may have changed since.
 
     Raises:
         InvalidInput: If it has several inputs or outputs, or types that are no numbers.
@@ -98,19 +102,26 @@ def onnx_model(session: Any, options: Options, *, content: OnnxContent | None) -
         )
     dtype = _DTYPES.get(source[0].type)
     if dtype is None:
-        raise InvalidInput(f"the model's input {source[0].name!r} is a {source[0].type}; a tensor of numbers is needed")
+        raise InvalidInput(
+            f"the model's input {source[0].name!r} is a {source[0].type}; a tensor of numbers is needed"
+        )
     target, kind = _judged(session.get_outputs())
     zipped = target.type.startswith(_ZIP_MAP)
     shape = tuple(size if isinstance(size, int) else None for size in source[0].shape)
     if not shape:
         raise InvalidInput(f"the model's input {source[0].name!r} has no batch dimension")
     adapter = OnnxAdapter(
-        session=session, input=source[0].name, dtype=np.dtype(dtype), shape=shape, output=target.name, zipped=zipped
+        session=session,
+        input=source[0].name,
+        dtype=np.dtype(dtype),
+        shape=shape,
+        output=target.name,
+        zipped=zipped,
     )
     found = None if content is None or kind is None else content.classes()
     classes = options.classes
     if classes is None and found is not None:
-        classes = labels(sorted(found) if zipped else found)
+        classes = read_labels(sorted(found) if zipped else found)
     return Model(
         name=options.name or "onnx session",
         framework="onnx",
@@ -131,7 +142,10 @@ def _judged(outputs: Sequence[Any]) -> tuple[Any, Output | None]:
         return outputs[0], "probabilities" if outputs[0].type.startswith(_ZIP_MAP) else None
     if len(outputs) == 2 and outputs[0].type in ("tensor(int64)", "tensor(string)"):
         probabilities = outputs[1]
-        if probabilities.type.startswith(_ZIP_MAP) or probabilities.type in ("tensor(float)", "tensor(double)"):
+        if probabilities.type.startswith(_ZIP_MAP) or probabilities.type in (
+            "tensor(float)",
+            "tensor(double)",
+        ):
             return probabilities, "probabilities"
     raise InvalidInput(
         f"the model gives {len(outputs)} outputs ({_names(outputs)}); models with several outputs are not supported yet: "

@@ -10,7 +10,7 @@ from robust.errors import InvalidInput
 from robust.models.base import Label, Model
 from robust.models.linear_gradients import linear_gradients
 from robust.models.object_hash import object_hash
-from robust.models.options import Options, labels
+from robust.models.options import Options, read_labels
 from robust.types import AnyArray, FloatArray, Output, Task
 
 
@@ -21,7 +21,8 @@ class SklearnAdapter:
     Args:
         estimator: The estimator or pipeline.
         method: `predict_proba`, `decision_function` or `predict`.
-        codes: For a classifier that only predicts labels: the labels, so that its vote becomes a column of ones.
+        codes: For a classifier that only predicts labels: the labels, so that its vote becomes a column of
+            ones.
     """
 
     estimator: Any
@@ -50,8 +51,8 @@ class SklearnAdapter:
 def sklearn_model(estimator: Any, options: Options) -> Model:
     """Wrap a fitted estimator or pipeline.
 
-    A classifier gives probabilities if it can, else decision values as logits (a binary margin z becomes the columns
-    0 and z), else its vote as probabilities 0 and 1; anything else gives `predict`.
+    A classifier gives probabilities if it can, else decision values as logits (a binary margin z becomes the
+    columns 0 and z), else its vote as probabilities 0 and 1; anything else gives `predict`.
 
     Args:
         estimator: Fitted, with `predict`.
@@ -72,7 +73,9 @@ def sklearn_model(estimator: Any, options: Options) -> Model:
     classes: tuple[Label, ...] | None = None
     if task == "classification":
         if not isinstance(found, np.ndarray) or found.ndim != 1:
-            raise InvalidInput(f"{name} predicts several labels a row; models of one label a row can be judged")
+            raise InvalidInput(
+                f"{name} predicts several labels a row; models of one label a row can be judged"
+            )
         classes = _classes(found, options.classes, name)
     adapter = SklearnAdapter(
         estimator=estimator,
@@ -107,15 +110,19 @@ def _method(estimator: Any, task: Task | None, wanted: Output | None, name: str)
         wanted = offered[0] if offered else "probabilities"
         return (ways[wanted] if offered else "predict"), wanted
     if wanted not in offered:
-        raise InvalidInput(f"{name} gives no {wanted}; it gives {' and '.join(offered) or 'class labels alone'}")
+        raise InvalidInput(
+            f"{name} gives no {wanted}; it gives {' and '.join(offered) or 'class labels alone'}"
+        )
     return ways[wanted], wanted
 
 
 def _classes(found: AnyArray, said: tuple[Label, ...] | None, name: str) -> tuple[Label, ...]:
     """Labels of the columns: the estimator's own, or as many new names."""
-    own = labels(found.tolist())
+    own = read_labels(found.tolist())
     if said is not None and len(said) != len(own):
-        raise InvalidInput(f"{name} was fitted on {len(own)} classes {list(own)}, got {len(said)}: {list(said)}")
+        raise InvalidInput(
+            f"{name} was fitted on {len(own)} classes {list(own)}, got {len(said)}: {list(said)}"
+        )
     return own if said is None else said
 
 
@@ -124,7 +131,9 @@ def _require_fitted(estimator: Any, name: str) -> None:
     from sklearn.utils.validation import check_is_fitted
 
     if isinstance(estimator, type):
-        raise InvalidInput(f"{estimator.__name__} is a class, not a model: pass a fitted {estimator.__name__}()")
+        raise InvalidInput(
+            f"{estimator.__name__} is a class, not a model: pass a fitted {estimator.__name__}()"
+        )
     if not hasattr(estimator, "predict"):
         raise InvalidInput(f"{name} cannot predict: pass an estimator or a pipeline that ends in one")
     try:
@@ -142,7 +151,9 @@ def _is(estimator: Any, question: str) -> bool:
 
 
 def _kind(task: Task | None) -> str:
-    return {"classification": "classifier", "regression": "regressor", None: "model that is no classifier"}[task]
+    return {"classification": "classifier", "regression": "regressor", None: "model that is no classifier"}[
+        task
+    ]
 
 
 def _name(estimator: Any) -> str:

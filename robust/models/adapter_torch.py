@@ -13,8 +13,8 @@ from robust.models.module_hash import module_identity, module_weights
 from robust.models.options import Options
 from robust.types import AnyArray, FloatArray
 
-# Kernels choose their summation order by the number of rows; at multiples of 32 the bits of a row were the same
-# for every batch size, position and thread count that was tried.
+# Kernels choose their summation order by the number of rows; at multiples of 32 the bits of a row were the
+# same for every batch size, position and thread count that was tried.
 _BLOCK = 32
 
 
@@ -34,17 +34,21 @@ class TorchAdapter:
 
     def forward(self, x: AnyArray) -> FloatArray:
         """Outputs of one batch."""
-        # no_grad and not inference_mode: a module that keeps a tensor from this call (a table of positions, say)
-        # could not use an inference tensor in a later backward pass.
+        # no_grad and not inference_mode: a module that keeps a tensor from this call (a table of positions,
+        # say) could not use an inference tensor in a later backward pass.
         with _evaluating(self.module), torch.no_grad():
             return _outputs(self.module(self._tensor(x)))[: len(x)]
 
-    def gradients(self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
+    def gradients(
+        self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]
+    ) -> tuple[FloatArray, FloatArray]:
         """Outputs and input gradient of one batch; parameters collect nothing."""
         rows = len(x)
         with torch.inference_mode(False), torch.enable_grad(), _evaluating(self.module):
             leaf = self._tensor(x).requires_grad_()
-            tensor = self.module(leaf.clone())  # a copy: the first layer may work in place, which a leaf refuses
+            tensor = self.module(
+                leaf.clone()
+            )  # a copy: the first layer may work in place, which a leaf refuses
             filled = _outputs(tensor)
             outputs = filled[:rows].reshape(rows, -1)
             flow = np.zeros((len(filled), outputs.shape[1]))
@@ -68,7 +72,9 @@ class TorchAdapter:
     def _tensor(self, x: AnyArray) -> torch.Tensor:
         """A batch on the module's device, in its precision, filled up to whole blocks."""
         missing = -len(x) % self.block if len(x) else 0
-        filled = np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else np.array(x, order="C")
+        filled = (
+            np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else np.array(x, order="C")
+        )
         device, dtype = _placement(self.module)
         return torch.from_numpy(filled).to(device=device, dtype=torch.int64 if self.integer else dtype)
 
@@ -77,8 +83,8 @@ def torch_model(module: torch.nn.Module, options: Options) -> Model:
     """Wrap a live module.
 
     Args:
-        module: Takes one batch (b, *row shape), returns one tensor (b,) or (b, k). A module whose first layer is an
-            embedding takes whole numbers and gives no gradients.
+        module: Takes one batch (b, *row shape), returns one tensor (b,) or (b, k). A module whose first
+            layer is an embedding takes whole numbers and gives no gradients.
         options: What the user said about it.
     """
     adapter = TorchAdapter(module=module, integer=_starts_with_embedding(module))

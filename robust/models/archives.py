@@ -20,28 +20,39 @@ def checked_members(content: bytes, path: Path) -> dict[str, zipfile.ZipInfo]:
         path: Where they came from, for messages.
 
     Raises:
-        InvalidInput: If it is no archive, or is larger than a model can be once it is unpacked, or names one member
-            twice (two parsers could read different ones) or a place outside itself.
+        InvalidInput: If it is no archive, or is larger than a model can be once it is unpacked, or names one
+            member twice (two parsers could read different ones) or a place outside itself.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             listed = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise InvalidInput(f"{path} is a damaged or truncated archive ({error}): copy or export it again") from error
+        raise InvalidInput(
+            f"{path} is a damaged or truncated archive ({error}): copy or export it again"
+        ) from error
     unpacked = sum(member.file_size for member in listed)
     if len(listed) > MAX_MEMBERS:
         raise InvalidInput(f"{path} has {len(listed)} members; an archive may have {MAX_MEMBERS}")
     if unpacked > MAX_BYTES:
-        raise InvalidInput(f"{path} unpacks to {unpacked / 2**30:.1f} GiB; an archive may hold {MAX_BYTES / 2**30:.0f} GiB")
+        raise InvalidInput(
+            f"{path} unpacks to {unpacked / 2**30:.1f} GiB; an archive may hold {MAX_BYTES / 2**30:.0f} GiB"
+        )
     if unpacked > _FREE_BYTES and unpacked > MAX_RATIO * len(content):
         raise InvalidInput(
             f"{path} unpacks to {unpacked / len(content):.0f} times its size, which no model does; the limit is {MAX_RATIO}"
         )
     members = {member.filename: member for member in listed}
     if len(members) != len(listed):
-        raise InvalidInput(f"{path} names one member twice: it was not written by the library it claims to be from")
+        raise InvalidInput(
+            f"{path} names one member twice: it was not written by the library it claims to be from"
+        )
     for name in members:
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name or "\0" in name:
+        if (
+            PurePosixPath(name).is_absolute()
+            or ".." in PurePosixPath(name).parts
+            or "\\" in name
+            or "\0" in name
+        ):
             raise InvalidInput(f"{path} has a member {name!r} that points outside the archive")
     return members
 

@@ -47,6 +47,7 @@ class Model:
         identity: Content hash of the model as it is now, or None where it cannot be known (a plain callable:
             two closures share their bytecode); without it nothing is cached.
         weights: Content hash of the weights alone, or None where it cannot be known.
+        content: The bytes of the model file, for analyses that read how weights are stored; None where there is none.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Model:
     gradients: Gradients | None = None
     identity: Callable[[], str | None] = lambda: None
     weights: Callable[[], str | None] = lambda: None
+    content: Callable[[], bytes] | None = None
 
     def __post_init__(self) -> None:
         """Refuse options that no model can have."""

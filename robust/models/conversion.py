@@ -23,16 +23,17 @@ def as_model(
     """Wrap anything that predicts.
 
     Args:
-        obj: A `Model` (passes through), a torch module or exported program, a fitted scikit-learn estimator or
-            pipeline, an onnxruntime session, a callable from a batch (b, *row shape) to outputs (b,) or (b, k), or the
-            path of a model file.
+        obj: A `Model` (passes through), a torch module or exported program, a fitted scikit-learn estimator
+            or pipeline, an onnxruntime session, a callable from a batch (b, *row shape) to outputs (b,) or
+            (b, k), or the path of a model file.
         name: Shown in reports; a class, function or file name where not given.
         task: `classification` or `regression`; inferred where it can be.
         classes: Labels behind the columns of the outputs; 0 … k−1 where not given and not known.
-        output: What the outputs are: `probabilities`, `logits` or `values`. Frameworks other than scikit-learn do not
-            tell; what is not said is judged by the values.
+        output: What the outputs are: `probabilities`, `logits` or `values`. Frameworks other than
+            scikit-learn do not tell; what is not said is judged by the values.
         batch_size: Rows a call at most, 256 where not given.
-        gradients: The gradient capability, for a callable that has one: `(x, cotangent) -> (outputs, ∂loss/∂x)`.
+        gradients: The gradient capability, for a callable that has one: `(x, cotangent) -> (outputs,
+            ∂loss/∂x)`.
 
     Returns:
         The model; a `Model` about which nothing new is said is returned as it is.

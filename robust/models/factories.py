@@ -15,7 +15,8 @@ _SHOWN = 5
 def build_module(factory: str) -> torch.nn.Module:
     """Call `package.module:function` without arguments.
 
-    The factory is the user's own code, as trusted as the program that asks for it; the weights' file has no say in it.
+    The factory is the user's own code, as trusted as the program that asks for it; the weights' file has no
+    say in it.
 
     Args:
         factory: Module and function (or class), with a colon between.
@@ -39,21 +40,30 @@ def build_module(factory: str) -> torch.nn.Module:
             raise InvalidInput(f"factory {factory!r}: module {place!r} has no {function!r}")
         found = getattr(found, part)
     if not callable(found):
-        raise InvalidInput(f"factory {factory!r} must be a function that returns a torch.nn.Module, it is {found!r}")
+        raise InvalidInput(
+            f"factory {factory!r} must be a function that returns a torch.nn.Module, it is {found!r}"
+        )
     module = found()
     if not isinstance(module, torch.nn.Module):
-        raise InvalidInput(f"factory {factory!r} must return a torch.nn.Module, it returned {type(module).__name__}")
+        raise InvalidInput(
+            f"factory {factory!r} must return a torch.nn.Module, it returned {type(module).__name__}"
+        )
     return module
 
 
-def fill_module(module: torch.nn.Module, weights: Mapping[str, torch.Tensor], *, path: Path, factory: str) -> None:
+def fill_module(
+    module: torch.nn.Module, weights: Mapping[str, torch.Tensor], *, path: Path, factory: str
+) -> None:
     """Put weights into a module: each of its tensors, and none besides.
 
     Raises:
         InvalidInput: Listing the first names and shapes that differ.
     """
     own = module.state_dict()
-    missing, unexpected = [name for name in own if name not in weights], [name for name in weights if name not in own]
+    missing, unexpected = (
+        [name for name in own if name not in weights],
+        [name for name in weights if name not in own],
+    )
     shapes = [
         f"{name} {tuple(weights[name].shape)} instead of {tuple(tensor.shape)}"
         for name, tensor in own.items()
@@ -65,7 +75,9 @@ def fill_module(module: torch.nn.Module, weights: Mapping[str, torch.Tensor], *,
         if names
     ]
     if problems:
-        raise InvalidInput(f"the weights of {path} do not fit the module of {factory!r}; {'; '.join(problems)}")
+        raise InvalidInput(
+            f"the weights of {path} do not fit the module of {factory!r}; {'; '.join(problems)}"
+        )
     module.load_state_dict(weights)
 
 

@@ -22,7 +22,8 @@ def reading(path: Path, kind: str, *, remedy: str) -> Iterator[None]:
         yield
     except (RobustError, KeyboardInterrupt):
         raise
-    # Parsers of other libraries raise whatever a damaged file leads them to: anything at all is the file's fault here.
+    # Parsers of other libraries raise whatever a damaged file leads them to: anything at all is the file's
+    # fault here.
     except Exception as error:
         said = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {said[0][:200]}" if said else type(error).__name__

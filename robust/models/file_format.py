@@ -12,8 +12,8 @@ FileFormat: TypeAlias = Literal[
 
 RUNS_CODE: frozenset[FileFormat] = frozenset({"pickle", "compressed pickle", "tar checkpoint", "TorchScript"})
 
-# A torch checkpoint of the format before zip archives is a pickle too, of this number first. torch's restricted
-# unpickler reads it.
+# A torch checkpoint of the format before zip archives is a pickle too, of this number first. torch's
+# restricted unpickler reads it.
 _OLD_CHECKPOINT = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00\x00", b"\x04\x22\x4d\x18", b"\x78\x01", b"\x78\x5e",
                b"\x78\x9c", b"\x78\xda", b"ZF")  # fmt: skip
@@ -23,8 +23,8 @@ _ZIP = b"PK\x03\x04"
 def file_format(content: bytes) -> FileFormat:
     """The format of a model file.
 
-    A pickle is recognised under any name: by its protocol header, inside an archive, behind a compression, or, for
-    the oldest protocols, which have no header, by parsing its opcodes without running them.
+    A pickle is recognised under any name: by its protocol header, inside an archive, behind a compression,
+    or, for the oldest protocols, which have no header, by parsing its opcodes without running them.
 
     Args:
         content: All bytes of the file.

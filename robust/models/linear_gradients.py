@@ -21,7 +21,8 @@ class LinearGradients:
         bias: b (k,).
         scale: Factor of each feature (d,).
         shift: Summand of each feature (d,).
-        link: What becomes of the scores z: `identity` z, `margin` (0, z), `sigmoid` (1 − σ(z), σ(z)), `softmax`.
+        link: What becomes of the scores z: `identity` z, `margin` (0, z), `sigmoid` (1 − σ(z), σ(z)),
+            `softmax`.
     """
 
     weights: FloatArray
@@ -30,7 +31,9 @@ class LinearGradients:
     shift: FloatArray
     link: Link
 
-    def __call__(self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
+    def __call__(
+        self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]
+    ) -> tuple[FloatArray, FloatArray]:
         """Outputs (b, k) and ∂loss/∂x (b, d)."""
         scores = (np.asarray(x, dtype=np.float64) * self.scale + self.shift) @ self.weights.T + self.bias
         outputs = self._outputs(scores)
@@ -111,12 +114,13 @@ def _affine(scaler: Any) -> tuple[AnyArray | float, AnyArray | float] | None:
         factor = 1.0 / scaler.scale_ if scaler.scale_ is not None else 1.0
         return factor, -scaler.mean_ * factor if scaler.with_mean else 0.0
     if name == "MaxAbsScaler":
-        return (None if getattr(scaler, "clip", False) else (1.0 / scaler.scale_, 0.0))
+        return None if getattr(scaler, "clip", False) else (1.0 / scaler.scale_, 0.0)
     return None if scaler.clip else (scaler.scale_, scaler.min_)
 
 
 def _confirmed(closed: LinearGradients, estimator: Any, method: str, columns: AnyArray | None) -> bool:
-    """Whether the estimator itself gives the closed form's outputs, at rows on both sides of the training centre.
+    """Whether the estimator itself gives the closed form's outputs, at rows on both sides of the training
+    centre.
 
     Other models with coefficients (one-versus-rest probabilities, count regressions with a log link) do not.
     """

@@ -41,8 +41,8 @@ def load_model(
     """Load a model file; what could run code is refused unless somebody vouches for it.
 
     Args:
-        path: `.onnx`; `.safetensors`, `.pt` or `.pth` weights with `factory`; `.pt2` of `torch.export`; `.skops`; with
-            `trust` also `.pkl`, `.pickle`, `.joblib`, TorchScript and whole modules.
+        path: `.onnx`; `.safetensors`, `.pt` or `.pth` weights with `factory`; `.pt2` of `torch.export`;
+            `.skops`; with `trust` also `.pkl`, `.pickle`, `.joblib`, TorchScript and whole modules.
         name: Shown in reports; the file name where not given.
         factory: `package.module:function`, the user's own function that builds the module for weights.
         trust: The file comes from somebody whose code may run here.
@@ -56,7 +56,8 @@ def load_model(
 
     Raises:
         UntrustedFile: If loading could run code and `trust` is not given; nothing has run then.
-        InvalidInput: If the file is missing, empty, damaged, of another kind than its name says, or unsupported.
+        InvalidInput: If the file is missing, empty, damaged, of another kind than its name says, or
+            unsupported.
         MissingExtra: If the library that reads it is not installed.
     """
     options = read_options(name=name, task=task, classes=classes, output=output, batch_size=batch_size)
@@ -75,7 +76,9 @@ def load_with(path: Path, options: Options, *, factory: str | None = None, trust
     if kind not in _SUFFIXES[suffix]:
         raise InvalidInput(_mismatch(path, suffix, kind))
     if factory is not None and suffix not in (".safetensors", ".pt", ".pth"):
-        raise InvalidInput(f"factory is for weights (.safetensors, .pt, .pth); {path.name} brings its own architecture")
+        raise InvalidInput(
+            f"factory is for weights (.safetensors, .pt, .pth); {path.name} brings its own architecture"
+        )
     if options.name is None:
         options = replace(options, name=path.name)
     if suffix == ".onnx":
@@ -169,4 +172,7 @@ def _converted(found: Any, path: Path, options: Options) -> Model:
 
     if isinstance(found, (str, Path)):
         raise InvalidInput(f"{path} holds a {type(found).__name__}, which is no model")
-    return convert(found, options)
+    try:
+        return convert(found, options)
+    except InvalidInput as error:
+        raise InvalidInput(f"{path}: {error}") from error

@@ -70,20 +70,22 @@ def read_options(
     return Options(
         name=name,
         task=_one_of("task", task, get_args(Task)),
-        classes=None if classes is None else labels(classes),
+        classes=None if classes is None else read_labels(classes),
         output=_one_of("output", output, get_args(Output)),
         batch_size=None if batch_size is None else int(batch_size),
     )
 
 
-def labels(classes: Sequence[object]) -> tuple[Label, ...]:
+def read_labels(classes: Sequence[object]) -> tuple[Label, ...]:
     """Class labels as Python ints and strings.
 
     Raises:
         InvalidInput: If there are fewer than two, or one is neither a whole number nor a text.
     """
     if isinstance(classes, (str, bytes)) or not hasattr(classes, "__len__"):
-        raise InvalidInput(f"classes must be a sequence of labels such as [0, 1] or ['cat', 'dog'], got {classes!r}")
+        raise InvalidInput(
+            f"classes must be a sequence of labels such as [0, 1] or ['cat', 'dog'], got {classes!r}"
+        )
     found = tuple(_label(item) for item in classes)
     if len(found) < 2:
         raise InvalidInput(f"classes must be at least two labels, got {list(found)}")
@@ -94,7 +96,8 @@ def override(model: Model, options: Options) -> Model:
     """The model with what was said about it; the very same object where nothing was said.
 
     Raises:
-        InvalidInput: If the outputs of a scikit-learn model are renamed: which method makes them is settled already.
+        InvalidInput: If the outputs of a scikit-learn model are renamed: which method makes them is settled
+            already.
     """
     if options.output not in (None, model.output) and model.framework == "sklearn":
         raise InvalidInput(
@@ -108,7 +111,9 @@ def override(model: Model, options: Options) -> Model:
         "output": options.known_output,
         "batch_size": options.batch_size,
     }
-    changes = {key: value for key, value in said.items() if value is not None and value != getattr(model, key)}
+    changes = {
+        key: value for key, value in said.items() if value is not None and value != getattr(model, key)
+    }
     return replace(model, **changes) if changes else model  # type: ignore[arg-type]
 
 

@@ -1,7 +1,7 @@
 """Inspects a `torch.export` archive, and packs what was inspected into a new one: only that is loaded.
 
-Packing anew settles what a second parser would make of the first file: names that differ in case, members hidden
-between others, formats of an older loader that unpickles.
+Packing anew settles what a second parser would make of the first file: names that differ in case, members
+hidden between others, formats of an older loader that unpickles.
 """
 
 import io
@@ -37,16 +37,23 @@ def inspected_archive(content: bytes, path: Path) -> bytes:
     members = checked_members(content, path)
     tops = {PurePosixPath(name).parts[0] for name in members}
     if len(tops) != 1 or not all("/" in name for name in members):
-        raise untrusted(path, "is a torch.export program in the old format, whose tensors are pickles, which can run code")
+        raise untrusted(
+            path, "is a torch.export program in the old format, whose tensors are pickles, which can run code"
+        )
     (top,) = tops
     inner = {name.partition("/")[2]: name for name in members}
     missing = [name for name in (*_FIXED, _GRAPH, *_CONFIGS) if name not in inner]
     if missing:
-        raise InvalidInput(f"{path} is no complete torch.export program (without {', '.join(missing)}): export it again")
+        raise InvalidInput(
+            f"{path} is no complete torch.export program (without {', '.join(missing)}): export it again"
+        )
     kept = [name for name in inner if name in (*_FIXED, _GRAPH, *_CONFIGS) or _TENSOR.fullmatch(name)]
     for name in inner:
         if name not in kept and name != _SAMPLE and not _DROPPED.fullmatch(name):
-            raise untrusted(path, f"holds {name!r}, which is neither graph nor tensor: pickled objects and compiled code can run")
+            raise untrusted(
+                path,
+                f"holds {name!r}, which is neither graph nor tensor: pickled objects and compiled code can run",
+            )
     with reading(path, "a torch.export program", remedy="copy or export it again"):
         parts = read_members(content, [inner[name] for name in kept])
         found = {name: parts[inner[name]] for name in kept}
@@ -76,7 +83,9 @@ def _require_raw_tensors(config: object, present: set[str], folder: PurePosixPat
         if entry.get("use_pickle") is not False or not _TENSOR.fullmatch(place):
             raise untrusted(path, f"keeps {tensor[:80]!r} as a pickled object, which can run code")
         if entry.get("tensor_meta") is None or place not in present:
-            raise InvalidInput(f"{path} has no bytes or no shape for the tensor {tensor[:80]!r}: export it again")
+            raise InvalidInput(
+                f"{path} has no bytes or no shape for the tensor {tensor[:80]!r}: export it again"
+            )
 
 
 def _require_plain_sample(sample: bytes, path: Path) -> None:
@@ -89,8 +98,19 @@ def _require_plain_sample(sample: bytes, path: Path) -> None:
         return
     try:
         torch.load(io.BytesIO(sample), weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise untrusted(path, f"holds sample inputs that are no plain tensors, a pickle that can run code ({_first(error)})") from error
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        raise untrusted(
+            path,
+            f"holds sample inputs that are no plain tensors, a pickle that can run code ({_first(error)})",
+        ) from error
 
 
 def _first(error: Exception) -> str:

@@ -15,7 +15,8 @@ _WORD = re.compile(r"[A-Za-z0-9_.+\-]*", re.ASCII)
 _STACK = re.compile(r"[A-Za-z0-9_.,;()\[\]<>@*' \-]*", re.ASCII)
 _SYMBOL = re.compile(r"[a-z]{1,4}[0-9]+", re.ASCII)
 _TENSOR_OPERATOR = re.compile(
-    r"torch\.ops\.(aten|prims|quantized_decomposed|torchvision)\.([a-z_][A-Za-z0-9_]*)\.([A-Za-z_][A-Za-z0-9_]*)", re.ASCII
+    r"torch\.ops\.(aten|prims|quantized_decomposed|torchvision)\.([a-z_][A-Za-z0-9_]*)\.([A-Za-z_][A-Za-z0-9_]*)",
+    re.ASCII,
 )
 _FILE_OPERATORS = frozenset({"from_file", "save", "load", "_print"})
 _OTHER_OPERATORS = frozenset(
@@ -31,7 +32,9 @@ _FUNCTIONS = frozenset(
     "FloorDiv CeilDiv CleanDiv ModularIndexing PythonMod Where PowByNatural FloatPow FloatTrueDiv IntTrueDiv ToFloat "
     "TruncToInt TruncToFloat CeilToInt FloorToInt RoundToInt RoundDecimal Identity".split()
 )
-_ASSUMPTIONS = frozenset({"positive", "integer", "nonnegative", "real", "zero", "nonzero", "negative", "precision", "evaluate"})
+_ASSUMPTIONS = frozenset(
+    {"positive", "integer", "nonnegative", "real", "zero", "nonzero", "negative", "precision", "evaluate"}
+)
 _EXPRESSION_NODES = (
     ast.Expression, ast.Constant, ast.Name, ast.Load, ast.Call, ast.keyword, ast.BinOp, ast.UnaryOp, ast.Compare,
     ast.operator, ast.unaryop, ast.cmpop,
@@ -89,7 +92,10 @@ def _check_text(text: str, key: str) -> None:
         _check_expression(text)
     elif key in ("in_spec", "out_spec"):
         _check_structure(json.loads(text))
-    elif key in ("as_string", "as_strings"):  # an argument such as 'reflect' or 'ij,jk->ik': it stays a quoted value
+    elif key in (
+        "as_string",
+        "as_strings",
+    ):  # an argument such as 'reflect' or 'ij,jk->ik': it stays a quoted value
         if len(text) > 1000:
             raise InvalidInput(f"an operator has a string argument of {len(text)} characters")
     elif not _WORD.fullmatch(text):
@@ -98,7 +104,12 @@ def _check_text(text: str, key: str) -> None:
 
 def _check_operator(target: str) -> None:
     match = _TENSOR_OPERATOR.fullmatch(target)
-    if match is not None and match[2] not in _FILE_OPERATORS and not match[2].startswith("__") and match[3][:2] != "__":
+    if (
+        match is not None
+        and match[2] not in _FILE_OPERATORS
+        and not match[2].startswith("__")
+        and match[3][:2] != "__"
+    ):
         return
     if target not in _OTHER_OPERATORS:
         raise InvalidInput(f"it calls {target[:80]!r}, which is no operator on tensors")
@@ -114,14 +125,20 @@ def _check_expression(text: str) -> None:
     for node in ast.walk(tree):
         good = isinstance(node, _EXPRESSION_NODES)
         if isinstance(node, ast.Name):
-            good = node.id in _FUNCTIONS if id(node) in called else bool(_SYMBOL.fullmatch(node.id)) or node.id in ("oo", "int_oo")
+            good = (
+                node.id in _FUNCTIONS
+                if id(node) in called
+                else bool(_SYMBOL.fullmatch(node.id)) or node.id in ("oo", "int_oo")
+            )
         elif isinstance(node, ast.Call):
             good = isinstance(node.func, ast.Name)
         elif isinstance(node, ast.keyword):
             good = node.arg in _ASSUMPTIONS
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             # Quoted text is evaluated again by some of sympy's functions, so that it has to be harmless by itself.
-            good = bool(_SYMBOL.fullmatch(node.value)) or bool(re.fullmatch(r"-?[0-9.]+(e[+-]?[0-9]+)?", node.value))
+            good = bool(_SYMBOL.fullmatch(node.value)) or bool(
+                re.fullmatch(r"-?[0-9.]+(e[+-]?[0-9]+)?", node.value)
+            )
         if not good:
             raise InvalidInput(f"a size is {text[:80]!r}, which is no arithmetic expression")
 
@@ -133,10 +150,14 @@ def _check_structure(spec: object) -> None:
             _check_structure(item)
     elif isinstance(spec, dict):
         if spec.get("type") not in _CONTAINERS:
-            raise InvalidInput(f"its inputs or outputs are of type {str(spec.get('type'))[:80]!r}, which is no plain container")
+            raise InvalidInput(
+                f"its inputs or outputs are of type {str(spec.get('type'))[:80]!r}, which is no plain container"
+            )
         context = spec.get("context")
         if isinstance(context, str) and not re.fullmatch(r"null|\[[A-Za-z0-9_\", ]*\]", context):
-            raise InvalidInput(f"its inputs or outputs are described by {context[:80]!r}, which is no list of names")
+            raise InvalidInput(
+                f"its inputs or outputs are described by {context[:80]!r}, which is no list of names"
+            )
         _check_structure(spec.get("children_spec", []))
 
 

@@ -3,7 +3,9 @@
 import hashlib
 import io
 import pickle
+import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,6 +17,7 @@ from robust.models.archives import checked_members
 from robust.models.base import Model
 from robust.models.factories import build_module, fill_module
 from robust.models.file_errors import reading, untrusted
+from robust.models.file_format import file_format
 from robust.models.options import Options
 from robust.models.pt2_archive import inspected_archive
 
@@ -39,7 +42,9 @@ def load_safetensors(content: bytes, path: Path, options: Options, *, factory: s
     return _filled(weights, path, options, factory)
 
 
-def load_checkpoint(content: bytes, path: Path, options: Options, *, factory: str | None, trust: bool) -> Model:
+def load_checkpoint(
+    content: bytes, path: Path, options: Options, *, factory: str | None, trust: bool
+) -> Model:
     """A `state_dict` with the factory that builds its module; with trust, also a whole module.
 
     Raises:
@@ -48,17 +53,22 @@ def load_checkpoint(content: bytes, path: Path, options: Options, *, factory: st
     """
     if content.startswith(b"PK"):
         checked_members(content, path)
+    archived = trust and file_format(content) == "tar checkpoint"  # too old for torch's restricted unpickler
     with reading(path, "a torch checkpoint", remedy="copy or save it again"):
         try:
-            found: object = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            found: object = torch.load(io.BytesIO(content), map_location="cpu", weights_only=not archived)
         except pickle.UnpicklingError as error:
             if not trust:
-                raise untrusted(path, f"is a pickle with more than tensors in it{_globals(content)}, which can run code") from error
+                raise untrusted(
+                    path, f"is a pickle with more than tensors in it{_globals(content)}, which can run code"
+                ) from error
             found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
     if isinstance(found, torch.nn.Module):
         return torch_model(found, options)
     if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
-        raise InvalidInput(f"{path} holds a {type(found).__name__}; a state_dict, a mapping from names to tensors, is needed")
+        raise InvalidInput(
+            f"{path} holds a {type(found).__name__}; a state_dict, a mapping from names to tensors, is needed"
+        )
     if factory is None:
         raise InvalidInput(f"{path} {_NEEDS_FACTORY}")
     nested = [key for key in ("state_dict", "model_state_dict") if isinstance(found.get(key), Mapping)]
@@ -75,11 +85,13 @@ def load_exported(content: bytes, path: Path, options: Options, *, trust: bool) 
 
 def load_torchscript(content: bytes, path: Path, options: Options) -> Model:
     """A TorchScript archive that somebody vouched for."""
-    import warnings
-
     with reading(path, "a TorchScript archive", remedy="copy or save it again"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch's, of the format: the user chose it long ago
-        return torch_model(torch.jit.load(io.BytesIO(content), map_location="cpu"), options)
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # torch's, of the format: the user chose it long ago
+        model = torch_model(torch.jit.load(io.BytesIO(content), map_location="cpu"), options)
+    digest = hashlib.sha256(content).hexdigest()
+    return replace(model, identity=lambda: digest)
 
 
 def _filled(weights: Mapping[str, torch.Tensor], path: Path, options: Options, factory: str) -> Model:

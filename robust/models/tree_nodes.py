@@ -77,7 +77,11 @@ def _require_one_meaning(value: object, seen: dict[object, bytes]) -> bytes:
             digest.update(_require_one_meaning(item, seen))
     else:
         digest = hashlib.sha256(json.dumps(value).encode())
-    if isinstance(value, dict) and value.get("__id__") and seen.setdefault(value["__id__"], digest.digest()) != digest.digest():
+    if (
+        isinstance(value, dict)
+        and value.get("__id__")
+        and seen.setdefault(value["__id__"], digest.digest()) != digest.digest()
+    ):
         raise InvalidInput("two different parts go by one id")
     return digest.digest()
 
@@ -95,7 +99,11 @@ def _stored(value: object) -> Iterator[dict[str, Any]]:
 
 def _check_stored(node: dict[str, Any], archive: zipfile.ZipFile) -> None:
     arguments, state = node["__reduce__"]["args"], node["content"]
-    if arguments["__loader__"] != "TupleNode" or len(arguments["content"]) != 3 or state["__loader__"] != "DictNode":
+    if (
+        arguments["__loader__"] != "TupleNode"
+        or len(arguments["content"]) != 3
+        or state["__loader__"] != "DictNode"
+    ):
         raise InvalidInput("a tree is described in an unknown way")
     if set(state["content"]) != _STATE:
         raise InvalidInput(f"a tree has the state {sorted(state['content'])} instead of {sorted(_STATE)}")
@@ -103,9 +111,17 @@ def _check_stored(node: dict[str, Any], archive: zipfile.ZipFile) -> None:
     classes = _array(arguments["content"][1], archive)
     nodes, values = _array(state["content"]["nodes"], archive), _array(state["content"]["values"], archive)
     count = _number(state["content"]["node_count"])
-    if classes.shape != (outputs,) or classes.dtype.kind not in "iu" or not np.all((classes >= 1) & (classes <= _MOST_CLASSES)):
+    if (
+        classes.shape != (outputs,)
+        or classes.dtype.kind not in "iu"
+        or not np.all((classes >= 1) & (classes <= _MOST_CLASSES))
+    ):
         raise InvalidInput(f"a tree of {outputs} outputs has class counts of shape {classes.shape}")
-    if nodes.shape != (count,) or nodes.dtype.names is None or values.shape != (count, outputs, int(classes.max())):
+    if (
+        nodes.shape != (count,)
+        or nodes.dtype.names is None
+        or values.shape != (count, outputs, int(classes.max()))
+    ):
         raise InvalidInput(f"a tree of {count} nodes has arrays of shapes {nodes.shape} and {values.shape}")
     _check_nodes(nodes["left_child"], nodes["right_child"], nodes["feature"], width)
 

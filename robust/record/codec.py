@@ -27,6 +27,7 @@ _SIZING_HOMES = (
     "robust.intervals.exact",
     "robust.intervals.block",
     "robust.intervals.cluster",
+    "robust.intervals.clipping",
 )
 
 

@@ -1,0 +1,151 @@
+"""What an attack is: hyper-parameters, and a search for rows that break a classifier."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+
+from robust.attacks.budget import Eps, feature_eps
+from robust.attacks.keeping import kept
+from robust.attacks.obedience import obeys
+from robust.attacks.projection import Space, space_of
+from robust.attacks.target import Target, aim
+from robust.data.dataset import read_only
+from robust.data.live import as_data
+from robust.errors import InvalidInput
+from robust.models.conversion import as_model
+from robust.types import AnyArray, BoolArray, Norm
+
+
+class Attack(ABC):
+    """A search for rows near given ones that a classifier gets wrong; a frozen set of hyper-parameters."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def eps(self) -> Eps | None:
+        """The budget, in the user's units: a number, numbers by feature name, or None for a template."""
+
+    @property
+    @abstractmethod
+    def norm(self) -> Norm:
+        """The norm that the budget is measured in."""
+
+    @property
+    @abstractmethod
+    def gradients(self) -> bool:
+        """Whether it needs gradients of the model under test."""
+
+    def identity(self) -> str | None:
+        """What its results depend on, besides model, data and seed; None where that cannot be known."""
+        return repr(self)
+
+    @abstractmethod
+    def at(self, eps: Eps) -> Self:
+        """The same attack with a budget."""
+
+    @abstractmethod
+    def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
+        """Look for adversarial rows.
+
+        Args:
+            target: The classifier and the rows (n, d).
+            space: Where they may go.
+            seed: Seed of whatever is random.
+
+        Returns:
+            Rows (n, d) inside the space: the first broken one found, else the one with the largest margin loss.
+        """
+
+    def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> BoolArray:
+        """Which rows stay right as the budget grows.
+
+        By default each budget is tried on the rows that survived the smaller ones.
+
+        Args:
+            target: The classifier and the rows (n, d).
+            grid: Increasing budgets (k,).
+            seed: Seed of whatever is random.
+
+        Returns:
+            Which rows are right before the attack, and after each budget (k + 1, n): a row that was broken once
+            stays broken, since the larger ball holds the smaller one.
+        """
+        right = ~target.wrong(target.scores(target.x), slice(None))
+        survived = np.zeros((len(grid) + 1, len(target)), dtype=bool)
+        survived[0] = right
+        for k, eps in enumerate(grid):
+            rows = np.flatnonzero(survived[k])
+            if len(rows):
+                part = target.part(rows)
+                found = adversarial_rows(self.at(eps), part, seed=seed)
+                survived[k + 1, rows] = ~part.wrong(part.scores(found), slice(None))
+        return survived
+
+    def perturb(self, model: object, data: object, *, seed: int = 0) -> AnyArray:
+        """Adversarial rows.
+
+        x' with ‖x' − x‖ ≤ eps, inside the schema, that the model gets wrong where the attack finds such a row
+
+        Args:
+            model: A classifier, or what `as_model` takes.
+            data: Rows with their true labels, or what `as_data` takes.
+            seed: Seed of whatever is random; a row's numbers depend on its id alone, not on its neighbours.
+
+        Returns:
+            Rows of the shape, type and units of `data.x`, read-only. Rows that are wrong from the start stay as they
+            are.
+
+        Raises:
+            InvalidInput: If the attack is a template, needs gradients that the model does not have, or the model is
+                no classifier of these labels.
+        """
+        model, data = as_model(model), as_data(data)
+        target = aim(model, data)
+        right = np.flatnonzero(~target.wrong(target.scores(target.x, keep=True), slice(None)))
+        rows = target.x.copy()
+        if len(right):
+            rows[right] = adversarial_rows(self, target.part(right), seed=seed)
+        return read_only(rows.reshape(data.x.shape))
+
+
+def adversarial_rows(attack: Attack, target: Target, *, seed: int) -> AnyArray:
+    """Run an attack, keep its rows by content hash, and verify them.
+
+    Args:
+        attack: The attack.
+        target: The classifier and the rows (n, d).
+        seed: Seed of whatever is random.
+
+    Returns:
+        Rows (n, d) of the data's number type, read-only; a row that does not obey budget and schema, which would be
+        our mistake, is replaced by the original.
+
+    Raises:
+        InvalidInput: If the attack is a template.
+    """
+    eps, schema = require_budget(attack), target.data.schema
+    space = space_of(schema, target.x.dtype, eps=feature_eps(eps, schema), norm=attack.norm)
+
+    def run() -> AnyArray:
+        rows = attack.search(target, space, seed=seed)
+        fine = obeys(rows, target.x, schema, eps=eps, norm=attack.norm)
+        return rows if fine.all() else np.where(fine[:, None], rows, target.x)
+
+    identity = attack.identity()
+    return run() if identity is None else kept(target, "attack", identity, str(seed), compute=run)
+
+
+def require_budget(attack: Attack) -> Eps:
+    """The budget of an attack.
+
+    Raises:
+        InvalidInput: If it is a template.
+    """
+    if attack.eps is None:
+        raise InvalidInput(
+            f"{attack!r} is a template, it has no budget: give it one, e.g. attack.at(8 / 255), or eps=… in its constructor"
+        )
+    return attack.eps

@@ -1,0 +1,58 @@
+"""Rounding that never leaves a budget: toward the original value, checked in exact arithmetic."""
+
+import numpy as np
+
+from robust.types import AnyArray, BoolArray, FloatArray
+
+
+def beyond(z: AnyArray, x: AnyArray, eps: FloatArray) -> BoolArray:
+    """Which values are farther than eps from x, in exact arithmetic.
+
+    |z − x| > eps, where a difference that rounds to eps is decided by its rounding error (Knuth's two-sum)
+
+    Args:
+        z: Values (m, d).
+        x: Original values (m, d), of the same type; NaN is never beyond.
+        eps: Budgets, broadcastable to (m, d).
+
+    Returns:
+        Which values are too far (m, d).
+
+    Source:
+        Knuth (1997), The Art of Computer Programming 2, section 4.2.2, theorem B.
+
+    >>> one = np.array([1.0])
+    >>> beyond(one + 0.1, one, np.array([0.1])), (one + 0.1) - one > 0.1
+    (array([ True]), array([ True]))
+    """
+    a, b = z.astype(np.float64, copy=False), x.astype(np.float64, copy=False)
+    gap = a - b
+    far = np.abs(gap)
+    over: BoolArray = far > eps
+    doubtful = (far == eps) & (far > 0)
+    if doubtful.any():
+        p, q, d = a[doubtful], b[doubtful], gap[doubtful]
+        part = d - p
+        error = (p - (d - part)) - (q + part)
+        over[doubtful] = error * np.sign(d) > 0
+    return over
+
+
+def drawn_in(z: AnyArray, x: AnyArray, eps: FloatArray) -> AnyArray:
+    """Values no farther than eps from x, each moved by as few representable numbers as that takes.
+
+    Args:
+        z: Values (m, d), floating; changed in place.
+        x: Original values (m, d), of the same type.
+        eps: Budgets, broadcastable to (m, d).
+
+    Returns:
+        z.
+    """
+    over = beyond(z, x, eps)
+    if over.any():
+        z[over] = np.nextafter(z[over], x[over])
+        # One step undoes a rounding to nearest. What is still too far was no rounding error: it stays where it was.
+        over = beyond(z, x, eps)
+        z[over] = x[over]
+    return z

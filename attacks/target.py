@@ -1,0 +1,169 @@
+"""What an attack works on: a classifier, and rows with their true classes."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from robust.attacks.losses import Loss, Scale, cross_entropy_cotangent, margin_cotangent, margins
+from robust.data.dataset import Dataset
+from robust.errors import InvalidInput
+from robust.models.base import Model
+from robust.predicting.calling import Caller, bind
+from robust.predicting.predictions import Kind, Predictions, class_indices, interpret, predict
+from robust.types import AnyArray, BoolArray, FloatArray, IntArray
+
+_PROBE = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Target:
+    """A bound classifier, and the rows that are to be broken; rows are flat here, (m, d).
+
+    Args:
+        caller: The classifier, bound to the data's schema.
+        data: The rows.
+        y: Their true classes, as indices (n,).
+        kind: What the outputs are.
+        labels: For outputs that are labels themselves, the label of each class; else empty.
+        patient: Rows never count as broken: somebody else judges, and wants the largest loss.
+    """
+
+    caller: Caller
+    data: Dataset
+    y: IntArray
+    kind: Kind
+    labels: IntArray
+    patient: bool = False
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def x(self) -> AnyArray:
+        """The rows, flat (n, d)."""
+        return self.data.schema.flat(self.data.x)
+
+    @property
+    def batch(self) -> int:
+        """Rows that fill a call of the model."""
+        return self.caller.model.fixed_batch or self.caller.model.batch_size
+
+    @property
+    def scale(self) -> Scale:
+        """What the scores are, for a loss."""
+        return "probabilities" if self.kind == "probabilities" else "logits"
+
+    def part(self, keep: IntArray | BoolArray) -> "Target":
+        """The same classifier and some of the rows."""
+        return replace(self, data=self.data.rows(keep), y=self.y[keep])
+
+    def scores(self, x: AnyArray, *, keep: bool = False) -> FloatArray:
+        """A score for each class (m, k), one forward pass; the largest is the decision."""
+        return self._scores(self.caller.outputs(self._shaped(x), keep=keep))
+
+    def wrong(self, scores: FloatArray, rows: IntArray | slice) -> BoolArray:
+        """Which of some rows are broken, given their scores (m,)."""
+        if self.patient:
+            return np.zeros(len(scores), dtype=bool)
+        return np.asarray(scores.argmax(axis=1) != self.y[rows])
+
+    def margins(self, scores: FloatArray, rows: IntArray | slice) -> FloatArray:
+        """How close some rows are to a mistake (m,); above 0 they are wrong."""
+        return margins(scores, self.y[rows])
+
+    def gradient(self, x: AnyArray, rows: IntArray | slice) -> tuple[FloatArray, FloatArray]:
+        """Scores and the direction in which the loss of some rows rises.
+
+        Cross-entropy first; rows for which its gradient is exactly zero are asked again for the margin loss.
+
+        Args:
+            x: Points (m, d), in the data's number type.
+            rows: Which rows of the target they belong to.
+
+        Returns:
+            Scores (m, k) and gradients (m, d), finite; zero where both losses have none.
+        """
+        y = self.y[rows]
+        outputs, gradient = self._gradient(x, y, "cross_entropy")
+        flat = np.flatnonzero(~gradient.any(axis=1))
+        if len(flat):
+            gradient[flat] = self._gradient(x[flat], y[flat], "margin")[1]
+        return self._scores(outputs), gradient
+
+    def _gradient(self, x: AnyArray, y: IntArray, loss: Loss) -> tuple[FloatArray, FloatArray]:
+        """Outputs and the gradient of one loss."""
+
+        def cotangent(outputs: FloatArray, block: slice) -> FloatArray:
+            scores = self._scores(outputs)
+            if loss == "margin":
+                flow = margin_cotangent(scores, y[block])
+            else:
+                flow = cross_entropy_cotangent(scores, y[block], scale=self.scale)
+            if outputs.shape[1] > 1:
+                return flow
+            # One output stands for two: (1 − p, p), or the logits (0, z).
+            return flow[:, 1:] - flow[:, :1] if self.kind == "probabilities" else flow[:, 1:]
+
+        outputs, gradient = self.caller.gradient(self._shaped(x), cotangent)
+        # A derivative that is not a number points nowhere; one that overflowed still has its sign.
+        return outputs, np.nan_to_num(gradient.reshape(len(x), -1), copy=False)
+
+    def _shaped(self, x: AnyArray) -> AnyArray:
+        return x.reshape(len(x), *self.data.schema.shape)
+
+    def _scores(self, outputs: FloatArray) -> FloatArray:
+        """Outputs with a column for each class; a label that is no class gets a column of its own, the last."""
+        if self.kind == "labels":
+            known = outputs == self.labels
+            return np.hstack([known, ~known.any(axis=1, keepdims=True)]).astype(np.float64)
+        if outputs.shape[1] > 1:
+            return outputs
+        return np.hstack([1.0 - outputs if self.kind == "probabilities" else np.zeros_like(outputs), outputs])
+
+
+def aim(model: Model, data: Dataset, *, predictions: Predictions | None = None) -> Target:
+    """Bind a classifier and the rows that it is to be attacked on.
+
+    Args:
+        model: The classifier.
+        data: Rows with targets.
+        predictions: Its predictions of the rows, where they have been made; else a few rows are asked, to settle what
+            the outputs mean.
+
+    Returns:
+        The target.
+
+    Raises:
+        InvalidInput: If the model is no classifier, or the data has no targets, labels that the model does not know,
+            or values outside the declared bounds.
+    """
+    y = data.targets
+    violations = data.schema.violations(data.x)
+    if violations:
+        raise InvalidInput(f"{data.name} breaks its schema: {'; '.join(violations)}. Declare other bounds, or rescale")
+    caller = bind(model, data.schema)
+    if predictions is None:
+        predictions = interpret(model, caller.outputs(data.x[:_PROBE]), y[:_PROBE])
+        if predictions.kind == "labels":
+            predictions = predict(model, data)  # which labels there are, all rows tell
+    require_classifier(predictions)
+    labels = np.empty(0)
+    if predictions.kind == "labels":
+        named = any(isinstance(label, str) for label in predictions.classes)
+        labels = np.arange(len(predictions.classes)) if named else np.array(predictions.classes)
+    return Target(
+        caller=caller, data=data, y=class_indices(y, predictions), kind=predictions.kind, labels=labels
+    )
+
+
+def require_classifier(predictions: Predictions) -> None:
+    """Refuse what has no decision to break.
+
+    Raises:
+        InvalidInput: If the model is no classifier.
+    """
+    if predictions.task != "classification":
+        raise InvalidInput(
+            f"robust accuracy needs a classifier, {predictions.model} is a {predictions.task} model: how far its numbers "
+            "move is asked with flip_rate(model, data, sweep=…, tolerance=…)"
+        )

@@ -1,0 +1,5 @@
+"""`python -m robust`."""
+
+from robust.cli import main
+
+main()

@@ -1,0 +1,35 @@
+"""Whether a check applies to a subject, and if not, what it would need."""
+
+from collections.abc import Callable
+
+from robust.check import Check, Need, Subject
+
+_TESTS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
+    "reference": (lambda s: s.reference is not None, "a reference model (--reference, or reference in [models])"),
+    "train": (
+        lambda s: s.train is not None and s.train.y is not None,
+        "training rows with targets (--train, or train in [data])",
+    ),
+    "targets": (lambda s: s.test.y is not None, "targets in the test data (--target, or target in [data])"),
+    "gradients": (lambda s: s.model.gradients is not None, "a candidate that gives gradients"),
+    "surrogate": (
+        lambda s: s.surrogate is not None and s.surrogate.gradients is not None,
+        "a differentiable twin (surrogate in [models])",
+    ),
+    "order": (lambda s: s.test.order is not None, "rows in time order (order in [data])"),
+    "unused": (lambda s: bool(s.test.unused), "columns that the model does not see (unused in [data])"),
+    "classification": (lambda s: s.task == "classification", "a classifier"),
+    "regression": (lambda s: s.task == "regression", "a regression model"),
+}
+
+
+def lacking(check: Check, subject: Subject) -> str | None:
+    """What a check would need that the subject lacks, in words, or None when it applies."""
+    missing = [words for need, (present, words) in _TESTS.items() if need in check.needs and not present(subject)]
+    return f"needs {' and '.join(missing)}" if missing else None
+
+
+def other_task(check: Check, subject: Subject) -> bool:
+    """Whether a check is for the other kind of model: not worth a line in a report."""
+    other: Need = "regression" if subject.task == "classification" else "classification"
+    return other in check.needs

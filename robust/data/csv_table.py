@@ -1,0 +1,157 @@
+"""CSV files: a table under a header, or numbers without one. Cells are data and nothing else."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+
+from robust.data.assembling import Parts, Source
+from robust.data.columns import RawColumn
+from robust.data.csv_cells import BadCell, cells_column
+from robust.data.csv_layout import Layout, not_utf8, read_layout, record_line
+from robust.data.naming import check_unique, checked_names
+from robust.errors import InvalidInput
+from robust.types import AnyArray
+
+_BLOCK = 16 * 2**20  # bytes; a record must fit into one
+
+
+def read_csv(
+    path: Path, parts: Parts, names: Sequence[str] | None, label: str, *, text: frozenset[str] = frozenset()
+) -> tuple[Source, Sequence[str] | None]:
+    """Read a CSV file.
+
+    Args:
+        path: The file: UTF-8, with or without byte order mark, cells between commas, semicolons or tabs.
+        parts: What is said about its columns.
+        names: Names of the columns of a file without a header.
+        label: Name of the data.
+        text: Columns whose cells are labels, whatever they look like.
+
+    Returns:
+        A table if the columns have names, else a tensor (n, d); and the names that are still to be given.
+
+    Raises:
+        InvalidInput: With file and line: on a row of another length, and on text in a column of numbers.
+    """
+    named = None if names is not None or not parts.named else True
+    layout = read_layout(path, named=named)
+    if layout.named and names is not None:
+        raise InvalidInput(f"{path} has a header; names= is for files without one")
+    width = len(layout.first)
+    heads = (
+        _header(path, layout) if layout.named else checked_names(names, width) if names is not None else None
+    )
+    columns = heads or tuple(f"column {j + 1}" for j in range(width))
+    table = _read_cells(path, layout, columns)
+    if len(table) == 0:
+        raise InvalidInput(f"{path} has a header and zero rows: at least one row would be right")
+    labels = parts.labels
+    found = tuple(
+        _typed(path, layout, name, table.column(j), text=name in text, mixed=name in labels)
+        for j, name in enumerate(columns)
+    )
+    if layout.named or (names is not None and parts.named):
+        return Source(name=label, columns=found), None
+    return Source(name=label, tensor=_tensor(path, layout, found)), names
+
+
+def _header(path: Path, layout: Layout) -> tuple[str, ...]:
+    """Column names from the first record."""
+    names = tuple(cell.strip() for cell in layout.first)
+    if "" in names:
+        raise InvalidInput(
+            f"{path}: column {names.index('') + 1} has no name in the header; is it an index "
+            "(to_csv(index=False) would be right) or a delimiter at the end of each line?"
+        )
+    check_unique(names, f"{path}: column names")
+    return names
+
+
+def _read_cells(path: Path, layout: Layout, columns: tuple[str, ...]) -> Any:
+    """All rows as an Arrow table of strings."""
+    ragged: list[Any] = []
+
+    def refuse(row: Any) -> str:
+        ragged.append(row)
+        return "error"
+
+    # Positions stand in for the names while Arrow reads: a name may be anything, even one that Arrow would
+    # treat.
+    keys = [str(j) for j in range(len(columns))]
+    try:
+        with pa.OSFile(str(path)) as stream:
+            stream.seek(layout.offset)
+            return pyarrow.csv.read_csv(
+                stream,
+                read_options=pyarrow.csv.ReadOptions(use_threads=False, column_names=keys, block_size=_BLOCK),
+                parse_options=pyarrow.csv.ParseOptions(
+                    delimiter=layout.delimiter, newlines_in_values=True, invalid_row_handler=refuse
+                ),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types=dict.fromkeys(keys, pa.string()), strings_can_be_null=False
+                ),
+            )
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if ragged:
+            row = ragged[0]
+            hint = "; is a quote not closed?" if row.text.startswith('"') else ""
+            line = record_line(path, layout, row.number - 1)
+            raise InvalidInput(
+                f"{path}, line {line}: {row.actual_columns} cells, the first line has "
+                f"{row.expected_columns}{hint}"
+            ) from error
+        if "UTF8" in str(error):
+            raise not_utf8(path) from error
+        if "Empty CSV" in str(error):
+            raise InvalidInput(
+                f"{path} has a header and zero rows: at least one row would be right"
+            ) from error
+        raise InvalidInput(f"{path} cannot be read as CSV: {error}") from error
+
+
+def _typed(path: Path, layout: Layout, name: str, cells: Any, *, text: bool, mixed: bool) -> RawColumn:
+    """A column of the type of its cells."""
+    column = cells_column(name, cells, text=text, mixed=mixed)
+    if isinstance(column, BadCell):
+        raise _bad_cell(path, layout, name, column)
+    return column
+
+
+def _bad_cell(path: Path, layout: Layout, name: str, bad: BadCell) -> InvalidInput:
+    """The error for text among numbers."""
+    commas = bad.cell.count(",") == 1 and bad.cell.replace(",", "").lstrip("+-").isdigit()
+    advice = (
+        "write numbers with decimal points"
+        if commas
+        else "mend the cell, or declare the feature's kind as categorical in the schema"
+    )
+    return InvalidInput(
+        f"{path}, line {record_line(path, layout, bad.row)}, column {name!r}: {bad.cell!r} is no number, as "
+        f"{bad.numbers} other cells of the column are: {advice}"
+    )
+
+
+def _tensor(path: Path, layout: Layout, columns: tuple[RawColumn, ...]) -> AnyArray:
+    """Columns of numbers as (n, d), in the type that the file declares."""
+    for j, column in enumerate(columns):
+        if column.values.dtype.kind not in "iuf":
+            raise InvalidInput(
+                f"{path}, column {j + 1}: {layout.first[j]!r} in line {layout.line} is a number, other cells of "
+                "the column are not: without a header all cells must be numbers"
+            )
+    x = np.column_stack([column.values.astype(np.float64) for column in columns])
+    if layout.dtype is None or layout.dtype.startswith("float"):
+        return x.astype(layout.dtype or np.float64)
+    bounds = np.iinfo(layout.dtype)
+    wrong = ~((x == np.rint(x)) & (x >= bounds.min) & (x <= bounds.max))
+    if wrong.any():
+        row, j = (int(place) for place in np.argwhere(wrong)[0])
+        line = record_line(path, layout, row)
+        raise InvalidInput(
+            f"{path}, line {line}, column {j + 1}: {x[row, j]} is no {layout.dtype}, as the file declares"
+        )
+    return x.astype(layout.dtype)

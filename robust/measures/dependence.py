@@ -1,0 +1,80 @@
+"""Intervals for rows that depend on each other: blocks in time, clusters by group."""
+
+import numpy as np
+
+from robust.data.dataset import Dataset
+from robust.data.ordering import time_order
+from robust.intervals.block import block_bootstrap
+from robust.intervals.cluster import cluster_bootstrap, cluster_units
+from robust.intervals.interval import Interval
+from robust.intervals.long_run import block_units, mean_block_length
+from robust.intervals.resampling import Statistic, influence
+from robust.intervals.vacuous import never_vacuous
+from robust.types import BoolArray, FloatArray, IntArray
+
+
+def is_dependent(data: Dataset) -> bool:
+    """Whether rows have an order or groups, so that they are not independent."""
+    return data.order is not None or data.groups is not None
+
+
+def dependent_interval(
+    statistic: Statistic,
+    data: Dataset,
+    *,
+    level: float,
+    seed: int,
+    odd: BoolArray,
+    effect: float | None,
+    anchor: float | None = None,
+) -> Interval:
+    """Interval of a figure of dependent rows.
+
+    With groups, whole groups are resampled, whatever the order inside them; with an order alone, stationary
+    blocks. Where few groups or blocks hold a row that differs, the interval is widened to what they can prove.
+
+    Args:
+        statistic: The figure, as a function of row weights (B, n) in the order of `data`.
+        data: Rows with `order` or `groups`.
+        level: Confidence of each bound.
+        seed: Seed of the bootstrap.
+        odd: Rows that differ, (n,).
+        effect: Change of the figure if all rows differed in the worst way; None where there is no bound.
+        anchor: The figure if no row differed; None for the value measured.
+
+    Returns:
+        The interval.
+    """
+    if data.groups is not None:
+        interval = cluster_bootstrap(statistic, data.groups, level=level, seed=seed)
+        differing, units = cluster_units(odd, data.groups)
+        largest = int(np.unique(data.groups, return_counts=True)[1].max())
+        # One group moves the figure by its share of the rows: the largest counts for all.
+        reach = None if effect is None else effect * largest * units / len(data)
+        return never_vacuous(
+            interval, differing=differing, units=units, effect=reach, level=level, anchor=anchor, unit="groups"
+        )
+    rows = time_order(data).rows
+    back = np.argsort(rows)
+    in_time = _InTime(statistic, back)
+    # Asked of the statistic itself, which may know a faster jackknife than its reordered form.
+    slopes = influence(statistic, np.ones(len(rows)))[rows]
+    length = mean_block_length(slopes)
+    interval = block_bootstrap(in_time, len(rows), level=level, seed=seed, influence=slopes, length=length)
+    differing, units = block_units(odd[rows], length)
+    return never_vacuous(
+        interval, differing=differing, units=units, effect=effect, level=level, anchor=anchor, unit="blocks"
+    )
+
+
+class _InTime:
+    """A statistic whose weights come in time order."""
+
+    __slots__ = ("_back", "_statistic")
+
+    def __init__(self, statistic: Statistic, back: IntArray) -> None:
+        self._statistic = statistic
+        self._back = back
+
+    def __call__(self, weights: FloatArray) -> FloatArray:
+        return self._statistic(weights[:, self._back])

@@ -1,0 +1,102 @@
+"""From a config to a plan: loads models and data, settles the task, reads the gates."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from robust.auditing.discovery import discover
+from robust.auditing.gates import build_gates
+from robust.auditing.running import Plan
+from robust.check import Subject
+from robust.config import Config
+from robust.data.loading import load_data
+from robust.errors import InvalidInput
+from robust.models.base import Model
+from robust.models.loading import load_model
+from robust.predicting.predictions import predict
+
+
+def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shards: int = 1) -> Plan:
+    """Load everything that a config names.
+
+    Args:
+        config: The config.
+        folder: Working folder for the cache; None keeps nothing.
+        trust: Whether model files that can run code may be loaded.
+        shards: Pieces that predictions are cut into.
+
+    Returns:
+        The plan.
+
+    Raises:
+        InvalidInput: If a file, a table or a gate is not understood.
+        ModelFault: If the candidate cannot predict the test rows.
+    """
+    if not config.models.candidate:
+        raise InvalidInput("no model to audit: name one with --candidate, or candidate in [models]")
+    if not config.data.test:
+        raise InvalidInput("no data to audit on: name it with --data, or test in [data]")
+    if not 0.5 < config.level < 1:
+        raise InvalidInput(f"level is the confidence of a one-sided bound, in (0.5, 1), got {config.level}")
+    checks = discover()
+    gates = build_gates(config.gates, checks)
+    models, data = config.models, config.data
+    if models.reference and Path(models.reference).resolve() == Path(models.candidate).resolve():
+        raise InvalidInput(f"candidate and reference are the same file {models.candidate}: nothing would be compared")
+    candidate = _model(config, models.candidate, models.factory, trust=trust)
+    reference = _model(config, models.reference, models.reference_factory, trust=trust) if models.reference else None
+    surrogate = _model(config, models.surrogate, models.surrogate_factory, trust=trust) if models.surrogate else None
+    test = _data(config, data.test)
+    train = _data(config, data.train) if data.train else None
+    subject = Subject(
+        model=candidate,
+        task=predict(candidate, test).task,
+        test=test,
+        reference=reference,
+        surrogate=surrogate,
+        train=train,
+        level=config.level,
+        seed=config.seed,
+    )
+    return Plan(
+        subject=subject,
+        checks=checks,
+        gates=gates,
+        title=config.title or f"Audit of {candidate.name}",
+        folder=folder,
+        shards=shards,
+        require_gates=config.require_gates,
+    )
+
+
+def _model(config: Config, path: str, factory: str | None, *, trust: bool) -> Model:
+    table = config.models
+    classes: Sequence[object] | None = table.classes
+    return load_model(
+        path,
+        factory=factory,
+        trust=trust,
+        task=table.task,
+        output=table.output,
+        classes=classes,
+        batch_size=table.batch_size,
+    )
+
+
+def _data(config: Config, path: str) -> Any:
+    table = config.data
+    schema: dict[str, Any] = dict(table.schema)
+    if table.bounds is not None:
+        schema["bounds"] = table.bounds
+    if table.relations is not None:
+        schema["relations"] = table.relations
+    return load_data(
+        path,
+        target=table.target,
+        schema=schema or None,
+        unused=table.unused,
+        slices=table.slices,
+        order=table.order,
+        groups=table.groups,
+        ids=table.ids,
+    )

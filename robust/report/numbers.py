@@ -1,0 +1,112 @@
+"""Numbers as a reader sees them: enough decimals to tell different numbers apart, and never more than that."""
+
+import math
+from collections.abc import Iterable
+
+from robust.record.shape import Entry
+
+NO_BOUND = "no bound"
+NO_NUMBER = "not a number"
+
+_FRACTIONS = frozenset({"share", "relative", "share of variance", "nats"})
+_MOST_PLACES = 12
+
+
+def places(unit: str, numbers: Iterable[float | None]) -> int:
+    """Decimals that keep numbers of a unit apart.
+
+    Shares have at least four; other units four significant digits; whole numbers none.
+
+    Args:
+        unit: Unit of the numbers.
+        numbers: What will stand side by side; None and infinities are passed over.
+
+    Returns:
+        Decimals, at most twelve.
+
+    >>> places("share", [0.0104, 0.01]), places("share", [0.010004, 0.01])
+    (4, 6)
+    >>> places("bytes", [422195.0]), places("target", [53.12, 0.5])
+    (0, 2)
+    """
+    finite = [number for number in numbers if number is not None and math.isfinite(number)]
+    if unit not in _FRACTIONS and all(number == int(number) for number in finite):
+        return 0
+    least = 4
+    if unit not in _FRACTIONS:
+        size = math.floor(math.log10(max(abs(number) for number in finite)))
+        least = min(max(3 - size, 0), _MOST_PLACES)
+    different = len(set(finite))
+    for count in range(least, _MOST_PLACES):
+        if len({float(f"{number:.{count}f}") for number in finite}) == different:
+            return count
+    return _MOST_PLACES
+
+
+def written(number: float | None, count: int, *, missing: str = NO_BOUND) -> str:
+    """A number with so many decimals; thousands are separated where it has none.
+
+    >>> written(0.9, 4), written(422195.0, 0), written(-0.00001, 4), written(None, 4)
+    ('0.9000', '422,195', '0.0000', 'no bound')
+    """
+    if number is None or not math.isfinite(number):
+        return missing
+    if abs(number) >= 1e15:
+        return f"{number:.6g}"
+    text = f"{number:,.0f}" if count == 0 else f"{number:.{count}f}"
+    # A negative number that rounds to zero reads as a drop where there is none.
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
+
+
+def brief(number: float | None, *, missing: str = NO_NUMBER) -> str:
+    """A number by itself, in at most six significant digits.
+
+    >>> brief(0.25), brief(3.0), brief(1797.0), brief(2.98023e-08)
+    ('0.25', '3', '1797', '2.98e-08')
+    """
+    if number is None or not math.isfinite(number):
+        return missing
+    if number == int(number) and abs(number) < 1e15:
+        return str(int(number))
+    return f"{number:.3g}" if abs(number) < 1e-4 else f"{number:.6g}"
+
+
+def short(limit: float) -> str:
+    """A limit as it was set, without trailing zeros.
+
+    >>> short(0.01), short(95.0), short(0.030000000000000002), short(2097152.0)
+    ('0.01', '95', '0.03', '2097152')
+    """
+    return format(limit, ".12g")
+
+
+def signed(number: float | None, count: int) -> str:
+    """A margin with its sign.
+
+    >>> signed(0.0076, 4), signed(-0.0112, 4), signed(None, 4)
+    ('+0.0076', '-0.0112', 'no bound')
+    """
+    text = written(number, count)
+    return text if number is None or text.startswith("-") else f"+{text}"
+
+
+class Shown:
+    """The texts of one entry, all with the same decimals, so that they can be compared digit by digit.
+
+    Args:
+        entry: A measurement with or without a gate.
+    """
+
+    __slots__ = ("bound", "bounds", "limit", "lower", "margin", "upper", "value")
+
+    def __init__(self, entry: Entry) -> None:
+        m, gate = entry.measurement, entry.gate
+        gated = () if gate is None else (gate.limit, gate.bound)
+        count = places(m.unit, (m.value, m.lower, m.upper, *gated))
+        self.value = written(m.value, count, missing=NO_NUMBER)
+        self.lower = written(m.lower, count)
+        self.upper = written(m.upper, count)
+        self.bounds = "exact" if m.method == "exact" else f"{self.lower} .. {self.upper}"
+        self.limit = "" if gate is None else f"{gate.operator} {short(gate.limit)}"
+        self.bound = "" if gate is None else written(gate.bound, count)
+        self.margin = "" if gate is None else signed(gate.margin, count)
