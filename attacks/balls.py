@@ -25,7 +25,7 @@ class Ball(Protocol):
         ...
 
     def drawn(self, u: FloatArray) -> FloatArray:
-        """Random states, from `draws` uniform numbers a row."""
+        """Random states, from `numbers_a_row` uniform numbers a row."""
         ...
 
     def ascend(self, state: FloatArray, gradient: FloatArray, rate: float) -> FloatArray:
@@ -42,6 +42,10 @@ class Ball(Protocol):
 
     def part(self, keep: IntArray | BoolArray) -> Self:
         """The ball around some of its rows."""
+        ...
+
+    def joined(self, other: Self) -> Self:
+        """The ball around these rows and some more of the same space."""
         ...
 
 
@@ -100,6 +104,16 @@ class LinfBall:
             self, x=self.x[keep], eps=_part(self.eps, keep), low=self.low[keep], high=self.high[keep]
         )
 
+    def joined(self, other: "LinfBall") -> "LinfBall":
+        """The boxes of these rows and some more."""
+        return replace(
+            self,
+            x=np.concatenate([self.x, other.x]),
+            eps=_joined(self.eps, other.eps, len(self.x), len(other.x)),
+            low=np.concatenate([self.low, other.low]),
+            high=np.concatenate([self.high, other.high]),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class L2Ball:
@@ -150,6 +164,16 @@ class L2Ball:
         """The balls around some rows."""
         return replace(
             self, x=self.x[keep], eps=_part(self.eps, keep), low=self.low[keep], high=self.high[keep]
+        )
+
+    def joined(self, other: "L2Ball") -> "L2Ball":
+        """The balls around these rows and some more."""
+        return replace(
+            self,
+            x=np.concatenate([self.x, other.x]),
+            eps=_joined(self.eps, other.eps, len(self.x), len(other.x)),
+            low=np.concatenate([self.low, other.low]),
+            high=np.concatenate([self.high, other.high]),
         )
 
     def _inside(self, delta: FloatArray) -> FloatArray:
@@ -211,7 +235,7 @@ def ball_around(space: Space, x: AnyArray, *, eps: FloatArray | None = None) -> 
     return LinfBall(space=space, x=x, eps=budget, low=low, high=high)
 
 
-def draws(space: Space) -> int:
+def numbers_a_row(space: Space) -> int:
     """Uniform numbers a row that `Ball.drawn` takes."""
     width = space.schema.width
     return width if space.norm == "linf" else 2 * ((width + 1) // 2) + 1
@@ -220,6 +244,14 @@ def draws(space: Space) -> int:
 def _part(eps: FloatArray, keep: IntArray | BoolArray) -> FloatArray:
     """Budgets of some rows; shared ones (1, d) stay shared."""
     return eps if len(eps) == 1 else eps[keep]
+
+
+def _joined(first: FloatArray, second: FloatArray, m: int, k: int) -> FloatArray:
+    """Budgets of m rows and k more; equal shared ones stay shared."""
+    if len(first) == len(second) == 1 and np.array_equal(first, second):
+        return first
+    width = first.shape[1]
+    return np.concatenate([np.broadcast_to(first, (m, width)), np.broadcast_to(second, (k, width))])
 
 
 def _unit(vectors: FloatArray) -> FloatArray:

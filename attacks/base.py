@@ -138,6 +138,19 @@ def adversarial_rows(attack: Attack, target: Target, *, seed: int) -> AnyArray:
     return run() if identity is None else kept(target, "attack", identity, str(seed), compute=run)
 
 
+def unit_space(attack: Attack, target: Target, grid: Sequence[float]) -> Space:
+    """The space of an attack without a budget: 1 for each feature that may move, to be scaled row by row.
+
+    Args:
+        attack: Says which norm.
+        target: Says which features.
+        grid: The budgets that will be used.
+    """
+    schema = target.data.schema
+    finest = min((eps for eps in grid if eps > 0), default=1.0)
+    return space_of(schema, target.x.dtype, eps=feature_eps(1.0, schema), norm=attack.norm, finest=finest)
+
+
 def require_budget(attack: Attack) -> Eps:
     """The budget of an attack.
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from numbers import Integral
 from typing import TypeAlias, get_args
 
 import numpy as np
@@ -52,6 +53,29 @@ def read_norm(norm: object) -> Norm:
         if norm == known:
             return known
     raise InvalidInput(f"norm got {norm!r}; one of {', '.join(map(repr, NORMS))} would be right")
+
+
+def read_count(count: object, what: str) -> int:
+    """Check a number of steps, draws or restarts.
+
+    Raises:
+        InvalidInput: If it is no whole number of at least 1.
+    """
+    if isinstance(count, bool) or not isinstance(count, Integral) or count < 1:
+        raise InvalidInput(f"{what} got {count!r}; a whole number of at least 1 would be right")
+    return int(count)
+
+
+def read_share(share: object, what: str) -> float:
+    """Check a positive number, such as a step in units of eps.
+
+    Raises:
+        InvalidInput: If it is no finite number above 0.
+    """
+    number = float(share) if is_number(share) else math.nan  # type: ignore[arg-type]
+    if not (math.isfinite(number) and number > 0):
+        raise InvalidInput(f"{what} got {share!r}; a finite number above 0 would be right")
+    return number
 
 
 def feature_eps(eps: Eps, schema: FeatureSchema) -> FloatArray:

@@ -138,7 +138,7 @@ def space_of(
         dtype: Number type of the rows.
         eps: Budget of each feature (d,), see `feature_eps`.
         norm: `linf` or `l2`.
-        finest: Smallest budget that moves will be made with, where `eps` is not it (a curve shares one space).
+        finest: Smallest budget that moves will be made with, where it is not the smallest of `eps`.
 
     Returns:
         The space.
@@ -160,7 +160,7 @@ def space_of(
         steps=steps,
         members=members,
         groups=tuple(np.array(group) for _, group in schema.groups),
-        slack=_slack(lower, upper, eps, work, finest),
+        slack=_slack(lower, upper, eps[eps > 0].min(initial=np.inf) if finest is None else finest, work),
     )
 
 
@@ -179,15 +179,10 @@ def _inward(bounds: FloatArray, dtype: np.dtype[Any], *, up: bool) -> FloatArray
         return np.where(outside, inner, near).astype(np.float64)
 
 
-def _slack(
-    lower: FloatArray, upper: FloatArray, eps: FloatArray, work: np.dtype[Any], finest: float | None
-) -> FloatArray | None:
-    """Rounding error of x ± eps between the bounds, if it is small beside every budget."""
-    budgets = eps[eps > 0]
-    if not np.isfinite(lower).all() or not np.isfinite(upper).all() or len(budgets) == 0:
+def _slack(lower: FloatArray, upper: FloatArray, finest: float, work: np.dtype[Any]) -> FloatArray | None:
+    """Rounding error of x ± eps between the bounds, if it is small beside the smallest budget."""
+    if not np.isfinite(lower).all() or not np.isfinite(upper).all():
         return None
-    reach = np.maximum(np.abs(lower), np.abs(upper)) + eps
-    with np.errstate(over="ignore"):
-        slack = np.spacing(reach.astype(work)).astype(np.float64)
-    least = float(budgets.min()) if finest is None else min(finest, float(budgets.min()))
-    return slack if bool(np.all(slack * _COARSE <= least)) else None
+    # Half a unit for the sum, half for eps itself, and eps is at most twice as large as the largest bound or free.
+    slack = 2.0 * np.spacing(np.maximum(np.abs(lower), np.abs(upper)).astype(work)).astype(np.float64)
+    return slack if bool(np.all(slack * _COARSE <= finest)) else None

@@ -87,36 +87,41 @@ def correlate(residuals: FloatArray, terms: Terms, sampling: Sampling, *, lost: 
     )
 
 
-def input_basis(data: Dataset) -> FloatArray | None:
-    """Orthonormal basis of smooth effects of the model's own inputs, to project out.
+def input_table(data: Dataset) -> FloatArray | None:
+    """Smooth effects of the model's own inputs, to project out.
 
     Of every input its value and four waves of its rank, as for unused columns; its value alone where ten rows a
-    regressor are not there; nothing where even that is too much.
+    regressor are not there; nothing where even that is too much, or inputs are unknown.
 
     Args:
         data: The rows.
 
     Returns:
-        Basis (n, q) with the constant, or None.
+        Regressors (n, q), the constant first, or None.
     """
     x = data.schema.flat(data.x).astype(np.float64)
     n, width = x.shape
     if (width + 1) * _ROWS_A_REGRESSOR > n or not np.isfinite(x).all():
         return None
     labels = dict(data.schema.categories)
-    columns: list[FloatArray] = [np.ones((n, 1))]
+    constant = np.ones((n, 1))
+    parts = [constant]
     for j in range(width):
-        texts = np.asarray(labels[j], dtype=object)[x[:, j].astype(np.int64)] if j in labels else x[:, j]
-        columns.append(column_terms(Column(name=data.names[j], values=np.asarray(texts))).values)
-    table = np.hstack(columns)
-    if table.shape[1] * _ROWS_A_REGRESSOR > n:
-        table = np.hstack([np.ones((n, 1)), x])
-    left, sizes, _ = np.linalg.svd(table - np.where(np.arange(table.shape[1]) > 0, table.mean(axis=0), 0.0), full_matrices=False)
+        values = np.asarray(labels[j], dtype=object)[x[:, j].astype(np.int64)] if j in labels else x[:, j]
+        parts.append(column_terms(Column(name=data.names[j], values=values)).values)
+    if sum(part.shape[1] for part in parts) * _ROWS_A_REGRESSOR <= n:
+        return np.hstack(parts)
+    return np.hstack([constant, np.column_stack([_standardised(column) for column in x.T])])
+
+
+def orthonormal(table: FloatArray) -> FloatArray:
+    """Orthonormal basis (n, r) of the columns of a table (n, q), rounding aside."""
+    left, sizes, _ = np.linalg.svd(table, full_matrices=False)
     return np.asarray(left[:, sizes > 1e-9 * sizes[0]])
 
 
 def without(values: FloatArray, basis: FloatArray) -> FloatArray:
-    """What is left of values (n,) or (n, m) when a basis is projected out, on the rows of the basis."""
+    """What is left of values (n,) or (n, m) when an orthonormal basis is projected out."""
     return np.asarray(values - basis @ (basis.T @ values))
 
 

@@ -83,9 +83,9 @@ class Parts:
         return single | set(_listed(self.slices, "slices"))
 
     @property
-    def named(self) -> bool:
-        """Whether any part is given by a column's name."""
-        return bool(self.leaving or _listed(self.slices, "slices"))
+    def columns(self) -> set[str]:
+        """All columns that are given by name."""
+        return self.leaving | set(_listed(self.slices, "slices"))
 
 
 def assemble(
@@ -110,11 +110,16 @@ def assemble(
         given = getattr(parts, part)
         return source.find(given, part) if isinstance(given, str) else given
 
+    # Names first: a misspelt one would otherwise stay an input, and be refused or accepted as that.
+    for part in fields(parts):
+        given = getattr(parts, part.name)
+        for column in (given,) if isinstance(given, str) else _names_in(parts, part.name):
+            source.find(column, part.name)
     x, features = _inputs(source, parts, names, schema)
     y = None if parts.y is None else targets(values("y"))
     order = None if parts.order is None else positions(values("order"))
     groups = None if parts.groups is None else memberships(values("groups"))
-    ids = np.arange(len(x)) if parts.ids is None else identities(values("ids"))
+    ids = np.arange(len(x), dtype=np.int64) if parts.ids is None else identities(values("ids"))
     unused = tuple(side_column(column) for column in _side(source, parts.unused, "unused"))
     slices = tuple(slice_column(column) for column in _side(source, parts.slices, "slices"))
     check_finite(x, features.names)

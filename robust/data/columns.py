@@ -66,9 +66,7 @@ def raw_column(name: str, values: AnyArray, *, labels: tuple[str, ...] | None = 
     array([ 1., nan,  2.])
     """
     kind = values.dtype.kind
-    if kind in "biu":
-        return RawColumn(name=name, values=native(values))
-    if kind == "f":
+    if kind in "biuf":
         return RawColumn(name=name, values=native(values))
     if kind in "UT":
         return _text(name, values.astype(object), labels)

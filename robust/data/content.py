@@ -4,20 +4,26 @@ from pathlib import Path
 
 from robust.errors import InvalidInput
 
-# The first bytes of formats that turn up under a data file's name.
-_MAGIC = (
-    (b"PK\x03\x04", "a zip archive (.npz)", (".npz",)),
-    (b"PK\x05\x06", "an empty zip archive", (".npz",)),
-    (b"\x93NUMPY", "a numpy array (.npy)", (".npy",)),
-    (b"PAR1", "a Parquet table (.parquet)", (".parquet",)),
-    (b"\x1f\x8b", "gzip-compressed data", ()),
-    (b"ARROW1", "an Arrow file", ()),
-    (b"\x89HDF", "an HDF5 file", ()),
-    (b"SQLite format 3", "an SQLite database", ()),
-    (b"\xff\xfe", "UTF-16 text", ()),
-    (b"\xfe\xff", "UTF-16 text", ()),
-)
 _FORMATS = ".npz, .npy, .csv and .parquet are read"
+_OTHER = f"save it as one of those that are read: {_FORMATS}"
+# First bytes of formats that turn up under a data file's name: what it is, the suffix that fits, what to do.
+_MAGIC = (
+    (
+        b"PK\x03\x04",
+        "a zip archive",
+        ".npz",
+        "rename it to .npz if it is one; save an Excel workbook as .csv",
+    ),
+    (b"PK\x05\x06", "an empty zip archive", ".npz", _OTHER),
+    (b"\x93NUMPY", "a numpy array", ".npy", "rename it to .npy"),
+    (b"PAR1", "a Parquet table", ".parquet", "rename it to .parquet"),
+    (b"\x1f\x8b", "gzip-compressed data", None, "unpack it"),
+    (b"ARROW1", "an Arrow file", None, _OTHER),
+    (b"\x89HDF", "an HDF5 file", None, _OTHER),
+    (b"SQLite format 3", "an SQLite database", None, _OTHER),
+    (b"\xff\xfe", "text in UTF-16", None, "save it as CSV UTF-8"),
+    (b"\xfe\xff", "text in UTF-16", None, "save it as CSV UTF-8"),
+)
 _PICKLE = frozenset(range(2, 6))  # protocols with a header
 
 
@@ -34,6 +40,8 @@ def check_content(path: Path, *, known: tuple[str, ...]) -> None:
     """
     if path.is_dir():
         raise InvalidInput(f"{path} is a directory: a data file would be right ({_FORMATS})")
+    if path.exists() and not path.is_file():
+        raise InvalidInput(f"{path} is no regular file: a data file would be right ({_FORMATS})")
     try:
         with path.open("rb") as stream:
             head = stream.read(64)
@@ -43,21 +51,21 @@ def check_content(path: Path, *, known: tuple[str, ...]) -> None:
         raise InvalidInput(f"{path} cannot be read: {error}") from error
     suffix = path.suffix.lower()
     if looks_pickled(head) or suffix in (".pkl", ".pickle", ".joblib"):
-        raise InvalidInput(
-            f"{path} is a pickle, which could run code: pickles are never loaded as data; {_FORMATS}"
-        )
+        raise pickled(path)
     if suffix not in known:
         raise InvalidInput(f"{path} has the unknown suffix {path.suffix!r}; {_FORMATS}")
     if not head:
         raise InvalidInput(f"{path} is empty: a file with at least one row would be right")
-    for magic, what, suffixes in _MAGIC:
-        if head.startswith(magic) and suffix not in suffixes:
-            advice = (
-                f"rename it to {suffixes[0]}"
-                if suffixes
-                else f"save it as one of those that are read: {_FORMATS}"
-            )
+    for magic, what, fitting, advice in _MAGIC:
+        if head.startswith(magic) and suffix != fitting:
             raise InvalidInput(f"{path} is {what}, not what {suffix} says: {advice}")
+
+
+def pickled(path: Path) -> InvalidInput:
+    """The error for a pickle, whatever its name."""
+    return InvalidInput(
+        f"{path} is a pickle, which could run code: pickles are never loaded as data; {_FORMATS}"
+    )
 
 
 def looks_pickled(head: bytes) -> bool:

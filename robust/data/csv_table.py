@@ -11,8 +11,8 @@ import pyarrow.csv
 from robust.data.assembling import Parts, Source
 from robust.data.columns import RawColumn
 from robust.data.csv_cells import BadCell, cells_column
-from robust.data.csv_layout import Layout, not_utf8, read_layout, record_line
-from robust.data.naming import check_unique, checked_names
+from robust.data.csv_layout import Layout, is_number, not_utf8, read_layout, record_line
+from robust.data.naming import check_unique, checked_names, shorten
 from robust.errors import InvalidInput
 from robust.types import AnyArray
 
@@ -37,11 +37,16 @@ def read_csv(
     Raises:
         InvalidInput: With file and line: on a row of another length, and on text in a column of numbers.
     """
-    named = None if names is not None or not parts.named else True
+    named = True if parts.columns and names is None else None
     layout = read_layout(path, named=named)
     if layout.named and names is not None:
         raise InvalidInput(f"{path} has a header; names= is for files without one")
     width = len(layout.first)
+    if named and not parts.columns & set(layout.first) and all(is_number(cell) for cell in layout.first):
+        raise InvalidInput(
+            f"{path} has no header (its first line holds numbers alone), so that no column is named "
+            f"{shorten(sorted(parts.columns))}: add a header, or pass names="
+        )
     heads = (
         _header(path, layout) if layout.named else checked_names(names, width) if names is not None else None
     )
@@ -54,7 +59,7 @@ def read_csv(
         _typed(path, layout, name, table.column(j), text=name in text, mixed=name in labels)
         for j, name in enumerate(columns)
     )
-    if layout.named or (names is not None and parts.named):
+    if layout.named or (names is not None and parts.columns):
         return Source(name=label, columns=found), None
     return Source(name=label, tensor=_tensor(path, layout, found)), names
 
@@ -140,8 +145,8 @@ def _tensor(path: Path, layout: Layout, columns: tuple[RawColumn, ...]) -> AnyAr
     for j, column in enumerate(columns):
         if column.values.dtype.kind not in "iuf":
             raise InvalidInput(
-                f"{path}, column {j + 1}: {layout.first[j]!r} in line {layout.line} is a number, other cells of "
-                "the column are not: without a header all cells must be numbers"
+                f"{path}, column {j + 1}: {layout.first[j]!r} in line {layout.line} is a number, other cells "
+                "of the column are not: without a header all cells must be numbers"
             )
     x = np.column_stack([column.values.astype(np.float64) for column in columns])
     if layout.dtype is None or layout.dtype.startswith("float"):

@@ -11,7 +11,7 @@ from robust.data.naming import shorten, some_rows
 from robust.errors import InvalidInput
 from robust.types import FloatArray
 
-_EXACT = 2.0**53  # whole numbers up to here are exact in float64
+_EXACT = 2**53  # whole numbers up to here are exact in float64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,7 +80,7 @@ def text_codes(column: RawColumn, labels: tuple[str, ...] | None) -> tuple[Float
     place = {label: code for code, label in enumerate(labels)}
     unknown = [label for label in found.tolist() if label not in place]
     if unknown:
-        rows = np.isin(column.values.astype(object), np.array(unknown, dtype=object)) if unknown else missing
+        rows = np.fromiter((value in unknown for value in column.values), dtype=bool, count=len(missing))
         raise InvalidInput(
             f"column {column.name!r} has labels that its categories do not list: {shorten(unknown)} "
             f"in {some_rows(rows)}; the categories are {shorten(labels)}"
@@ -92,7 +92,7 @@ def text_codes(column: RawColumn, labels: tuple[str, ...] | None) -> tuple[Float
 
 def _check_exact(column: RawColumn) -> None:
     """Refuse whole numbers that float64 would round: they are hashes or ids, not quantities."""
-    beyond = np.abs(column.values.astype(np.float64)) > _EXACT
+    beyond = (column.values > _EXACT) | (column.values < -_EXACT)
     if beyond.any():
         raise InvalidInput(
             f"input column {column.name!r} has whole numbers beyond 2**53, which float64 cannot hold, "

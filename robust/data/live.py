@@ -125,7 +125,7 @@ def _source(
         return Source(name=name, columns=frame_columns(x)), names
     array = as_array(x, "x")
     check_shape(array)
-    by_name = names is not None and parts.named
+    by_name = names is not None and bool(parts.columns)
     if array.ndim == 2 and (array.dtype.kind in "OUT" or by_name):
         known = default_names(array.shape[1:]) if names is None else checked_names(names, array.shape[1])
         return Source(name=name, columns=table_columns(array, known)), None

@@ -11,6 +11,7 @@ from typing import IO
 import numpy as np
 
 from robust.data.assembling import Parts, Source
+from robust.data.content import pickled
 from robust.data.naming import shorten, unknown_name
 from robust.errors import InvalidInput
 from robust.types import AnyArray
@@ -97,6 +98,8 @@ def _read_archive(path: Path) -> dict[str, AnyArray]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
+            if any(member.filename.endswith(".pkl") for member in members):
+                raise pickled(path)
             _check_sizes(path, members)
             arrays = {}
             for member in members:

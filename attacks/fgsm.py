@@ -1,0 +1,84 @@
+"""The fast gradient sign method: one step, one gradient."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from robust.attacks.balls import ball_around
+from robust.attacks.base import Attack, unit_space
+from robust.attacks.budget import Eps, read_eps, read_norm
+from robust.attacks.projection import Space
+from robust.attacks.target import Target
+from robust.types import AnyArray, BoolArray, Norm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FGSM(Attack):
+    """One steepest-ascent step of the whole budget.
+
+    linf: x' = x + eps·sign(∇L); l2: x' = x + eps·∇L/‖∇L‖
+
+    L is the cross-entropy, or the margin loss where the cross-entropy's gradient is exactly zero; the step is projected
+    onto bounds and schema.
+
+    Args:
+        eps: Budget in the user's units: a number, numbers by feature name, or None for a template.
+        norm: `linf` or `l2`.
+
+    Raises:
+        InvalidInput: If a hyper-parameter is out of range.
+
+    Source:
+        Goodfellow, Shlens and Szegedy (2015), section 4.
+
+    >>> FGSM().at(0.1)
+    FGSM(eps=0.1, norm='linf')
+    """
+
+    eps: Eps | None = None
+    norm: Norm = "linf"
+
+    def __post_init__(self) -> None:
+        """Check the hyper-parameters."""
+        object.__setattr__(self, "eps", read_eps(self.eps))
+        object.__setattr__(self, "norm", read_norm(self.norm))
+
+    @property
+    def gradients(self) -> bool:
+        """It needs them."""
+        return True
+
+    def at(self, eps: Eps) -> Self:
+        """The same attack with a budget."""
+        return replace(self, eps=eps)
+
+    def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:  # noqa: ARG002
+        """One gradient pass; nothing is random, and nobody asks whether the step broke the row."""
+        found = target.x.copy()
+        for start in range(0, len(target), target.batch):
+            rows = slice(start, min(start + target.batch, len(target)))
+            gradient = target.gradient(target.x[rows], rows)[1]
+            ball = ball_around(space, target.x[rows])
+            found[rows] = ball.points(ball.ascend(ball.centre(), gradient, 1.0), gradient)
+        return found
+
+    def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> BoolArray:  # noqa: ARG002
+        """One gradient pass serves all budgets, with one forward pass each on the rows that are still right."""
+        space = unit_space(self, target, grid)
+        survived = np.zeros((len(grid) + 1, len(target)), dtype=bool)
+        for start in range(0, len(target), target.batch):
+            rows = np.arange(start, min(start + target.batch, len(target)))
+            scores, gradient = target.gradient(target.x[rows], rows)
+            right = ~target.wrong(scores, rows)
+            survived[0, rows] = right
+            for k, eps in enumerate(grid):
+                rows, gradient = rows[right], gradient[right]
+                if len(rows) == 0:
+                    break
+                ball = ball_around(space, target.x[rows], eps=np.full((1, 1), eps))
+                points = ball.points(ball.ascend(ball.centre(), gradient, 1.0), gradient)
+                right = ~target.wrong(target.scores(points), rows)
+                survived[k + 1, rows] = right
+        return survived

@@ -1,0 +1,70 @@
+"""Transfer: rows are perturbed on a twin that has gradients, and judged on the model that has none."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from robust.attacks.base import Attack
+from robust.attacks.budget import Eps
+from robust.attacks.projection import Space
+from robust.attacks.target import Target, aim
+from robust.errors import InvalidInput
+from robust.models.conversion import as_model
+from robust.types import AnyArray, Norm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer(Attack):
+    """An attack on a surrogate, whose rows are handed over to the model under test.
+
+    The surrogate is attacked for the largest loss, with all steps: a row that only just breaks it seldom breaks another
+    model.
+
+    Args:
+        attack: The attack; its budget and norm are the transfer's.
+        surrogate: A differentiable model of the same rows and classes, e.g. the float model of an int8 build, or what
+            `as_model` takes.
+
+    Raises:
+        InvalidInput: If `attack` is no attack of this package.
+
+    Source:
+        Papernot, McDaniel and Goodfellow (2016), section 2.
+    """
+
+    attack: Attack
+    surrogate: object
+
+    def __post_init__(self) -> None:
+        """Check the parts."""
+        if not isinstance(self.attack, Attack) or isinstance(self.attack, Transfer):
+            raise InvalidInput(f"attack got {self.attack!r}; an attack such as PGD(eps=…) would be right")
+        object.__setattr__(self, "surrogate", as_model(self.surrogate))
+
+    @property
+    def eps(self) -> Eps | None:
+        """The budget of the attack that is transferred."""
+        return self.attack.eps
+
+    @property
+    def norm(self) -> Norm:
+        """The norm of the attack that is transferred."""
+        return self.attack.norm
+
+    @property
+    def gradients(self) -> bool:
+        """It needs none of the model under test."""
+        return False
+
+    def identity(self) -> str | None:
+        """The attack and the surrogate's content hash."""
+        weights = as_model(self.surrogate).identity()
+        return None if weights is None else f"Transfer({self.attack!r}, {weights})"
+
+    def at(self, eps: Eps) -> Self:
+        """The same transfer with a budget."""
+        return replace(self, attack=self.attack.at(eps))
+
+    def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
+        """Attack the surrogate patiently."""
+        twin = aim(as_model(self.surrogate), target.data)
+        return self.attack.search(replace(twin, patient=True), space, seed=seed)

@@ -1,0 +1,59 @@
+"""Reference lines of a figure, with their labels kept inside the chart."""
+
+from typing import Any
+
+import altair as alt
+
+from robust.evidence import Figure
+from robust.report.chart_rows import Table
+from robust.report.chart_theme import INK
+from robust.report.wording import printable
+
+_MOST_LETTERS = 48
+
+
+def rule_layers(figure: Figure, content: Table) -> list[Any]:
+    """Dashed lines at positions on an axis.
+
+    Args:
+        figure: The figure.
+        content: Its rows, for the range of the axes.
+
+    Returns:
+        Two layers a rule, a line and its label; none for a rule on an axis of labels.
+    """
+    layers: list[Any] = []
+    seen = {"x": 0, "y": 0}
+    for axis, position, label in figure.rules:
+        if figure.kind == "matrix" or (axis == "x" and content.x_labels) or (axis == "y" and figure.kind == "interval"):
+            continue
+        base = alt.Chart(alt.Data(values=[{"at": position, "label": _fitting(label)}]))
+        where = alt.X("at:Q") if axis == "x" else alt.Y("at:Q")
+        layers.append(base.mark_rule(strokeDash=[5, 4], strokeWidth=1.2, color=INK).encode(**{axis: where}))
+        if label:
+            layers.append(_label(base, axis, where, _late(figure, content, position), seen[axis]))
+            seen[axis] += 1
+    return layers
+
+
+def _label(base: Any, axis: str, where: Any, late: bool, number: int) -> Any:
+    """A label beside its line; one near the right end is set to the left of it."""
+    if axis == "y":
+        text = base.mark_text(align="left", dx=4, dy=-6, fontSize=10.5, color=INK)
+        return text.encode(y=where, x=alt.value(0), text="label:N")
+    # Neighbouring labels step down, so that they do not lie over each other.
+    text = base.mark_text(align="right" if late else "left", dx=-4 if late else 4, dy=6 + 13 * number, fontSize=10.5, color=INK)
+    return text.encode(x=where, y=alt.value(0), text="label:N")
+
+
+def _late(figure: Figure, content: Table, position: float) -> bool:
+    """Whether a position lies in the right half of the data."""
+    across = ("x", "lower", "upper") if figure.kind == "interval" else ("x",)
+    numbers = [row[name] for row in content.rows for name in across if isinstance(row.get(name), float)]
+    return bool(numbers) and position > (min(numbers) + max(numbers)) / 2
+
+
+def _fitting(label: str) -> str:
+    """A label short enough for the chart; the caption beside it has it whole."""
+    text = printable(label)
+    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1]}…"

@@ -1,0 +1,67 @@
+"""README and docs: their Python blocks run, every command and check is documented, links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from robust.auditing.discovery import discover
+from robust.cli import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+RUNNABLE = [page for page in PAGES if page.name != "CONTRIBUTING.md"]
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
+def test_python_blocks_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "docs"}
+    for code in blocks(page, "python"):
+        exec(compile(code, str(page), "exec"), names)
+        for name in [name for name in names if name.startswith("test_")]:
+            names.pop(name)()
+
+
+def test_readme_session_prints_what_it_shows():
+    import doctest
+
+    names = {}
+    exec(blocks(ROOT / "README.md", "python")[0], names)
+    for session in blocks(ROOT / "README.md", "pycon"):
+        test = doctest.DocTestParser().get_doctest(session, names, "README", None, None)
+        assert doctest.DocTestRunner().run(test).failed == 0
+
+
+def test_every_command_has_help_and_is_documented():
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for name, command in cli.commands.items():
+        assert f"robust {name}" in text
+        shown = CliRunner().invoke(cli, [name, "--help"])
+        assert shown.exit_code == 0
+        assert command.help
+
+
+def test_every_check_is_documented():
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    missing = [check.name for check in discover() if f"`{check.name}" not in text]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_exit_codes_are_the_same_everywhere():
+    for page in (ROOT / "README.md", ROOT / "docs" / "audit.md"):
+        text = page.read_text(encoding="utf-8").replace("\n", " ")
+        for code in ("0 all gates", "1 a gate failed", "2 usage", "3 internal", "4 a gate is inconclusive", "130 interrupted"):
+            assert code in text
