@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -16,6 +17,19 @@ from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.models.conversion import as_model
 from robust.types import AnyArray, BoolArray, Norm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Swept:
+    """What an attack did over a grid of budgets.
+
+    Args:
+        survived: Which rows are right before the attack, and stay right at each budget (k + 1, n).
+        flat: Which rows have a gradient of exactly zero at their own place (n,); none for an attack without gradients.
+    """
+
+    survived: BoolArray
+    flat: BoolArray
 
 
 class Attack(ABC):
@@ -59,7 +73,7 @@ class Attack(ABC):
             Rows (n, d) inside the space: the first broken one found, else the one with the largest margin loss.
         """
 
-    def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> BoolArray:
+    def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:
         """Which rows stay right as the budget grows.
 
         By default each budget is tried on the rows that survived the smaller ones.
@@ -70,8 +84,8 @@ class Attack(ABC):
             seed: Seed of whatever is random.
 
         Returns:
-            Which rows are right before the attack, and after each budget (k + 1, n): a row that was broken once
-            stays broken, since the larger ball holds the smaller one.
+            Which rows survive each budget; a row that was broken once stays broken, since the larger ball holds the
+            smaller one.
         """
         right = ~target.wrong(target.scores(target.x), slice(None))
         survived = np.zeros((len(grid) + 1, len(target)), dtype=bool)
@@ -82,7 +96,7 @@ class Attack(ABC):
                 part = target.part(rows)
                 found = adversarial_rows(self.at(eps), part, seed=seed)
                 survived[k + 1, rows] = ~part.wrong(part.scores(found), slice(None))
-        return survived
+        return Swept(survived=survived, flat=np.zeros(len(target), dtype=bool))
 
     def perturb(self, model: object, data: object, *, seed: int = 0) -> AnyArray:
         """Adversarial rows.

@@ -7,11 +7,11 @@ from typing import Self
 import numpy as np
 
 from robust.attacks.balls import ball_around
-from robust.attacks.base import Attack, unit_space
+from robust.attacks.base import Attack, Swept, unit_space
 from robust.attacks.budget import Eps, read_eps, read_norm
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
-from robust.types import AnyArray, BoolArray, Norm
+from robust.types import AnyArray, Norm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +64,15 @@ class FGSM(Attack):
             found[rows] = ball.points(ball.ascend(ball.centre(), gradient, 1.0), gradient)
         return found
 
-    def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> BoolArray:  # noqa: ARG002
+    def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:  # noqa: ARG002
         """One gradient pass serves all budgets, with one forward pass each on the rows that are still right."""
         space = unit_space(self, target, grid)
         survived = np.zeros((len(grid) + 1, len(target)), dtype=bool)
+        flat = np.zeros(len(target), dtype=bool)
         for start in range(0, len(target), target.batch):
             rows = np.arange(start, min(start + target.batch, len(target)))
             scores, gradient = target.gradient(target.x[rows], rows)
-            right = ~target.wrong(scores, rows)
+            flat[rows], right = ~gradient.any(axis=1), ~target.wrong(scores, rows)
             survived[0, rows] = right
             for k, eps in enumerate(grid):
                 rows, gradient = rows[right], gradient[right]
@@ -81,4 +82,4 @@ class FGSM(Attack):
                 points = ball.points(ball.ascend(ball.centre(), gradient, 1.0), gradient)
                 right = ~target.wrong(target.scores(points), rows)
                 survived[k + 1, rows] = right
-        return survived
+        return Swept(survived=survived, flat=flat)

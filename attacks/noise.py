@@ -7,12 +7,12 @@ from typing import Self
 import numpy as np
 
 from robust.attacks.balls import Ball, ball_around, numbers_a_row
-from robust.attacks.base import Attack, unit_space
+from robust.attacks.base import Attack, Swept, unit_space
 from robust.attacks.budget import Eps, read_count, read_eps, read_norm
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
 from robust.randomness import row_uniform
-from robust.types import AnyArray, BoolArray, FloatArray, Norm
+from robust.types import AnyArray, FloatArray, Norm
 
 _STREAM = 1 << 32  # of the row generator: draw r of the noise uses stream _STREAM + r
 
@@ -79,7 +79,7 @@ class RandomNoise(Attack):
                     break
         return found
 
-    def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> BoolArray:
+    def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:
         """The same draws scaled to every budget, largest first.
 
         A draw tries a row at the largest budget that no draw has broken yet, and while it breaks the row, at the next
@@ -105,7 +105,8 @@ class RandomNoise(Attack):
                     level[rows[broken]] -= 1
                     again = broken & (level[rows] >= 0)
                     rows, u = rows[again], u[again]
-        return np.vstack([right, np.arange(len(grid))[:, None] <= level[None, :]]) & right
+        holds = right & (np.arange(len(grid))[:, None] <= level)
+        return Swept(survived=np.vstack([right, holds]), flat=np.zeros(len(target), dtype=bool))
 
 
 def _points(ball: Ball, u: FloatArray, space: Space) -> AnyArray:

@@ -7,7 +7,7 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from robust.attacks.balls import Ball, numbers_a_row
-from robust.attacks.base import Attack, unit_space
+from robust.attacks.base import Attack, Swept, unit_space
 from robust.attacks.budget import Eps, read_count, read_eps, read_norm, read_share
 from robust.attacks.fgsm import FGSM
 from robust.attacks.live import Climb
@@ -82,17 +82,17 @@ class PGD(Attack):
             climb.run(rows, self._start(target, space, seed, restart))
         return climb.found
 
-    def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> BoolArray:
+    def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:
         """Bisection of the grid, row by row.
 
         FGSM over the whole grid brackets the smallest budget that breaks a row; PGD then halves the bracket, starting
         from the last point it found for that row. A row that holds at a budget counts as right at all smaller ones.
         """
-        survived = FGSM(norm=self.norm).sweep(target, grid, seed=seed)
-        right, budgets = survived[0], np.asarray(grid, dtype=np.float64)
+        bracket = FGSM(norm=self.norm).sweep(target, grid, seed=seed)
+        right, budgets = bracket.survived[0], np.asarray(grid, dtype=np.float64)
         space = unit_space(self, target, grid)
         holds = np.full(len(target), -1)  # index of the largest budget that PGD could not break the row with
-        breaks = survived[1:].sum(axis=0)  # index of the smallest that did
+        breaks = bracket.survived[1:].sum(axis=0)  # index of the smallest that did
         warm = target.x.copy()
         moved = np.zeros(len(target), dtype=bool)
         while len(rows := np.flatnonzero(right & (breaks - holds > 1))):
@@ -106,7 +106,8 @@ class PGD(Attack):
             warm[rows], moved[rows] = climb.found[rows], True
             breaks[rows] = np.where(out[rows], middle[rows], breaks[rows])
             holds[rows] = np.where(out[rows], holds[rows], middle[rows])
-        return np.vstack([right, right & (np.arange(len(grid))[:, None] < breaks)])
+        holds_at = right & (np.arange(len(grid))[:, None] < breaks)
+        return Swept(survived=np.vstack([right, holds_at]), flat=bracket.flat)
 
     def _climb(self, target: Target, space: Space) -> Climb:
         return Climb(

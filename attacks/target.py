@@ -24,6 +24,7 @@ class Target:
         data: The rows.
         y: Their true classes, as indices (n,).
         kind: What the outputs are.
+        classes: Number of classes.
         labels: For outputs that are labels themselves, the label of each class; else empty.
         patient: Rows never count as broken: somebody else judges, and wants the largest loss.
     """
@@ -32,6 +33,7 @@ class Target:
     data: Dataset
     y: IntArray
     kind: Kind
+    classes: int
     labels: IntArray
     patient: bool = False
 
@@ -152,7 +154,12 @@ def aim(model: Model, data: Dataset, *, predictions: Predictions | None = None) 
         named = any(isinstance(label, str) for label in predictions.classes)
         labels = np.arange(len(predictions.classes)) if named else np.array(predictions.classes)
     return Target(
-        caller=caller, data=data, y=class_indices(y, predictions), kind=predictions.kind, labels=labels
+        caller=caller,
+        data=data,
+        y=class_indices(y, predictions),
+        kind=predictions.kind,
+        classes=len(predictions.classes),
+        labels=labels,
     )
 
 

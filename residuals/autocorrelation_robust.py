@@ -31,6 +31,8 @@ from robust.types import FloatArray, IntArray
 #: Rows of a series at least: below, the normal approximation misses too often (simulated).
 FEWEST_ROWS = 50
 _MOST_LAGS = 10
+# In shorter groups a lasting error of the model looks like a constant one (simulated).
+_FEWEST_IN_GROUP = 5
 
 
 def residual_autocorrelation(
@@ -164,11 +166,12 @@ def _lags(lag: int | Sequence[int] | str, sizes: IntArray, *, grouped: bool) -> 
         raise InvalidInput(
             f"autocorrelation up to lag {longest} got {usual} rows; at least {max(FEWEST_ROWS, 2 * longest)} rows would be right"
         )
-    # Two rows or fewer beyond the lag are all used up by the group's mean.
-    if grouped and (usable := int(np.sum(sizes >= longest + 2))) < FEWEST:
+    least = max(_FEWEST_IN_GROUP, longest + 2)
+    if grouped and (np.sum(sizes >= least) < FEWEST or usual < least):
         raise InvalidInput(
-            f"autocorrelation up to lag {longest} inside groups got {usable} groups of at least {longest + 2} rows; at "
-            f"least {FEWEST} would be right: for few long series, measure each by itself, without groups"
+            f"autocorrelation up to lag {longest} inside groups got {int(np.sum(sizes >= least))} of {len(sizes)} groups with at "
+            f"least {least} rows; half of the groups and at least {FEWEST} would be right (for few long series, measure each "
+            "by itself, without groups)"
         )
     return lags
 

@@ -30,6 +30,7 @@ class Subject:
         train: Training rows, or None.
         level: Confidence of each bound.
         seed: Seed of every check.
+        absent: What was named but could not be loaded for want of an optional dependency: role and reason.
     """
 
     model: Model
@@ -40,6 +41,7 @@ class Subject:
     train: Dataset | None = None
     level: float = 0.95
     seed: int = 0
+    absent: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

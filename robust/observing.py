@@ -70,7 +70,7 @@ class Record:
     def __init__(self) -> None:
         self.gates: dict[object, Verdict] = {}  # distinct ones, at most CAP
         self.used: set[object] = set()  # keys of those that were taken for a truth value
-        self.omitted = 0
+        self.omitted: set[int] = set()  # hashes of the keys of distinct ones that are not kept
         self.recent: deque[Verdict] = deque(maxlen=2 * CAP)  # for the explanation of the comparison at hand
         self.uses: deque[Use] = deque(maxlen=2 * CAP)
         self.unsettled: list[Use] = []  # of the present phase
@@ -97,11 +97,12 @@ class Record:
         if key in self.gates:
             return
         if len(self.gates) >= CAP:
-            self.omitted += 1
             passed = [old for old, other in list(self.gates.items()) if other.status == "PASS"]
             if verdict.status == "PASS" or not passed:
+                self.omitted.add(hash(key))
                 return
             self.gates.pop(passed[-1], None)
+            self.omitted.add(hash(passed[-1]))
         self.gates[key] = verdict
 
     def culprit(self, error: AssertionError, text: str) -> "Verdict | None":

@@ -10,7 +10,7 @@ from robust.auditing.running import Plan
 from robust.check import Subject
 from robust.config import Config
 from robust.data.loading import load_data
-from robust.errors import InvalidInput
+from robust.errors import InvalidInput, MissingExtra
 from robust.models.base import Model
 from robust.models.loading import load_model
 from robust.predicting.predictions import predict
@@ -45,7 +45,14 @@ def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shar
         raise InvalidInput(f"candidate and reference are the same file {models.candidate}: nothing would be compared")
     candidate = _model(config, models.candidate, models.factory, trust=trust)
     reference = _model(config, models.reference, models.reference_factory, trust=trust) if models.reference else None
-    surrogate = _model(config, models.surrogate, models.surrogate_factory, trust=trust) if models.surrogate else None
+    surrogate: Model | None = None
+    absent: tuple[tuple[str, str], ...] = ()
+    if models.surrogate:
+        try:
+            surrogate = _model(config, models.surrogate, models.surrogate_factory, trust=trust)
+        except MissingExtra as error:
+            # The rest of the audit stands without a twin; the checks that want it say what is missing.
+            absent = (("surrogate", str(error)),)
     test = _data(config, data.test)
     train = _data(config, data.train) if data.train else None
     subject = Subject(
@@ -57,6 +64,7 @@ def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shar
         train=train,
         level=config.level,
         seed=config.seed,
+        absent=absent,
     )
     return Plan(
         subject=subject,

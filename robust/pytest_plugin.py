@@ -100,7 +100,7 @@ class Gates:
 
         gates = list(record.gates.items())
         texts = [gate_property(verdict, used=key in record.used) for key, verdict in gates]
-        return [*texts, omitted_property(record.omitted)] if record.omitted else texts
+        return [*texts, omitted_property(len(record.omitted))] if record.omitted else texts
 
     # --- a test, phase by phase -----------------------------------------------------------------------------
 
@@ -212,7 +212,8 @@ class Gates:
         if gates and self._drop:
             report.user_properties = [pair for pair in report.user_properties if pair[0] != PROPERTY]
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    # Quoted: the oldest pytest that is supported does not export this name.
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """List all gates, passed ones too: a shrinking margin shows before it breaks."""
         if not self._properties:
             return

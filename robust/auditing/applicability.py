@@ -25,7 +25,12 @@ _TESTS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
 
 def lacking(check: Check, subject: Subject) -> str | None:
     """What a check would need that the subject lacks, in words, or None when it applies."""
-    missing = [words for need, (present, words) in _TESTS.items() if need in check.needs and not present(subject)]
+    absent = dict(subject.absent)
+    missing = [
+        f"{words}; {absent[need]}" if need in absent else words
+        for need, (present, words) in _TESTS.items()
+        if need in check.needs and not present(subject)
+    ]
     return f"needs {' and '.join(missing)}" if missing else None
 
 

@@ -1,5 +1,7 @@
 """What a data file really holds, by its first bytes: so that nothing unexpected is parsed."""
 
+import os
+import pickletools
 from pathlib import Path
 
 from robust.errors import InvalidInput
@@ -50,7 +52,7 @@ def check_content(path: Path, *, known: tuple[str, ...]) -> None:
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{path} cannot be read: {error}") from error
     suffix = path.suffix.lower()
-    if looks_pickled(head) or suffix in (".pkl", ".pickle", ".joblib"):
+    if looks_pickled(path, head) or suffix in (".pkl", ".pickle", ".joblib"):
         raise pickled(path)
     if suffix not in known:
         raise InvalidInput(f"{path} has the unknown suffix {path.suffix!r}; {_FORMATS}")
@@ -68,10 +70,25 @@ def pickled(path: Path) -> InvalidInput:
     )
 
 
-def looks_pickled(head: bytes) -> bool:
-    """Whether the first bytes are those of a pickle (protocol 2 or later; earlier ones have no mark).
+def looks_pickled(path: Path, head: bytes) -> bool:
+    """Whether a file is a pickle: by its mark, or because its codes can be read to the end.
 
-    >>> looks_pickled(bytes([0x80, 4, 0x95])), looks_pickled(b"1,2,3")
-    (True, False)
+    Args:
+        path: The file; reading its codes executes none of them.
+        head: Its first bytes.
     """
-    return len(head) > 1 and head[0] == 0x80 and head[1] in _PICKLE
+    if len(head) > 1 and head[0] == 0x80 and head[1] in _PICKLE:
+        return True
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        if size == 0:
+            return False
+        stream.seek(-1, os.SEEK_END)
+        if stream.read(1) != b".":  # the code that ends every pickle
+            return False
+        stream.seek(0)
+        try:
+            codes = sum(1 for _ in pickletools.genops(stream))
+        except (ValueError, EOFError, IndexError, OverflowError):
+            return False
+        return codes > 1 and stream.tell() == size

@@ -1,6 +1,8 @@
 """How a CSV file is laid out: comments, delimiter, header, and where its rows begin."""
 
+import contextlib
 import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -83,15 +85,16 @@ def record_line(path: Path, layout: Layout, record: int) -> int:
     """
     with path.open("rb") as raw:
         raw.seek(layout.offset)
-        lines = (line.decode("utf-8", errors="replace") for line in raw)
+        lines = io.TextIOWrapper(raw, encoding="utf-8", errors="replace", newline="")
         reader = csv.reader(lines, delimiter=layout.delimiter)
         before, seen = 0, -1
-        for cells in reader:
-            if cells:
-                seen += 1
+        # This only finds a place for a message: where the file is too broken, the last line known is it.
+        with contextlib.suppress(csv.Error):
+            for cells in reader:
+                seen += bool(cells)
                 if seen == record:
                     break
-            before = reader.line_num
+                before = reader.line_num
     return layout.line + before
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from robust.data.assembling import Parts, Source
 from robust.data.columns import RawColumn
 from robust.data.csv_cells import BadCell, cells_column
 from robust.data.csv_layout import Layout, is_number, not_utf8, read_layout, record_line
 from robust.data.naming import check_unique, checked_names, shorten
+from robust.data.source import Parts, Source
 from robust.errors import InvalidInput
 from robust.types import AnyArray
 

@@ -66,6 +66,8 @@ def encode(columns: Sequence[RawColumn], *, known: Mapping[str, tuple[str, ...]]
         x[:, j] = column.values
         if column.binary or column.values.dtype.kind == "b":
             kinds[j] = "binary"
+    # One NaN for all: their bits differ between readers, and a fingerprint sees bits.
+    x[np.isnan(x)] = np.nan
     return Encoded(x=x, kinds=kinds, categories=categories)
 
 

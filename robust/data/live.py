@@ -3,13 +3,14 @@
 import os
 from collections.abc import Sequence
 
-from robust.data.assembling import Parts, Source, assemble
+from robust.data.assembling import assemble
 from robust.data.dataset import Dataset
 from robust.data.frame import check_alignment, frame_columns, is_frame, is_series
 from robust.data.loading import load_data
 from robust.data.naming import checked_names, default_names
 from robust.data.parts import as_array
 from robust.data.schema import FeatureSchema, SchemaSpec
+from robust.data.source import Parts, Source
 from robust.data.tensor import check_shape, table_columns
 from robust.errors import InvalidInput
 

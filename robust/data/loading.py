@@ -4,10 +4,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from robust.data.assembling import Parts, Source, assemble, declared_labels
+from robust.data.assembling import assemble, declared_labels
 from robust.data.content import check_content
 from robust.data.dataset import Dataset
 from robust.data.schema import FeatureSchema, SchemaSpec
+from robust.data.source import Parts, Source
 from robust.errors import InvalidInput
 
 SUFFIXES = (".npz", ".npy", ".csv", ".parquet")

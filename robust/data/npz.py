@@ -1,6 +1,7 @@
 """numpy's own files, read without pickles and without trusting the sizes that they declare."""
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -10,15 +11,27 @@ from typing import IO
 
 import numpy as np
 
-from robust.data.assembling import Parts, Source
 from robust.data.content import pickled
 from robust.data.naming import shorten, unknown_name
+from robust.data.source import Parts, Source
 from robust.errors import InvalidInput
 from robust.types import AnyArray
 
 GIB = 2**30
 _MOST_BYTES = 8 * GIB
 _MOST_RATIO = 1000
+# What a damaged header or archive raises: numpy parses headers as Python literals, zipfile has its own.
+_BROKEN = (
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    SyntaxError,
+    MemoryError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 # Inputs and the targets that go with them, in the order in which they are looked for.
 _PAIRS = (
     ("x", "y"),
@@ -71,7 +84,7 @@ def read_npy(path: Path) -> AnyArray:
     try:
         with path.open("rb") as stream:
             return _read_array(stream, path.stat().st_size, str(path))
-    except (OSError, ValueError) as error:
+    except _BROKEN as error:
         raise _damaged(path, "a numpy array", error) from error
 
 
@@ -111,9 +124,7 @@ def _read_archive(path: Path) -> dict[str, AnyArray]:
                 with archive.open(member) as stream:
                     arrays[key] = _read_array(stream, member.file_size, f"{path}[{key!r}]")
             return arrays
-    except InvalidInput:
-        raise
-    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except _BROKEN as error:
         raise _damaged(path, "an archive of arrays", error) from error
 
 
@@ -150,5 +161,7 @@ def _read_array(stream: IO[bytes], size: int, where: str) -> AnyArray:
 
 
 def _damaged(path: Path, what: str, error: Exception) -> InvalidInput:
-    """One error for all the ways in which a file can be broken."""
+    """One error for all the ways in which a file can be broken; one that already says so stays as it is."""
+    if isinstance(error, InvalidInput):
+        return error
     return InvalidInput(f"{path} is damaged or not {what}: {error}")

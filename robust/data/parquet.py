@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from robust.data.arrow_column import arrow_column
-from robust.data.assembling import Source
 from robust.data.columns import RawColumn
 from robust.data.naming import check_unique
+from robust.data.source import Source
 from robust.errors import InvalidInput
 
 _MOST_BYTES = 8 * 2**30
@@ -34,14 +34,14 @@ def read_parquet(path: Path, label: str) -> Source:
         with pyarrow.parquet.ParquetFile(path) as file:
             _check_size(path, file.metadata)
             table = file.read()
+            names, index = table.column_names, _index_columns(table.schema)
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, InvalidInput):
             raise
         raise InvalidInput(f"{path} is damaged or not a Parquet table: {error}") from error
-    check_unique(table.column_names, f"{path}: column names")
-    index = _index_columns(table.schema)
+    check_unique(names, f"{path}: column names")
     columns, beside = [], {}
-    for name in table.column_names:
+    for name in names:
         column: RawColumn = arrow_column(name, table.column(name))
         if name in index:
             beside[name] = column
@@ -61,6 +61,7 @@ def _check_size(path: Path, metadata: Any) -> None:
 
 def _index_columns(schema: Any) -> set[str]:
     """Columns that pandas stored as an index."""
-    stored = (schema.pandas_metadata or {}).get("index_columns", [])
+    metadata = schema.pandas_metadata
+    stored = metadata.get("index_columns") if isinstance(metadata, dict) else None
     unnamed = {name for name in schema.names if re.fullmatch(r"__index_level_\d+__", name)}
-    return unnamed | {name for name in stored if isinstance(name, str)}
+    return unnamed | {name for name in (stored if isinstance(stored, list) else ()) if isinstance(name, str)}

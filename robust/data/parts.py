@@ -164,7 +164,10 @@ def side_column(column: RawColumn) -> Column:
         numbers = column.values.astype(np.int64).astype(np.float64)
         numbers[column.missing] = np.nan
         return Column(name=column.name, values=numbers)
-    return Column(name=column.name, values=_plain(column))
+    values = _plain(column)
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), np.nan, values)  # one NaN for all, whatever bits a reader gave it
+    return Column(name=column.name, values=values)
 
 
 def slice_column(column: RawColumn) -> Column:

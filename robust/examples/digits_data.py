@@ -12,6 +12,7 @@ from robust.types import FloatArray, IntArray
 # Many test rows, because a gate at 1 % needs hundreds: 361 without a single flip.
 _TEST_SHARE = 0.4
 _GREY_LEVELS = 16
+_SOURCE_ROWS = 1797
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,6 +28,16 @@ class Images:
     x: FloatArray
     y: IntArray
     ids: IntArray
+
+    @property
+    def position(self) -> FloatArray:
+        """Place in the source, from 0 to 1: writers follow each other there, though it does not name them (n,)."""
+        return self.ids / (_SOURCE_ROWS - 1)
+
+    @property
+    def ink(self) -> FloatArray:
+        """Mean grey value of the image, in [0, 1]: how thick the pen was (n,)."""
+        return self.x.astype(np.float64).mean(axis=(1, 2, 3))
 
 
 def digits_split() -> tuple[Images, Images]:
@@ -50,13 +61,14 @@ def digits_split() -> tuple[Images, Images]:
 
 
 def write_digits(out: Path) -> None:
-    """Write `train.npz` and `test.npz`, each with the arrays `x`, `y` and `ids`.
+    """Write `train.npz` and `test.npz`: `x`, `y`, `ids`, and two columns that the model does not see.
 
     Args:
         out: An existing folder.
     """
     for name, images in zip(("train", "test"), digits_split(), strict=True):
-        np.savez_compressed(out / f"{name}.npz", x=images.x, y=images.y, ids=images.ids)
+        columns = {"position": images.position, "ink": images.ink}
+        np.savez_compressed(out / f"{name}.npz", x=images.x, y=images.y, ids=images.ids, **columns)
 
 
 def _images(x: FloatArray, y: IntArray, rows: IntArray) -> Images:

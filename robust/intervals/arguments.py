@@ -93,5 +93,5 @@ def check_column(name: str, values: AnyArray, *, length: int | None = None) -> F
     column = array.astype(np.float64)
     if not np.isfinite(column).all():
         row = int(np.flatnonzero(~np.isfinite(column))[0])
-        raise InvalidInput(f"{name} got {column[row]!r} in row {row}; finite numbers would be right")
+        raise InvalidInput(f"{name} got {float(column[row])!r} in row {row}; finite numbers would be right")
     return column

@@ -48,8 +48,7 @@ def auc_components(y: AnyArray, scores: AnyArray) -> AucComponents:
 
     Raises:
         InvalidInput: Shapes that do not agree, a score that is not finite, labels that are not those classes,
-        or a
-            class without a row.
+            or a class without a row.
 
     Source:
         DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44:837; Sun and Xu (2014), IEEE
@@ -108,7 +107,7 @@ def _labels(y: AnyArray, *, rows: int, number: int) -> IntArray:
     present = np.unique(labels)
     if not np.isin(present, np.arange(number)).all():
         strange = present[~np.isin(present, np.arange(number))][0]
-        raise InvalidInput(f"y got label {strange!r}; classes 0 .. {number - 1} would be right")
+        raise InvalidInput(f"y got label {strange.item()!r}; classes 0 .. {number - 1} would be right")
     if present.size < number:
         absent = np.setdiff1d(np.arange(number), present).tolist()
         raise InvalidInput(f"y got no row of class {absent}; at least one row of each class would be right")

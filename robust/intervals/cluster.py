@@ -50,8 +50,7 @@ def cluster_bootstrap(
 
     Raises:
         InvalidInput: An argument out of range, no rows, NaN as a group, or a figure that is not finite on the
-        rows
-            themselves.
+            rows themselves.
 
     Source:
         Cameron, Gelbach and Miller (2008), Review of Economics and Statistics 90:414; Efron (1987), Journal

@@ -48,19 +48,17 @@ def exported_model(program: torch.export.ExportedProgram, options: Options, *, d
 def _only_input(program: torch.export.ExportedProgram) -> torch.Tensor:
     """The example of the one input, as the graph keeps it (shape and type, no values)."""
     signature = program.graph_signature
-    inputs = [
-        node
-        for node in program.graph.nodes
-        if node.op == "placeholder" and node.name in signature.user_inputs
-    ]
-    if len(inputs) != 1 or len(signature.user_inputs) != 1:
+    names = signature.user_inputs
+    inputs = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
+    if len(inputs) != 1 or len(names) != 1:
         raise InvalidInput(
-            f"the program takes {len(signature.user_inputs)} inputs ({', '.join(map(str, signature.user_inputs))}); "
+            f"the program takes {len(names)} inputs ({', '.join(map(str, names))}); "
             "models with several inputs are not supported yet: export a wrapper that takes one tensor"
         )
     if len(signature.user_outputs) != 1:
         raise InvalidInput(
-            f"the program gives {len(signature.user_outputs)} outputs; export a wrapper that returns the one to judge"
+            f"the program gives {len(signature.user_outputs)} outputs: "
+            "export a wrapper that returns the one to judge"
         )
     example = inputs[0].meta["val"]
     if not isinstance(example, torch.Tensor) or example.ndim == 0:

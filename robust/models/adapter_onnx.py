@@ -64,20 +64,21 @@ class OnnxAdapter:
             want not in (None, got) for want, got in zip(row, x.shape[1:], strict=True)
         ):
             raise InvalidInput(
-                f"the model takes rows of shape {_shape(row)} (input {self.input!r}), got rows of shape {_shape(x.shape[1:])}"
+                f"the model takes rows of shape {_shape(row)} (input {self.input!r}), "
+                f"got rows of shape {_shape(x.shape[1:])}"
             )
         if self.dtype.kind == "f" or x.dtype == self.dtype:
             return np.ascontiguousarray(x, dtype=self.dtype)
         if self.dtype.itemsize == 1 and self.dtype.kind in "iu" and x.dtype.kind == "f":
             raise InvalidInput(
-                f"the model takes {self.dtype} (input {self.input!r}), got {x.dtype}: quantize the rows with the model's "
-                "input scale and zero point, or export it with a floating input"
+                f"the model takes {self.dtype} (input {self.input!r}), got {x.dtype}: "
+                "quantize the rows with the model's input scale and zero point, or export it with a floating input"
             )
         cast = x.astype(self.dtype)
         if not np.array_equal(cast, x):
             raise InvalidInput(
-                f"the model takes {self.dtype} (input {self.input!r}), and the rows hold values that {self.dtype} cannot "
-                f"hold, between {np.min(x)} and {np.max(x)}: pass whole numbers in its range"
+                f"the model takes {self.dtype} (input {self.input!r}), and the rows hold values "
+                f"that it cannot hold, between {np.min(x)} and {np.max(x)}: pass whole numbers in its range"
             )
         return cast
 
@@ -98,7 +99,8 @@ def onnx_model(session: Any, options: Options, *, content: OnnxContent | None) -
     source = session.get_inputs()
     if len(source) != 1:
         raise InvalidInput(
-            f"the model takes {len(source)} inputs ({_names(source)}); models with several inputs are not supported yet"
+            f"the model takes {len(source)} inputs ({_names(source)}); "
+            "models with several inputs are not supported yet: export a wrapper that takes one"
         )
     dtype = _DTYPES.get(source[0].type)
     if dtype is None:
@@ -148,8 +150,8 @@ def _judged(outputs: Sequence[Any]) -> tuple[Any, Output | None]:
         ):
             return probabilities, "probabilities"
     raise InvalidInput(
-        f"the model gives {len(outputs)} outputs ({_names(outputs)}); models with several outputs are not supported yet: "
-        "export the one to judge"
+        f"the model gives {len(outputs)} outputs ({_names(outputs)}); "
+        "models with several outputs are not supported yet: export the one to judge"
     )
 
 

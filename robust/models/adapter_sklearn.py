@@ -63,7 +63,7 @@ def sklearn_model(estimator: Any, options: Options) -> Model:
     """
     name = options.name or _name(estimator)
     _require_fitted(estimator, name)
-    found: tuple[AnyArray, ...] | AnyArray | None = getattr(estimator, "classes_", None)
+    found: Any = getattr(estimator, "classes_", None)
     task: Task | None = "classification" if _is(estimator, "is_classifier") else None
     if _is(estimator, "is_regressor"):
         task = "regression"

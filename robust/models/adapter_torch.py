@@ -1,4 +1,4 @@
-"""A torch module as a model: outputs and input gradients in numpy, whatever the module's device and precision."""
+"""A torch module as a model: outputs and input gradients in numpy, from any device and precision."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress

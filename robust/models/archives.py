@@ -39,7 +39,8 @@ def checked_members(content: bytes, path: Path) -> dict[str, zipfile.ZipInfo]:
         )
     if unpacked > _FREE_BYTES and unpacked > MAX_RATIO * len(content):
         raise InvalidInput(
-            f"{path} unpacks to {unpacked / len(content):.0f} times its size, which no model does; the limit is {MAX_RATIO}"
+            f"{path} unpacks to {unpacked / len(content):.0f} times its size, which no model does; "
+            f"the limit is {MAX_RATIO}"
         )
     members = {member.filename: member for member in listed}
     if len(members) != len(listed):

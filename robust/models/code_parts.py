@@ -19,7 +19,7 @@ _SKIPPED = frozenset(
 )
 
 
-class Unknown(Exception):
+class UnknownContentError(Exception):
     """Something whose content cannot be told, so that nothing that depends on it may be cached."""
 
 
@@ -30,7 +30,7 @@ def function_parts(function: FunctionType) -> object:
     try:
         cells = [cell.cell_contents for cell in function.__closure__ or ()]
     except ValueError as error:  # a cell that is still empty
-        raise Unknown from error
+        raise UnknownContentError from error
     scope = function.__globals__
     read = {name: scope[name] for name in sorted(set(_globals(function.__code__))) if name in scope}
     return ("function", function.__code__, function.__defaults__, function.__kwdefaults__, cells, read)
@@ -61,7 +61,7 @@ def module_parts(module: ModuleType) -> object:
     """A module by its version, or by its source file and those of the user's modules that it refers to.
 
     Raises:
-        Unknown: If a module of the user's has no source file.
+        UnknownContentError: If a module of the user's has no source file.
     """
     waiting, found = [module], dict[str, str]()
     while waiting:
@@ -79,7 +79,7 @@ def installed(name: str | None) -> str | None:
     """Name and version of the installed package that a module belongs to; None for the user's own modules.
 
     Raises:
-        Unknown: If the package does not say its version.
+        UnknownContentError: If the package does not say its version.
     """
     root = (name or "").partition(".")[0]
     if root in sys.stdlib_module_names and root != "__main__":
@@ -95,7 +95,7 @@ def installed(name: str | None) -> str | None:
         try:
             version = metadata.version(root)
         except metadata.PackageNotFoundError as error:
-            raise Unknown from error
+            raise UnknownContentError from error
     return f"{root} {version}"
 
 
@@ -124,4 +124,4 @@ def _source(module: ModuleType) -> str:
     try:
         return hashlib.sha256(Path(str(file)).read_bytes()).hexdigest()
     except OSError as error:
-        raise Unknown from error
+        raise UnknownContentError from error

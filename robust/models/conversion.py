@@ -80,6 +80,6 @@ def convert(obj: object, options: Options, gradients: Gradients | None = None) -
 
         return callable_model(obj, options, gradients=gradients)
     raise InvalidInput(
-        f"{type(obj).__name__} is no model: pass a torch module, a fitted scikit-learn estimator, an onnxruntime session, "
-        "a callable from inputs to outputs, or the path of a model file"
+        f"{type(obj).__name__} is no model: pass a torch module, a fitted scikit-learn estimator, "
+        "an onnxruntime session, a callable from inputs to outputs, or the path of a model file"
     )

@@ -1,4 +1,4 @@
-"""The user's own function that builds a module, imported by name, and the weights that are put into the module."""
+"""The user's own function that builds a module, imported by name, and the weights for the module."""
 
 import importlib
 import sys
@@ -33,7 +33,8 @@ def build_module(factory: str) -> torch.nn.Module:
         if error.name is None or not (place == error.name or place.startswith(f"{error.name}.")):
             raise  # the user's module was found, and imports something that was not
         raise InvalidInput(
-            f"factory {factory!r}: there is no module {place!r} on the import path, which starts with {sys.path[:3]}"
+            f"factory {factory!r}: there is no module {place!r} on the import path "
+            f"(it starts with {', '.join(map(repr, sys.path[:3]))})"
         ) from error
     for part in function.split("."):
         if not hasattr(found, part):

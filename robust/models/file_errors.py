@@ -38,6 +38,6 @@ def untrusted(path: Path, reason: str) -> UntrustedFile:
         reason: What it holds and why that can run code, as the rest of a sentence that starts with the path.
     """
     return UntrustedFile(
-        f"{path} {reason}. Nothing was loaded. Save the model as {SAFE_FORMATS} instead, or, if you know who made this "
-        "file, say so with trust=True or --trust"
+        f"{path} {reason}. Nothing was loaded. Save the model as {SAFE_FORMATS} instead, or, if you know "
+        "who made this file, say so with trust=True or --trust"
     )

@@ -6,22 +6,35 @@ import zipfile
 from typing import Literal, TypeAlias
 
 FileFormat: TypeAlias = Literal[
-    "pickle", "compressed pickle", "tar checkpoint", "TorchScript", "torch checkpoint", "torch.export program",
-    "skops file", "npz file", "zip archive", "safetensors file", "text", "other",
-]  # fmt: skip
+    "pickle",
+    "compressed pickle",
+    "tar checkpoint",
+    "TorchScript",
+    "torch checkpoint",
+    "torch.export program",
+    "skops file",
+    "npz file",
+    "zip archive",
+    "safetensors file",
+    "text",
+    "other",
+]
 
 RUNS_CODE: frozenset[FileFormat] = frozenset({"pickle", "compressed pickle", "tar checkpoint", "TorchScript"})
 
 # A torch checkpoint of the format before zip archives is a pickle too, of this number first. torch's
 # restricted unpickler reads it.
 _OLD_CHECKPOINT = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
-_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00\x00", b"\x04\x22\x4d\x18", b"\x78\x01", b"\x78\x5e",
-               b"\x78\x9c", b"\x78\xda", b"ZF")  # fmt: skip
+# gzip, bzip2, xz, lzma, lz4, zlib at its levels, and joblib's own old zip.
+_COMPRESSED = (
+    *(b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00\x00", b"\x04\x22\x4d\x18"),
+    *(b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda", b"ZF"),
+)
 _ZIP = b"PK\x03\x04"
 
 
 def file_format(content: bytes) -> FileFormat:
-    """The format of a model file.
+    r"""The format of a model file.
 
     A pickle is recognised under any name: by its protocol header, inside an archive, behind a compression,
     or, for the oldest protocols, which have no header, by parsing its opcodes without running them.
@@ -32,7 +45,7 @@ def file_format(content: bytes) -> FileFormat:
     Returns:
         The format; `other` for what has no mark of its own, which ONNX has not.
 
-    >>> file_format(b"\\x80\\x04K\\x01.")
+    >>> file_format(b"\x80\x04K\x01.")
     'pickle'
     """
     if content.startswith(_OLD_CHECKPOINT):

@@ -45,7 +45,9 @@ class LinearGradients:
             return np.hstack([np.zeros_like(scores), scores])
         if self.link == "sigmoid":
             return np.hstack([expit(-scores), expit(scores)])
-        return np.asarray(softmax(scores, axis=1)) if self.link == "softmax" else scores
+        if self.link == "softmax":
+            scores = softmax(scores, axis=1)
+        return scores
 
     def _back(self, outputs: FloatArray, flow: FloatArray) -> FloatArray:
         """From ∂loss/∂outputs to ∂loss/∂scores."""
@@ -54,7 +56,8 @@ class LinearGradients:
         if self.link == "sigmoid":  # σ' = σ(1 − σ), with opposite signs in the two columns
             return (flow[:, 1:] - flow[:, :1]) * outputs[:, :1] * outputs[:, 1:]
         if self.link == "softmax":  # J = diag(p) − p pᵀ
-            return outputs * (flow - np.sum(flow * outputs, axis=1, keepdims=True))
+            mean: FloatArray = np.sum(flow * outputs, axis=1, keepdims=True)
+            return outputs * (flow - mean)
         return flow
 
 
@@ -119,8 +122,7 @@ def _affine(scaler: Any) -> tuple[AnyArray | float, AnyArray | float] | None:
 
 
 def _confirmed(closed: LinearGradients, estimator: Any, method: str, columns: AnyArray | None) -> bool:
-    """Whether the estimator itself gives the closed form's outputs, at rows on both sides of the training
-    centre.
+    """Whether the estimator itself gives the closed form's outputs, at rows on both sides of its centre.
 
     Other models with coefficients (one-versus-rest probabilities, count regressions with a log link) do not.
     """

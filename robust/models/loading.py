@@ -81,6 +81,15 @@ def load_with(path: Path, options: Options, *, factory: str | None = None, trust
         )
     if options.name is None:
         options = replace(options, name=path.name)
+    model = _load(content, path, options, kind=kind, factory=factory, trust=trust)
+    return replace(model, content=lambda: content)
+
+
+def _load(
+    content: bytes, path: Path, options: Options, *, kind: FileFormat, factory: str | None, trust: bool
+) -> Model:
+    """By the name's suffix, which the content agrees with."""
+    suffix = path.suffix.lower()
     if suffix == ".onnx":
         return _load_onnx(content, path, options)
     if suffix == ".skops":
@@ -159,7 +168,7 @@ def _load_pickle(content: bytes, path: Path, options: Options) -> Model:
     """Only reached with trust."""
     import io
 
-    import joblib
+    import joblib  # type: ignore[import-untyped]
 
     with reading(path, "a pickle", remedy=f"copy or save it again, best as {SAFE_FORMATS}"):
         found: Any = joblib.load(io.BytesIO(content))

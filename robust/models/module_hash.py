@@ -8,12 +8,22 @@ from robust.models.object_hash import object_hash
 
 # What torch keeps in every module's attributes and what decides no output by itself; hooks are not among it.
 _BOOKKEEPING = frozenset(
-    {
-        "training", "_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "_is_full_backward_hook",
-        "_backward_pre_hooks", "_backward_hooks", "_state_dict_hooks", "_state_dict_pre_hooks",
-        "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks", "call_super_init",
-    }
-)  # fmt: skip
+    [
+        "training",
+        "_parameters",
+        "_buffers",
+        "_modules",
+        "_non_persistent_buffers_set",
+        "_is_full_backward_hook",
+        "call_super_init",
+        "_backward_pre_hooks",
+        "_backward_hooks",
+        "_state_dict_hooks",
+        "_state_dict_pre_hooks",
+        "_load_state_dict_pre_hooks",
+        "_load_state_dict_post_hooks",
+    ]
+)
 
 
 def module_identity(module: torch.nn.Module) -> str | None:
@@ -50,7 +60,7 @@ def _plain(value: object) -> object:
 
 
 def _tensor(tensor: torch.Tensor) -> object:
-    """A tensor's type, shape and bytes; one of a layout without plain bytes stays as it is, and is unknown."""
+    """A tensor's type, shape and bytes; a layout without plain bytes is unreadable."""
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.device.type == "meta":
         return _Unreadable()
     whole = tensor.detach().to("cpu").contiguous().reshape(-1)

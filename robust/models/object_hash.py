@@ -1,4 +1,4 @@
-"""Content hashes of live objects, equal in every process: no addresses, no pickle memo, no insertion noise."""
+"""Content hashes of live objects, equal in every process: no addresses and no pickle memo."""
 
 import functools
 import hashlib
@@ -10,7 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from robust.models.code_parts import Unknown, class_parts, code_parts, function_parts, module_parts
+from robust.models.code_parts import (
+    UnknownContentError,
+    class_parts,
+    code_parts,
+    function_parts,
+    module_parts,
+)
 
 Plain = Callable[[object], object]
 _ATOMS = (type(None), bool, int, str, bytes, complex, type(Ellipsis))
@@ -35,7 +41,7 @@ def object_hash(value: object, *, plain: Plain = lambda value: value) -> str | N
     """
     try:
         return _Walk(plain=plain).digest(value).hex()
-    except (Unknown, RecursionError):
+    except (UnknownContentError, RecursionError):
         return None
 
 
@@ -108,7 +114,7 @@ class _Walk:
             parts: Any = value.__reduce_ex__(4)
         # Some objects refuse in their own way; a content that cannot be read is unknown, whatever the words.
         except Exception as error:
-            raise Unknown from error
+            raise UnknownContentError from error
         if isinstance(parts, str):
             return self._join("global", [f"{type(value).__module__} {parts}".encode()])
         builder, arguments, state, items, pairs = (*parts, None, None, None)[:5]

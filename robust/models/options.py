@@ -1,6 +1,6 @@
 """What a user says about a model: read and checked once, at the public edge."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import get_args
@@ -12,6 +12,8 @@ from robust.models.base import Label, Model
 from robust.types import Output, Task
 
 DEFAULT_BATCH = 256
+_TASKS: Mapping[str | None, Task | None] = {None: None} | {name: name for name in get_args(Task)}
+_OUTPUTS: Mapping[str | None, Output | None] = {None: None} | {name: name for name in get_args(Output)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,7 @@ def read_options(
     task: str | None,
     classes: Sequence[object] | None,
     output: str | None,
-    batch_size: int | None,
+    batch_size: object,
 ) -> Options:
     """Check what a user says about a model.
 
@@ -69,9 +71,9 @@ def read_options(
         raise InvalidInput(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
     return Options(
         name=name,
-        task=_one_of("task", task, get_args(Task)),
+        task=_TASKS[_known("task", task, _TASKS)],
         classes=None if classes is None else read_labels(classes),
-        output=_one_of("output", output, get_args(Output)),
+        output=_OUTPUTS[_known("output", output, _OUTPUTS)],
         batch_size=None if batch_size is None else int(batch_size),
     )
 
@@ -117,9 +119,10 @@ def override(model: Model, options: Options) -> Model:
     return replace(model, **changes) if changes else model  # type: ignore[arg-type]
 
 
-def _one_of(option: str, value: str | None, known: tuple[str, ...]) -> object:
-    if value is not None and value not in known:
-        raise InvalidInput(f"{option} must be one of {', '.join(map(repr, known))}, got {value!r}")
+def _known(option: str, value: str | None, known: Mapping[str | None, object]) -> str | None:
+    if value not in known:
+        names = ", ".join(repr(name) for name in known if name is not None)
+        raise InvalidInput(f"{option} must be one of {names}, got {value!r}")
     return value
 
 

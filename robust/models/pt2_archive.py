@@ -52,7 +52,7 @@ def inspected_archive(content: bytes, path: Path) -> bytes:
         if name not in kept and name != _SAMPLE and not _DROPPED.fullmatch(name):
             raise untrusted(
                 path,
-                f"holds {name!r}, which is neither graph nor tensor: pickled objects and compiled code can run",
+                f"holds {name!r}, neither graph nor tensor: pickled objects and compiled code can run",
             )
     with reading(path, "a torch.export program", remedy="copy or export it again"):
         parts = read_members(content, [inner[name] for name in kept])

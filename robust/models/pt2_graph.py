@@ -1,8 +1,8 @@
 """Checks the graph of an exported program word for word, because its loader evaluates parts of it as Python.
 
-Seen to run code in torch 2.13 when a file is loaded: guards (compiled as they are), size expressions (sympy evaluates
-its text), names (pasted into generated source), and operators (looked up by attribute from `torch`, so that anything
-that torch imports is within reach).
+With torch 2.13, code runs from guards (compiled as they are) and from size expressions (sympy evaluates their
+text); names are pasted into generated source, and operators are looked up by attribute from `torch`, which
+reaches whatever torch itself imports.
 """
 
 import ast
@@ -19,34 +19,78 @@ _TENSOR_OPERATOR = re.compile(
     re.ASCII,
 )
 _FILE_OPERATORS = frozenset({"from_file", "save", "load", "_print"})
+_INTEGER_OPERATORS = (
+    "add sub mul floordiv truediv mod pow neg pos abs eq ne lt le gt ge and_ or_ not_ getitem"
+)
 _OTHER_OPERATORS = frozenset(
-    {f"_operator.{name}" for name in ("add", "sub", "mul", "floordiv", "truediv", "mod", "pow", "neg", "pos", "abs",
-                                      "eq", "ne", "lt", "le", "gt", "ge", "and_", "or_", "not_", "getitem")}
+    {f"_operator.{name}" for name in _INTEGER_OPERATORS.split()}
     | {f"math.{name}" for name in ("ceil", "floor", "trunc", "sqrt")}
     | {f"torch.sym_{name}" for name in ("int", "float", "max", "min", "not", "ite", "sum")}
-    | {f"torch.ops.higher_order.{name}" for name in ("wrap_with_set_grad_enabled", "wrap_with_autocast", "cond")}
-)  # fmt: skip
+    | {f"torch.ops.higher_order.{name}" for name in ("wrap_with_set_grad_enabled", "cond")}
+)
 _FUNCTIONS = frozenset(
-    "Symbol Integer Float Rational Add Mul Pow Min Max Mod Abs Not And Or Eq Ne Lt Le Gt Ge "
-    "StrictLessThan LessThan StrictGreaterThan GreaterThan Equality Unequality "
-    "FloorDiv CeilDiv CleanDiv ModularIndexing PythonMod Where PowByNatural FloatPow FloatTrueDiv IntTrueDiv ToFloat "
-    "TruncToInt TruncToFloat CeilToInt FloorToInt RoundToInt RoundDecimal Identity".split()
+    [
+        "Symbol",
+        "Integer",
+        "Float",
+        "Rational",
+        "Add",
+        "Mul",
+        "Pow",
+        "Min",
+        "Max",
+        "Mod",
+        "Abs",
+        "Not",
+        "And",
+        "Or",
+        "Eq",
+        "Ne",
+        "Lt",
+        "Le",
+        "Gt",
+        "Ge",
+        "StrictLessThan",
+        "LessThan",
+        "StrictGreaterThan",
+        "GreaterThan",
+        "Equality",
+        "Unequality",
+        "FloorDiv",
+        "CeilDiv",
+        "CleanDiv",
+        "ModularIndexing",
+        "PythonMod",
+        "Where",
+        "PowByNatural",
+        "FloatPow",
+        "FloatTrueDiv",
+        "IntTrueDiv",
+        "ToFloat",
+        "TruncToInt",
+        "TruncToFloat",
+        "CeilToInt",
+        "FloorToInt",
+        "RoundToInt",
+        "RoundDecimal",
+        "Identity",
+    ]
 )
 _ASSUMPTIONS = frozenset(
     {"positive", "integer", "nonnegative", "real", "zero", "nonzero", "negative", "precision", "evaluate"}
 )
 _EXPRESSION_NODES = (
-    ast.Expression, ast.Constant, ast.Name, ast.Load, ast.Call, ast.keyword, ast.BinOp, ast.UnaryOp, ast.Compare,
-    ast.operator, ast.unaryop, ast.cmpop,
-)  # fmt: skip
+    *(ast.Expression, ast.Constant, ast.Name, ast.Load, ast.Call, ast.keyword),
+    *(ast.BinOp, ast.UnaryOp, ast.Compare, ast.operator, ast.unaryop, ast.cmpop),
+)
 _CONTAINERS = frozenset({None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict"})
 
 
 def checked_graph(text: bytes) -> bytes:
     """The graph with nothing left in it that its loader could execute.
 
-    Guards, stack traces, and descriptions that only a debugger reads are dropped; every other word must be a plain
-    name, a known operator, an arithmetic expression, or a string argument of an operator.
+    Guards, stack traces, and descriptions that only a debugger reads are dropped; every other word must be a
+    plain name, a known operator, an arithmetic expression, or a string argument of an operator.
 
     Args:
         text: JSON as `torch.export.save` writes it.
@@ -135,7 +179,7 @@ def _check_expression(text: str) -> None:
         elif isinstance(node, ast.keyword):
             good = node.arg in _ASSUMPTIONS
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            # Quoted text is evaluated again by some of sympy's functions, so that it has to be harmless by itself.
+            # Some of sympy's functions evaluate quoted text again: it has to be harmless by itself.
             good = bool(_SYMBOL.fullmatch(node.value)) or bool(
                 re.fullmatch(r"-?[0-9.]+(e[+-]?[0-9]+)?", node.value)
             )
@@ -151,7 +195,7 @@ def _check_structure(spec: object) -> None:
     elif isinstance(spec, dict):
         if spec.get("type") not in _CONTAINERS:
             raise InvalidInput(
-                f"its inputs or outputs are of type {str(spec.get('type'))[:80]!r}, which is no plain container"
+                f"its inputs or outputs are of type {str(spec.get('type'))[:80]!r}, no plain container"
             )
         context = spec.get("context")
         if isinstance(context, str) and not re.fullmatch(r"null|\[[A-Za-z0-9_\", ]*\]", context):
@@ -162,6 +206,6 @@ def _check_structure(spec: object) -> None:
 
 
 def _module_stack(metadata: object) -> dict[str, str]:
-    """Of a node's descriptions, the module that it came from: reports name it, and it is used as text alone."""
+    """Of a node's descriptions, the module that it came from: it is used as text alone."""
     stack = metadata.get("nn_module_stack") if isinstance(metadata, dict) else None
     return {"nn_module_stack": stack} if isinstance(stack, str) and _STACK.fullmatch(stack) else {}

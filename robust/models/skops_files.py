@@ -8,11 +8,15 @@ from robust.models.archives import checked_members
 from robust.models.file_errors import reading, untrusted
 from robust.models.tree_nodes import TREE, check_stored_trees, check_trees
 
-# skops itself trusts scikit-learn's estimators, numpy's types and ufuncs, and scipy's special functions. These are
-# added: classes in plain Python of scikit-learn and numpy that hold numbers, import nothing, and run nothing when
-# they are restored. Trees are compiled code that follows indices without looking; they are checked (tree_nodes.py).
-# Not here, though asked for: nearest-neighbour trees and histogram boosting (compiled code behind unchecked indices),
-# and splines (a function by name).
+_KERNELS = (
+    "CompoundKernel ConstantKernel DotProduct Exponentiation ExpSineSquared Hyperparameter Matern "
+    "PairwiseKernel Product RBF RationalQuadratic Sum WhiteKernel"
+)
+# skops itself trusts scikit-learn's estimators, numpy's types and ufuncs, and scipy's special functions.
+# Added are classes in plain Python of scikit-learn and numpy that hold numbers, import nothing, and run
+# nothing when they are restored. Trees are compiled code that follows indices without looking: they are
+# checked (tree_nodes.py). Not here, though asked for: nearest-neighbour trees and histogram boosting
+# (compiled code behind indices that nothing checks), and splines (they name a function).
 ALLOWED_TYPES = frozenset(
     {
         TREE,
@@ -23,14 +27,8 @@ ALLOWED_TYPES = frozenset(
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
         "sklearn.utils._bunch.Bunch",
     }
-    | {
-        f"sklearn.gaussian_process.kernels.{kernel}"
-        for kernel in (
-            "CompoundKernel", "ConstantKernel", "DotProduct", "Exponentiation", "ExpSineSquared", "Hyperparameter",
-            "Matern", "PairwiseKernel", "Product", "RBF", "RationalQuadratic", "Sum", "WhiteKernel",
-        )
-    }
-)  # fmt: skip
+    | {f"sklearn.gaussian_process.kernels.{kernel}" for kernel in _KERNELS.split()}
+)
 
 
 def load_skops(content: bytes, path: Path, *, trust: bool) -> Any:

@@ -1,4 +1,4 @@
-"""Loads what torch and safetensors write: weights for a factory, exported programs, and, on trust, whole modules."""
+"""Loads what torch and safetensors write: weights, exported programs, and, on trust, whole modules."""
 
 import hashlib
 import io
@@ -76,7 +76,7 @@ def load_checkpoint(
 
 
 def load_exported(content: bytes, path: Path, options: Options, *, trust: bool) -> Model:
-    """A program of `torch.export`, after its archive was inspected, or as it is where somebody vouched for it."""
+    """A program of `torch.export`: what was inspected of it, or all of it where somebody vouched for it."""
     checked = content if trust else inspected_archive(content, path)
     with reading(path, "a torch.export program", remedy=f"export it again with torch {torch.__version__}"):
         program = torch.export.load(io.BytesIO(checked))

@@ -1,8 +1,9 @@
 """Checks decision trees from strangers: compiled code follows their indices without looking.
 
-scikit-learn's trees are arrays of nodes with the positions of both children and of the feature to compare. A position
-outside its array reads foreign memory, or ends the process, when the tree predicts. A tree is accepted if every index
-stays inside, and every inner node's children come after it, as scikit-learn writes them, so that no walk can loop.
+scikit-learn's trees are arrays of nodes with the positions of both children and of the feature to compare. A
+position outside its array reads foreign memory, or ends the process, when the tree predicts. A tree is
+accepted if every index stays inside, and every inner node's children come after it, as scikit-learn writes
+them, so that no walk can loop.
 """
 
 import hashlib
@@ -31,8 +32,8 @@ def check_stored_trees(content: bytes) -> None:
         content: The file's bytes.
 
     Raises:
-        InvalidInput: If a tree's arrays do not fit together or point outside themselves, or if two parts of the file
-            go by one id and differ, so that what is checked is not what is built.
+        InvalidInput: If a tree's arrays do not fit together or point outside themselves, or if two parts of
+            the file go by one id and differ, so that what is checked is not what is built.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         schema = json.loads(archive.read("schema.json"))
@@ -66,7 +67,7 @@ def check_trees(estimator: object) -> None:
 
 
 def _require_one_meaning(value: object, seen: dict[object, bytes]) -> bytes:
-    """Digest of a part; parts with one id must be equal, because the loader builds the first for all of them."""
+    """Digest of a part; parts with one id must be equal: the loader builds the first for all of them."""
     if isinstance(value, dict):
         digest = hashlib.sha256(b"{")
         for key, item in value.items():
@@ -127,7 +128,7 @@ def _check_stored(node: dict[str, Any], archive: zipfile.ZipFile) -> None:
 
 
 def _check_nodes(left: AnyArray, right: AnyArray, feature: AnyArray, width: int) -> None:
-    """Leaves have the child −1; an inner node's children come after it, and its feature is one of the row's."""
+    """Leaves have the child −1; an inner node's children come after it, its feature is one of the row's."""
     place, inner = np.arange(len(left)), left != -1
     for child in (left, right):
         if np.any(child[inner] <= place[inner]) or np.any(child[inner] >= len(left)):

@@ -146,7 +146,7 @@ def _row(nodeid: str, row: dict[str, Any], *, alone: bool) -> tuple[str, list[st
         return "", [nodeid, *[""] * 5, f"({int(row['omitted'])} more comparisons)"]
     value, bound, limit = aligned(*(float(row[key]) for key in ("value", "bound", "limit")))
     margin = aligned(float(row["margin"]), 0.0)[0]
-    margin = margin if margin.startswith("-") else f"+{margin}"
+    margin = f"+{margin}" if float(row["margin"]) >= 0 else margin
     verdict = "pass" if row["status"] == "PASS" else str(row["status"])
     verdict += f", need n>={row['needed_n']}" if row["needed_n"] else ""
     gate = nodeid if alone else f"{nodeid} [{row['name']}]"

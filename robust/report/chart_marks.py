@@ -75,7 +75,7 @@ def _bar(figure: Figure, content: Table) -> Layers:
     bars = base.mark_bar(color=PALETTE[0], opacity=0.45 if content.bounded else 0.8, size=16).encode(**{end: _axis(along, "y", figure.y_title)})
     layers = [bars]
     if content.bounded:
-        layers += _whiskers(base, end, "lower", "upper", along, figure.y_title)
+        layers.append(_whiskers(base, end, along, figure.y_title, zero=True))
     return layers, max(24 * len(labels), 90) if lying else 230
 
 
@@ -87,7 +87,7 @@ def _interval(figure: Figure, content: Table) -> Layers:
         x=_axis(alt.X, "x", figure.x_title, zero=False)
     )
     height = max(26 * len({row["y"] for row in content.rows}), 90)
-    return [*_whiskers(base, "x", "lower", "upper", alt.X, figure.x_title), dots], height
+    return [_whiskers(base, "x", alt.X, figure.x_title, zero=False), dots], height
 
 
 def _matrix(figure: Figure, content: Table) -> Layers:
@@ -175,15 +175,15 @@ def _axis(
         axis = alt.Axis(grid=False, labelAngle=0 if channel is alt.Y or labelAngle is None else labelAngle)
         return channel(f"{field}:N", sort=None, title=wrapped, axis=axis, **extra)
     # Without zero the outermost marks would lie half outside.
-    scale = alt.Scale(zero=True, nice=True) if zero else alt.Scale(zero=False, nice=True, padding=7)
+    scale = alt.Scale(zero=True, nice=True) if zero else alt.Scale(zero=False, nice=False, padding=8)
     return channel(f"{field}:Q", title=wrapped, axis=alt.Axis(labelFlush=False), scale=scale, **extra)
 
 
-def _whiskers(base: Any, end: str, low: str, high: str, along: Any, title: str) -> list[Any]:
-    """A bar between two bounds; a row that lacks one of them has none."""
-    known = base.transform_filter(f"isValid(datum.{low}) && isValid(datum.{high})")
-    position = _axis(along, low, title, zero=False)
-    return [known.mark_rule(strokeWidth=2, color=PALETTE[0]).encode(**{end: position, f"{end}2": f"{high}:Q"})]
+def _whiskers(base: Any, end: str, along: Any, title: str, *, zero: bool) -> Any:
+    """A line between two bounds; a row that lacks one of them has none, its tooltip says so."""
+    known = base.transform_filter("isValid(datum.lower) && isValid(datum.upper)")
+    position = _axis(along, "lower", title, zero=zero)
+    return known.mark_rule(strokeWidth=2, color=PALETTE[0]).encode(**{end: position, f"{end}2": "upper:Q"})
 
 
 def _legend(content: Table) -> Any:

@@ -1,7 +1,7 @@
 """A figure as a Vega-Lite specification: the same chart is drawn live in a page and as a still SVG."""
 
 import textwrap
-from typing import Any, Literal
+from typing import Any
 
 import altair as alt
 
@@ -10,46 +10,58 @@ from robust.report.chart_marks import DRAWN
 from robust.report.chart_rows import Table, table
 from robust.report.chart_rules import rule_layers
 from robust.report.chart_theme import LIVE_FONT, STILL_FONT, config
-from robust.report.wording import printable
+from robust.report.wording import plural, printable
 
-Width = int | Literal["container"]
-_STILL = 480
+Specification = dict[str, Any]
+
+_TITLE_LETTERS = 60
 
 
-def specification(figure: Figure, *, width: Width = _STILL, titled: bool = True) -> dict[str, Any]:
-    """The Vega-Lite specification of a figure.
-
-    Point and line charts pan by dragging and zoom with Shift and the wheel; a click on the legend picks out a
-    series. The same figure always gives the same specification.
+def still(figure: Figure, *, width: int = 480) -> Specification:
+    """The specification of a figure that stands by itself, with its title, for SVG in Markdown and PDF.
 
     Args:
         figure: What to draw.
-        width: Pixels, or `container` for the width of the element that it is drawn in.
-        titled: Whether title and note belong to the chart; a page that sets them itself says False.
+        width: Pixels between the axes.
 
     Returns:
-        A specification as plain data, valid JSON without NaN.
+        A specification as plain data, valid JSON without NaN; the same figure always gives the same.
 
     Raises:
         InvalidInput: If the figure's columns do not fit its kind.
 
     >>> from robust.evidence import Series
     >>> columns = (Series(name="x", values=("a", "b")), Series(name="y", values=(1.0, 2.0)))
-    >>> figure = Figure(kind="bar", title="T", x_title="class", y_title="F1", columns=columns)
-    >>> specification(figure)["description"]
-    'T. Bar chart of F1 by class, 2 values.'
+    >>> figure = Figure(kind="bar", title="By class", x_title="class", y_title="F1", columns=columns)
+    >>> still(figure)["description"], still(figure)["title"]
+    ('By class. Bar chart of F1 by class, 2 values.', {'text': ['By class']})
     """
-    content = table(figure)
-    layers, height = DRAWN[figure.kind](figure, content)
-    layers += rule_layers(figure, content)
-    chart = alt.layer(*layers).properties(height=height, width=width, description=described(figure, content))
-    if width == "container":
-        chart = chart.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
-    if titled:
-        title, note = (textwrap.wrap(printable(text), 64) for text in (figure.title, figure.note))
-        chart = chart.properties(title=alt.TitleParams(text=title or "", subtitle=note) if note else alt.TitleParams(text=title))
-    spec: dict[str, Any] = chart.configure(**config(LIVE_FONT if width == "container" else STILL_FONT)).to_dict()
-    return spec
+    title, note = (textwrap.wrap(printable(text), _TITLE_LETTERS) for text in (figure.title, figure.note))
+    heading = {"text": title or ""} | ({"subtitle": note} if note else {})
+    return {**untitled(_specification(figure), width=width), "title": heading}
+
+
+def live(figure: Figure) -> Specification:
+    """The specification of a figure in a page that sets title and note itself, as wide as its element.
+
+    Point and line charts pan by dragging and zoom with Shift and the wheel; a click on the legend picks a series.
+
+    Args:
+        figure: What to draw.
+
+    Returns:
+        A specification as plain data.
+
+    Raises:
+        InvalidInput: If the figure's columns do not fit its kind.
+    """
+    return _specification(figure)
+
+
+def untitled(spec: Specification, *, width: int = 480) -> Specification:
+    """A live specification with a fixed width, for the still that stands in its place."""
+    fixed = {key: value for key, value in spec.items() if key != "autosize"}
+    return {**fixed, "width": width, "config": config(STILL_FONT)}
 
 
 def described(figure: Figure, content: Table) -> str:
@@ -59,10 +71,23 @@ def described(figure: Figure, content: Table) -> str:
         "line": f"Line chart of {y} against {x}",
         "bar": f"Bar chart of {y} by {x}",
         "point": f"Scatter plot of {y} against {x}",
-        "interval": f"Values with intervals of {x} by {y}",
-        "matrix": f"Matrix of counts, rows {y}, columns {x}",
+        "interval": f"Values with intervals: {x} by {y}",
+        "matrix": f"Matrix, rows {y}, columns {x}",
         "histogram": f"Histogram of {x}",
     }[figure.kind]
-    count = f"{len(content.rows)} value{'' if len(content.rows) == 1 else 's'}"
-    parts = f"; series {', '.join(content.series[:8])}" if content.series else ""
-    return f"{printable(figure.title).rstrip('.')}. {what}, {count}{parts}."
+    series = f"; series {', '.join(content.series[:8])}" if content.series else ""
+    return f"{printable(figure.title).rstrip('.')}. {what}, {plural(len(content.rows), 'value')}{series}."
+
+
+def _specification(figure: Figure) -> Specification:
+    """Layers, size and look."""
+    content = table(figure)
+    layers, height = DRAWN[figure.kind](figure, content)
+    chart = alt.layer(*layers, *rule_layers(figure, content)).properties(
+        height=height,
+        width="container",
+        autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+        description=described(figure, content),
+    )
+    spec: Specification = chart.configure(**config(LIVE_FONT)).to_dict()
+    return spec

@@ -1,28 +1,51 @@
 """What a check is, for people."""
 
+import dataclasses
 import inspect
+import textwrap
 
 from robust.check import Check
 
+_WIDTH = 100
+
 
 def explain_check(check: Check) -> str:
-    """A page about one check: what it measures, why, what to do, what it needs, how to call it.
+    """A page about one check: what it measures, why, what to do, what it needs, what a gate may set.
 
     Args:
         check: The check.
 
     Returns:
-        Text.
+        Text, at most 100 columns wide.
     """
-    signature = str(inspect.signature(check.measure))
-    document = inspect.cleandoc(check.measure.__doc__ or "")
     blocks = [
         f"{check.code}  {check.name}: {check.title}",
-        f"Why\n  {check.why}",
-        f"If the answer is bad\n  {check.remedy}",
+        _paragraph("Why", check.why),
+        _paragraph("If the answer is bad", check.remedy),
     ]
     if check.needs:
-        blocks.append(f"Needs\n  {', '.join(sorted(check.needs))}")
-    blocks.append(f"In Python\n  {check.name}{signature}")
-    blocks.append(document)
+        blocks.append(_paragraph("Needs", ", ".join(sorted(check.needs))))
+    if check.options is not None:
+        options = [f"{field.name} = {field.default!r}" for field in dataclasses.fields(check.options)]
+        blocks.append(_paragraph("A gate may set", ", ".join(options)))
+    blocks.append(f"In Python\n  {_call(check)}")
+    blocks.append(inspect.cleandoc(check.measure.__doc__ or ""))
     return "\n\n".join(blocks)
+
+
+def _paragraph(title: str, text: str) -> str:
+    body = textwrap.fill(text, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    return f"{title}\n{body}"
+
+
+def _call(check: Check) -> str:
+    """How the measure is called: names and defaults, types are in the text below."""
+    parts, keyword_only = [], False
+    for parameter in inspect.signature(check.measure).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
+            parts.append("*")
+            keyword_only = True
+        default = "" if parameter.default is parameter.empty else f"={parameter.default!r}"
+        parts.append(parameter.name + default)
+    call = f"{check.name}({', '.join(parts)})"
+    return textwrap.fill(call, _WIDTH, subsequent_indent="      ", break_on_hyphens=False)

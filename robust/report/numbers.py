@@ -12,14 +12,15 @@ _FRACTIONS = frozenset({"share", "relative", "share of variance", "nats"})
 _MOST_PLACES = 12
 
 
-def places(unit: str, numbers: Iterable[float | None]) -> int:
-    """Decimals that keep numbers of a unit apart.
+def places(unit: str, numbers: Iterable[float | None], *, apart: bool = True) -> int:
+    """Decimals for numbers of a unit that stand side by side.
 
     Shares have at least four; other units four significant digits; whole numbers none.
 
     Args:
         unit: Unit of the numbers.
         numbers: What will stand side by side; None and infinities are passed over.
+        apart: Whether different numbers must look different, whatever that takes.
 
     Returns:
         Decimals, at most twelve.
@@ -36,6 +37,8 @@ def places(unit: str, numbers: Iterable[float | None]) -> int:
     if unit not in _FRACTIONS:
         size = math.floor(math.log10(max(abs(number) for number in finite)))
         least = min(max(3 - size, 0), _MOST_PLACES)
+    if not apart:
+        return least
     different = len(set(finite))
     for count in range(least, _MOST_PLACES):
         if len({float(f"{number:.{count}f}") for number in finite}) == different:

@@ -1,5 +1,6 @@
 """The words that every report shares: statuses, methods, units, families, and text that came from data."""
 
+import re
 import unicodedata
 from typing import Literal
 
@@ -45,6 +46,8 @@ _METHODS = {
     "none": "No bounds: nothing could be proved about the spread.",
 }
 
+_LINES = re.compile(r"[\t\n\r]+")
+
 _UNITS = {"share": "", "relative": "relative change", "target": "in units of the target"}
 
 _BIAS = {
@@ -56,9 +59,9 @@ _BIAS = {
 
 
 def printable(text: object) -> str:
-    """Text from data, safe to show: control and direction characters and lone surrogates appear as escapes.
+    """Text from data on one line, safe to show: control and direction characters and lone surrogates become escapes.
 
-    >>> printable("a\\x1b[31m\\u202eb"), printable("naïve 日本 – ok")
+    >>> printable("a\\x1b[31m\\u202eb"), printable("naïve 日本\\n– ok")
     ('a\\\\x1b[31m\\\\u202eb', 'naïve 日本 – ok')
     """
     # Printable as Python sees it leaves out format characters (Cf), among them those that turn text around.
@@ -66,7 +69,7 @@ def printable(text: object) -> str:
         letter
         if letter.isprintable() or (unicodedata.category(letter) == "Zs")
         else letter.encode("unicode_escape").decode("ascii")
-        for letter in str(text)
+        for letter in " ".join(_LINES.split(str(text)))
     )
 
 

@@ -1,4 +1,4 @@
-"""A measured value and its bounds: what it refuses to be, its arithmetic, and what it does not do silently."""
+"""A measured value and its bounds: what it refuses to be, its arithmetic, what it does not do in silence."""
 
 import copy
 import math
@@ -118,8 +118,8 @@ def test_it_survives_copying_and_pickling_with_all_its_evidence(clone: Any) -> N
 @pytest.mark.parametrize(
     "limit",
     [
-        6, 6.0, Fraction(6), Decimal(6), np.float64(6), np.float32(6), np.int64(6), np.uint8(6), np.array(6.0),
-        torch.tensor(6.0), torch.tensor(6),
+        6, 6.0, Fraction(6), Decimal(6), np.float64(6), np.float32(6), np.int64(6), np.uint8(6),
+        np.array(6.0), torch.tensor(6.0), torch.tensor(6),
     ],
     ids=lambda limit: f"{type(limit).__name__}-{limit!r}",
 )  # fmt: skip
@@ -177,7 +177,8 @@ def test_two_measurements_are_not_compared_by_their_values(comparison: Any) -> N
 @pytest.mark.parametrize(
     "comparison",
     [
-        lambda m: m == 3, lambda m: m != 0, lambda m: m == 3.0, lambda m: np.float64(3) == m, lambda m: m != np.int8(0),
+        lambda m: m == 3, lambda m: m != 0, lambda m: m == 3.0, lambda m: np.float64(3) == m,
+        lambda m: m != np.int8(0),
         lambda m: m == np.array([3.0]), lambda m: m == torch.tensor(3.0), lambda m: m == Decimal(3),
         lambda m: m == pytest.approx(3), lambda m: m != pytest.approx(0), lambda m: pytest.approx(3) == m,
     ],
@@ -278,10 +279,12 @@ def test_row_values_follow() -> None:
 @pytest.mark.parametrize(
     "operation",
     [
-        lambda m: m + measured(), lambda m: m * measured(), lambda m: m / measured(), lambda m: m - measured(),
+        lambda m: m + measured(), lambda m: m * measured(), lambda m: m / measured(),
+        lambda m: m - measured(),
         lambda m: m + "1", lambda m: m * True, lambda m: m * None, lambda m: m * np.array([1.0, 2.0]),
-        lambda m: np.array([1.0, 2.0]) * m, lambda m: m * 0, lambda m: 0.0 * m, lambda m: abs(m), lambda m: round(m),
-        lambda m: round(m, 2), lambda m: m**2, lambda m: 2**m, lambda m: m // 2, lambda m: 2 // m, lambda m: m % 2,
+        lambda m: np.array([1.0, 2.0]) * m, lambda m: m * 0, lambda m: 0.0 * m, lambda m: abs(m),
+        lambda m: round(m), lambda m: round(m, 2), lambda m: m**2, lambda m: 2**m, lambda m: m // 2,
+        lambda m: 2 // m, lambda m: m % 2,
         lambda m: 2 % m, lambda m: divmod(m, 2), lambda m: divmod(2, m), lambda m: 1 / m, lambda m: float(m),
         lambda m: int(m), lambda m: complex(m), lambda m: math.sqrt(m), lambda m: math.floor(m),
         lambda m: np.float64(2) / m,

@@ -4,7 +4,7 @@ import copy
 import math
 import pickle
 import threading
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,8 @@ BY_VALUE = {
 }
 CASES = [(operator, limit, at) for operator in OPERATORS for at, limit in enumerate(LIMITS)]
 
-# Which verdicts a failed self-check could have faked. A value that the failure raised fakes a PASS of `>` and a
-# FAIL of `<`; never the opposite ones, which stand although the check failed.
+# Which verdicts a failed self-check could have faked. A value that the failure raised fakes a PASS of `>` and
+# a FAIL of `<`; never the opposite ones, which stand although the check failed.
 FAKED = {
     ("raises", ">"): {P},
     ("raises", ">="): {P},
@@ -219,17 +219,18 @@ def test_only_pass_is_true() -> None:
     assert truths == {"PASS": True, "FAIL": False, "INCONCLUSIVE": False, "INVALID": False}
 
 
-@pytest.mark.parametrize("false", [False, 0, 0.0, np.False_, np.int64(0)], ids=repr)
-@pytest.mark.parametrize("true", [True, 1, 1.0, np.True_, np.int64(1)], ids=repr)
-def test_comparing_a_verdict_with_a_truth_value_is_using_it(true: object, false: object) -> None:
+def test_comparing_a_verdict_with_a_truth_value_is_using_it() -> None:
     passed, failed = measured() < 5, measured() < 1
-    assert passed == true
-    assert true == passed
-    assert passed != false
-    assert failed == false
-    assert failed != true
-    assert not failed == true  # noqa: SIM201
-    assert not failed != false  # noqa: SIM202 - `(m < x) != False` must not be green
+    for true, false in product(
+        [True, 1, 1.0, np.True_, np.int64(1)], [False, 0, 0.0, np.False_, np.int64(0)]
+    ):
+        assert passed == true
+        assert true == passed
+        assert passed != false
+        assert failed == false
+        assert failed != true
+        assert not failed == true  # noqa: SIM201
+        assert not failed != false  # noqa: SIM202 - `(m < x) != False` must not be green
 
 
 def test_a_verdict_is_equal_to_no_other_verdict_and_hashable() -> None:
@@ -336,8 +337,8 @@ def test_aligned(numbers: tuple[float, ...], texts: list[str]) -> None:
 
 
 def test_aligned_never_writes_different_numbers_alike() -> None:
-    close = [sign * base * (1 + step) for sign in (1, -1) for base in (1e-300, 1e-13, 1e-5, 0.01, 1.0, 1e9, 1e17)
-             for step in (0, 2**-52, 1e-12, 1e-6)]  # fmt: skip
+    bases = [sign * base for sign in (1, -1) for base in (1e-300, 1e-13, 1e-5, 0.01, 1.0, 1e9, 1e17)]
+    close = [base * (1 + step) for base in bases for step in (0, 2**-52, 1e-12, 1e-6)]
     close += [0.0, 5e-324, math.inf, -math.inf, 0.1 + 0.2, 0.3]
     for first, second in combinations(close, 2):
         texts = aligned(first, second)

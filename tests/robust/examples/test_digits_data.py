@@ -14,7 +14,9 @@ def shipped(part):
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_shipped_images_are_the_packages(part):
     arrays, source = shipped(part), load_digits()
-    assert set(arrays) == {"x", "y", "ids"}
+    assert set(arrays) == {"x", "y", "ids", "position", "ink"}
+    np.testing.assert_allclose(arrays["position"] * 1796, arrays["ids"])
+    np.testing.assert_allclose(arrays["ink"] * 16, source.images[arrays["ids"]].mean(axis=(1, 2)), rtol=1e-6)
     assert arrays["x"].dtype == np.float32
     assert arrays["x"].shape == (len(arrays["ids"]), 1, 8, 8)
     np.testing.assert_array_equal(arrays["x"][:, 0] * 16, source.images[arrays["ids"]])

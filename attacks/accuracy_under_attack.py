@@ -1,0 +1,140 @@
+"""Robust accuracy: the share of rows that are right and stay right under attack."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robust.attacks.base import Attack
+from robust.attacks.budget import Eps
+from robust.attacks.keeping import kept
+from robust.attacks.outcome_evidence import outcome_evidence
+from robust.attacks.rungs import Outcome, plan, run_ladder
+from robust.attacks.self_checks import (
+    gradients_seen,
+    plausible_units,
+    relations_passable,
+    room_to_move,
+    strength,
+    stronger_than_noise,
+    unlimited_budget,
+    unrounded_outputs,
+)
+from robust.attacks.target import Target, aim, require_classifier
+from robust.attacks.transfer import Transfer
+from robust.data.live import as_data
+from robust.evidence import SelfCheck
+from robust.measurement import Measurement
+from robust.measures.assembling import assemble
+from robust.measures.single import share_interval
+from robust.models.conversion import as_model
+from robust.predicting.metering import metered
+from robust.predicting.predictions import predict
+from robust.types import BoolArray
+
+
+def robust_accuracy(
+    model: object,
+    data: object,
+    *,
+    attack: Attack | None = None,
+    eps: Eps | None = None,
+    norm: str = "linf",
+    level: float = 0.95,
+    seed: int = 0,
+) -> Measurement:
+    """Measure the share of rows that a classifier gets right, and still gets right when an attack has changed them.
+
+    (1/n) Σ 1[f(x_i) = y_i and f(x'_i) = y_i], with x'_i the attack's row, ‖x'_i − x_i‖ ≤ eps, inside the schema
+
+    It is an upper bound on the accuracy under the worst change of that size: an attack finds adversarial rows, it
+    cannot prove that there are none. Given `eps` alone, noise, FGSM and PGD are run, each on the rows that the gradient
+    attacks before it left, and a row that any of them breaks is broken; a model without gradients meets noise alone.
+
+    Args:
+        model: A classifier, or what `as_model` takes.
+        data: Rows with true labels, or what `as_data` takes.
+        attack: An attack with a budget, e.g. `PGD(eps=8 / 255)`; or None, with `eps`.
+        eps: A budget in the data's units: a number, or numbers by feature name (the others stay); in place of an attack.
+        norm: Norm of `eps`: `linf` or `l2`.
+        level: Confidence of each one-sided bound, in (0.5, 1).
+        seed: Seed of whatever is random.
+
+    Returns:
+        The share, in [0, 1], higher is better; bounds are Clopper-Pearson's, or a bootstrap's where rows depend on each
+        other. Self-checks that fail (masked gradients, an attack that noise beats, …) make a pass INVALID.
+
+    Raises:
+        InvalidInput: If neither or both of attack and eps are given, the attack is a template, the model gives no
+            gradients to an attack that needs them, or is no classifier of these labels; or data outside its bounds.
+
+    Source:
+        Goodfellow, Shlens and Szegedy (2015); Madry et al. (2018); self-checks after Athalye, Carlini and Wagner (2018),
+        section 3.1.
+
+    >>> rows = np.array([[-3.0], [-0.5], [0.5], [3.0]])
+    >>> sign = as_model(lambda x: (x[:, 0] > 0).astype(int), name="sign")
+    >>> m = robust_accuracy(sign, (rows, [0, 0, 1, 1]), eps=1.0)
+    >>> m.value, m.n, m.method  # rows at ±0.5 can be moved across 0, rows at ±3 cannot
+    (0.5, 4, 'clopper-pearson')
+    """
+    model, data = as_model(model), as_data(data)
+    with metered() as meter:
+        ladder = plan(model, attack=attack, eps=eps, norm=norm)
+        target = aim(model, data, predictions=require_classifier(predict(model, data)))
+        right = ~target.wrong(target.scores(data.schema.flat(data.x), keep=True), slice(None))
+        robust, outcome, checks = right.copy(), None, ()
+        part = target.part(right) if right.any() else None
+        if part is not None:
+            outcome = run_ladder(ladder, part, seed=seed)
+            robust[right] = ~outcome.broken
+            checks = _checked(outcome, part, seed=seed)
+        return assemble(
+            share_interval(robust, data, level=level, seed=seed),
+            name="robust_accuracy",
+            unit="share",
+            higher_is_better=True,
+            models=(model, *_twins(ladder.strongest)),
+            data=data,
+            meter=meter,
+            seed=seed,
+            options={"attack": ladder.rungs if ladder.cascade else attack},
+            evidence=outcome_evidence(outcome, part, data, right, meter, level=level, seed=seed),
+            validity=checks,
+            row_values=robust.astype(np.float64),
+        )
+
+
+def _twins(attack: Attack):
+    """The surrogate of a transfer, which took part."""
+    return (as_model(attack.surrogate),) if isinstance(attack, Transfer) else ()
+
+
+def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck, ...]:
+    """The self-checks that apply."""
+    ladder, n = outcome.ladder, len(target)
+    attack = ladder.strongest
+    checks = [room_to_move(attack, target), strength(attack, chosen=not ladder.cascade)]
+    if ladder.floor is not None:
+        noise, attacked = int(outcome.floor.sum()), int(outcome.attacked.sum())
+        checks.append(stronger_than_noise(noise=noise, attacked=attacked, n=n))
+    if attack.gradients:
+        held = int((_flat(target) & ~outcome.broken).sum())
+        checks += [gradients_seen(target, held=held, n=n), unlimited_budget(attack, target, seed=seed)]
+        if target.kind == "probabilities":
+            checks.append(unrounded_outputs(target))
+    if target.data.schema.relations:
+        checks.append(relations_passable(stuck=int((~outcome.broken & ~outcome.moved).sum()), n=n))
+    return (*checks, plausible_units(attack, target))
+
+
+def _flat(target: Target) -> BoolArray:
+    """Which rows have a gradient of exactly zero through both losses (n,)."""
+
+    def run() -> BoolArray:
+        found = np.zeros(len(target), dtype=bool)
+        for start in range(0, len(target), target.batch):
+            rows = slice(start, min(start + target.batch, len(target)))
+            found[rows] = ~target.gradient(target.x[rows], rows)[1].any(axis=1)
+        return found
+
+    return kept(target, "flat", compute=run)

@@ -1,0 +1,147 @@
+"""Evidence of a robust accuracy: what each attack bought, which rows broke, and a figure."""
+
+import numpy as np
+
+from robust.attacks.rungs import Outcome
+from robust.attacks.target import Target
+from robust.data.dataset import Dataset
+from robust.evidence import Evidence, Fact, Figure, Finding, Rows, Series, Values
+from robust.measures.details import row_ids
+from robust.measures.single import share_interval
+from robust.predicting.metering import Meter
+from robust.types import BoolArray, FloatArray
+
+_MOST_ROWS = 10
+_PERCENT = 0.01
+
+
+def outcome_evidence(
+    outcome: Outcome | None, target: Target | None, data: Dataset, right: BoolArray, meter: Meter, *, level: float, seed: int
+) -> tuple[Evidence, ...]:
+    """Evidence of one ladder's run.
+
+    Args:
+        outcome: What the attacks did to the rows that were right; None where no row was.
+        target: Those rows.
+        data: All rows (n).
+        right: Which of them were right (n,).
+        meter: What was asked of the model so far.
+        level: Confidence of each bound in the figure.
+        seed: Seed of a bootstrap, where one is used.
+
+    Returns:
+        The evidence.
+    """
+    n, rightly = len(data), np.flatnonzero(right)
+    clean = len(rightly) / n
+    if outcome is None or target is None:
+        none = Fact(name="attack success rate", value="not measurable: no row is right before the attack")
+        return (Values(metric="accuracy under attack", reference=clean, candidate=0.0), none)
+    broken = int(outcome.broken.sum())
+    robust = (len(rightly) - broken) / n
+    facts = [
+        Values(metric="accuracy under attack", reference=clean, candidate=robust),
+        _broken_rows(outcome, target),
+        Fact(name="attack success rate", value=broken / len(rightly)),
+        *_bought(outcome),
+        Fact(name="what a pass means", value=_meaning(outcome)),
+        Fact(name="forward passes a row", value=round(meter.forward_rows / n, 2)),
+        Fact(name="backward passes a row", value=round(meter.backward_rows / n, 2)),
+        _figure(outcome, data, rightly, level=level, seed=seed),
+    ]
+    if broken >= _PERCENT * n:
+        strongest = type(outcome.ladder.strongest).__name__
+        text = f"changes of at most {_budget(outcome)} take accuracy from {clean:.1%} to {robust:.1%} ({strongest})"
+        return (Finding(text=text), *facts)
+    return tuple(facts)
+
+
+def _budget(outcome: Outcome) -> str:
+    """The budget in words."""
+    attack = outcome.ladder.strongest
+    eps = attack.eps
+    if isinstance(eps, dict):
+        shown = ", ".join(f"{name} {amount:g}" for name, amount in list(eps.items())[:3])
+        return f"{shown}{', …' if len(eps) > 3 else ''} ({attack.norm})"
+    return f"{eps:g} ({attack.norm})"
+
+
+def _meaning(outcome: Outcome) -> str:
+    """What was tried, and that something stronger may still find rows."""
+    names = [repr(rung) for rung in outcome.ladder.rungs]
+    if outcome.ladder.cascade and outcome.ladder.floor is not None:
+        names.insert(0, repr(outcome.ladder.floor))
+    return (
+        f"no attack of this kind found an adversarial row for that share of the rows: {', then '.join(names)}. A stronger "
+        "attack may find more, never fewer"
+    )
+
+
+def _bought(outcome: Outcome) -> list[Evidence]:
+    """What floor and rungs broke, in turn."""
+    facts: list[Evidence] = []
+    if outcome.ladder.floor is not None:
+        facts.append(Fact(name="rows broken by the noise floor", value=int(outcome.floor.sum())))
+    facts += [
+        Fact(name=f"rows broken by {type(rung).__name__}", value=int(broken.sum()))
+        for rung, broken in zip(outcome.ladder.rungs, outcome.broken_by, strict=True)
+    ]
+    if outcome.ladder.floor is None:
+        facts.append(Fact(name="floor", value="random noise is the floor that a real attack must beat, not an attack"))
+    else:
+        missed = int((outcome.floor & ~outcome.attacked).sum())
+        if missed:
+            counted = "counted" if outcome.ladder.cascade else "not counted"
+            facts.append(Fact(name=f"rows that only noise broke ({counted})", value=missed))
+    return facts
+
+
+def _broken_rows(outcome: Outcome, target: Target) -> Rows:
+    """Ids of broken rows, those that took the smallest change first."""
+    broken = np.flatnonzero(outcome.broken)
+    change = _sizes(outcome, target)[broken]
+    order = broken[np.argsort(change, kind="stable")][:_MOST_ROWS]
+    what = "largest change of a feature" if outcome.ladder.strongest.norm == "linf" else "l2 norm of the change"
+    return Rows(
+        what=f"broken rows, smallest change first ({what})",
+        ids=row_ids(target.data, order),
+        values=tuple(float(f"{size:.4g}") for size in np.sort(change, kind="stable")[:_MOST_ROWS]),
+        total=len(broken),
+    )
+
+
+def _sizes(outcome: Outcome, target: Target) -> FloatArray:
+    """How far each row was moved (n,), in the user's units."""
+    change = np.nan_to_num(outcome.rows.astype(np.float64) - target.x.astype(np.float64))
+    if outcome.ladder.strongest.norm == "linf":
+        return np.asarray(np.abs(change).max(axis=1))
+    return np.asarray(np.sqrt(np.sum(change**2, axis=1)))
+
+
+def _figure(outcome: Outcome, data: Dataset, rightly: FloatArray, *, level: float, seed: int) -> Figure:
+    """Accuracy clean, under noise, and after each rung, with bounds."""
+    stages = [("clean", np.zeros(len(rightly), dtype=bool))]
+    if outcome.ladder.floor is not None:
+        stages.append(("noise floor", outcome.floor))
+    gone = outcome.floor.copy() if outcome.ladder.cascade else np.zeros(len(rightly), dtype=bool)
+    for rung, broken in zip(outcome.ladder.rungs, outcome.broken_by, strict=True):
+        gone = gone | broken
+        stages.append((type(rung).__name__, gone))
+    intervals = []
+    for _, lost in stages:
+        hits = np.zeros(len(data), dtype=bool)
+        hits[rightly] = ~lost
+        intervals.append(share_interval(hits, data, level=level, seed=seed))
+    return Figure(
+        kind="bar",
+        title="Accuracy under attack",
+        x_title="attack",
+        y_title="accuracy",
+        columns=(
+            Series(name="x", values=tuple(name for name, _ in stages)),
+            Series(name="y", values=tuple(interval.value for interval in intervals)),
+            Series(name="lower", values=tuple(interval.lower for interval in intervals)),
+            Series(name="upper", values=tuple(interval.upper for interval in intervals)),
+        ),
+        note=f"changes of at most {_budget(outcome)}; whiskers are one-sided {level:.0%} bounds",
+    )

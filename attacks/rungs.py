@@ -1,0 +1,158 @@
+"""Which attacks a question calls for, run one after the other, each judged by the model itself."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robust.attacks.base import Attack, adversarial_rows, require_budget
+from robust.attacks.budget import read_eps, read_norm
+from robust.attacks.fgsm import FGSM
+from robust.attacks.noise import RandomNoise
+from robust.attacks.pgd import PGD
+from robust.attacks.target import Target
+from robust.errors import InvalidInput
+from robust.models.base import Model, require_gradients
+from robust.types import AnyArray, BoolArray
+
+# Draws of the noise that an attack is compared with: a tenth of what noise costs as an attack of its own.
+FLOOR_DRAWS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ladder:
+    """The attacks that a question calls for.
+
+    Args:
+        rungs: Attacks, cheap to strong; each is tried on the rows that the earlier rungs left.
+        floor: The noise that they are compared with, tried on all rows; None where a rung is noise itself.
+        cascade: Whether this package chose them; the rows that the floor breaks then count too.
+    """
+
+    rungs: tuple[Attack, ...]
+    floor: RandomNoise | None
+    cascade: bool
+
+    @property
+    def strongest(self) -> Attack:
+        """The last rung."""
+        return self.rungs[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outcome:
+    """What a ladder did to some rows, all right before it.
+
+    Args:
+        ladder: The attacks.
+        broken_by: For each rung, which rows it broke (n,).
+        floor: Which rows the floor broke (n,).
+        moved: Which rows some rung tried at another place than their own (n,).
+        rows: The row that broke the model, or the original (n, d).
+    """
+
+    ladder: Ladder
+    broken_by: tuple[BoolArray, ...]
+    floor: BoolArray
+    moved: BoolArray
+    rows: AnyArray
+
+    @property
+    def attacked(self) -> BoolArray:
+        """Rows that some rung broke (n,)."""
+        return np.any(self.broken_by, axis=0)
+
+    @property
+    def broken(self) -> BoolArray:
+        """Rows that count as broken (n,)."""
+        return self.attacked | self.floor if self.ladder.cascade else self.attacked
+
+
+def plan(model: Model, *, attack: Attack | None, eps: object, norm: str) -> Ladder:
+    """Choose the attacks.
+
+    Args:
+        model: The classifier.
+        attack: The user's own attack, or None.
+        eps: A budget, for which the strongest attacks that apply are chosen: FGSM, then PGD on what it leaves; noise
+            alone for a model without gradients.
+        norm: Norm of that budget.
+
+    Returns:
+        The ladder.
+
+    Raises:
+        InvalidInput: If neither or both of attack and budget are given, the attack is a template or no attack, or
+            it needs gradients that the model does not have.
+    """
+    if (attack is None) == (eps is None):
+        raise InvalidInput(
+            f"robust_accuracy takes either an attack with a budget or eps, got attack={attack!r} and eps={eps!r}; "
+            "attack=PGD(eps=8 / 255) or eps=8 / 255 would be right"
+        )
+    if attack is None:
+        budget, known = read_eps(eps), read_norm(norm)
+        floor = RandomNoise(eps=budget, norm=known, draws=FLOOR_DRAWS)
+        if model.gradients is None:
+            return Ladder(rungs=(RandomNoise(eps=budget, norm=known),), floor=None, cascade=True)
+        return Ladder(
+            rungs=(FGSM(eps=budget, norm=known), PGD(eps=budget, norm=known)), floor=floor, cascade=True
+        )
+    if not isinstance(attack, Attack):
+        raise InvalidInput(f"attack got {attack!r}; an attack such as PGD(eps=8 / 255) would be right")
+    if norm not in ("linf", attack.norm):
+        raise InvalidInput(f"norm got {norm!r}, but {attack!r} has its own; leaving norm out would be right")
+    budget = require_budget(attack)
+    if attack.gradients:
+        require_gradients(model)
+    noise = isinstance(attack, RandomNoise)
+    return Ladder(
+        rungs=(attack,),
+        floor=None if noise else RandomNoise(eps=budget, norm=attack.norm, draws=FLOOR_DRAWS),
+        cascade=False,
+    )
+
+
+def run_ladder(ladder: Ladder, target: Target, *, seed: int) -> Outcome:
+    """Run floor and rungs on rows that are all right.
+
+    A row counts as broken when the model, asked afresh about the verified row, is wrong; an attack's own book-keeping
+    is not believed.
+
+    Args:
+        ladder: The attacks.
+        target: The classifier and the rows (n, d).
+        seed: Seed of whatever is random.
+
+    Returns:
+        What broke.
+    """
+    n = len(target)
+    rows, moved = target.x.copy(), np.zeros(n, dtype=bool)
+    left, floor = np.ones(n, dtype=bool), np.zeros(n, dtype=bool)
+    if ladder.floor is not None:
+        floor = _strike(ladder.floor, target, left, rows, np.zeros(n, dtype=bool), seed=seed)
+    broken_by = []
+    for rung in ladder.rungs:
+        broken = _strike(rung, target, left, rows, moved, seed=seed)
+        broken_by.append(broken)
+        left = left & ~broken
+    outcome = Outcome(ladder=ladder, broken_by=tuple(broken_by), floor=floor, moved=moved, rows=rows)
+    rows[~outcome.broken] = target.x[~outcome.broken]
+    return outcome
+
+
+def _strike(
+    attack: Attack, target: Target, tried: BoolArray, rows: AnyArray, moved: BoolArray, *, seed: int
+) -> BoolArray:
+    """Which rows one attack breaks (n,); their adversarial forms go into `rows`, what it moved into `moved`."""
+    broken = np.zeros(len(target), dtype=bool)
+    indices = np.flatnonzero(tried)
+    if len(indices) == 0:
+        return broken
+    part = target.part(indices)
+    found = adversarial_rows(attack, part, seed=seed)
+    out = part.wrong(part.scores(found, keep=True), slice(None))
+    broken[indices] = out
+    rows[indices[out]] = found[out]
+    moved[indices] |= np.any((found != part.x) & ~np.isnan(found), axis=1)
+    return broken

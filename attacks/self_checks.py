@@ -1,0 +1,125 @@
+"""What a robust accuracy must survive before a pass is believed.
+
+Each of these faults can only have hidden adversarial rows, so each raises the value: a figure below its floor stands.
+"""
+
+import numpy as np
+
+from robust.attacks.base import Attack, require_budget
+from robust.attacks.budget import feature_eps
+from robust.attacks.noise import RandomNoise
+from robust.attacks.target import Target
+from robust.attacks.transfer import Transfer
+from robust.attacks.unlimited import survives_anything
+from robust.evidence import SelfCheck
+from robust.intervals.clopper_pearson import clopper_pearson_bounds
+
+# Share of the rows that may lack a gradient, or be sent back by a relation, before the figure is not believed.
+_FEW = 0.05
+_LEVEL = 0.95
+
+
+def room_to_move(attack: Attack, target: Target) -> SelfCheck:
+    """Whether the budget and the schema let anything move at all."""
+    schema = target.data.schema
+    budget = feature_eps(require_budget(attack), schema)
+    if attack.norm == "linf":
+        budget = np.where(schema.mask("integer", "binary", "one_hot"), np.floor(budget), budget)
+    may = int(np.sum(budget > 0))
+    reason = f"{may} of {schema.width} features may move"
+    if may == 0:
+        reason = "no feature may move: eps is 0 or less than a whole step, or all features are immutable or categorical"
+    return SelfCheck(name="room to move", passed=may > 0, reason=reason, bias="raises")
+
+
+def strength(attack: Attack, *, chosen: bool) -> SelfCheck:
+    """What kind of evidence a pass is.
+
+    Args:
+        attack: The strongest attack that was run.
+        chosen: Whether the user named it.
+    """
+    if isinstance(attack, Transfer):
+        text = "rows come from a surrogate: an upper bound, the model may have weaknesses that its twin lacks"
+    elif not isinstance(attack, RandomNoise):
+        text = "gradients of the model itself: an upper bound, as every attack gives"
+    elif chosen:
+        text = "random noise alone: an upper bound, and a weak one"
+    else:
+        text = (
+            "the model gives no gradients, so only random noise was tried; a twin that has them would tell far more: "
+            "attack=Transfer(attack=PGD(eps=…), surrogate=…)"
+        )
+    guessed = isinstance(attack, RandomNoise) and not chosen
+    return SelfCheck(name="strength", passed=not guessed, reason=text, bias="none")
+
+
+def stronger_than_noise(*, noise: int, attacked: int, n: int) -> SelfCheck:
+    """Whether the attack breaks at least as many rows as noise of the same budget."""
+    reason = f"of {n} rows, noise of the same budget breaks {noise}, the attack {attacked}"
+    if noise > attacked:
+        reason += ": an attack that random noise beats has not looked"
+    return SelfCheck(name="stronger than noise", passed=noise <= attacked, reason=reason, bias="raises")
+
+
+def gradients_seen(target: Target, *, held: int, n: int) -> SelfCheck:
+    """Whether rows held for want of a gradient.
+
+    Args:
+        target: The classifier.
+        held: Rows that held, and whose gradient is exactly zero through cross-entropy and margin.
+        n: Rows that were attacked.
+    """
+    reason = f"{held} of {n} rows held and have a gradient of exactly zero, through cross-entropy and margin"
+    passed = held <= _FEW * n
+    if not passed:
+        rounded = target.kind == "probabilities"
+        reason += ": the model hides its gradients"
+        reason += ", perhaps in probabilities that round to 0 and 1, before which the logits differ" if rounded else ""
+    return SelfCheck(name="gradients", passed=passed, reason=reason, bias="raises")
+
+
+def unlimited_budget(attack: Attack, target: Target, *, seed: int) -> SelfCheck:
+    """Whether accuracy falls to chance when the whole range of every feature is the budget."""
+    left = survives_anything(attack, target, seed=seed)
+    held, n, chance = int(left.sum()), len(left), 1.0 / target.classes
+    passed = clopper_pearson_bounds(held, n, _LEVEL)[0] <= chance
+    reason = f"with the whole range of every feature for a budget, {held} of {n} rows hold; chance is {100 * chance:.3g}%"
+    if not passed:
+        reason += ": gradients that lead nowhere at any distance are masked"
+    return SelfCheck(name="unlimited budget", passed=passed, reason=reason, bias="raises")
+
+
+def unrounded_outputs(target: Target) -> SelfCheck:
+    """Whether probabilities have been rounded to 1, which costs them their gradient."""
+    scores = target.scores(target.x, keep=True)
+    lost = int(np.sum(scores[np.arange(len(target)), target.y] >= 1.0))
+    reason = f"{lost} of {len(target)} rows have a probability of exactly 1"
+    if lost:
+        reason += '; outputs before the softmax, declared as output="logits", can be attacked harder'
+    return SelfCheck(name="logits", passed=lost == 0, reason=reason, bias="none")
+
+
+def relations_passable(*, stuck: int, n: int) -> SelfCheck:
+    """Whether rows held because every point that was tried broke a relation of the schema."""
+    reason = f"{stuck} of {n} rows held where they were, sent back by the schema's relations"
+    passed = stuck <= _FEW * n
+    if not passed:
+        reason += ": the attack does not know how to move along them"
+    return SelfCheck(name="relations", passed=passed, reason=reason, bias="raises")
+
+
+def plausible_units(attack: Attack, target: Target) -> SelfCheck:
+    """Whether the budget fits into the features' ranges; one that does not is often in other units than the data."""
+    schema = target.data.schema
+    budget = feature_eps(require_budget(attack), schema)
+    wide = np.flatnonzero((budget > schema.upper - schema.lower) & ~schema.mask("binary", "one_hot"))
+    if len(wide) == 0:
+        return SelfCheck(name="units", passed=True, reason="eps lies inside the declared ranges", bias="none")
+    j = wide[0]
+    reason = (
+        f"eps {budget[j]:g} exceeds the range {schema.lower[j]:g} … {schema.upper[j]:g} of feature {schema.names[j]!r}"
+        + (f" and of {len(wide) - 1} more" if len(wide) > 1 else "")
+        + ": is it in the data's units?"
+    )
+    return SelfCheck(name="units", passed=False, reason=reason, bias="none")

@@ -1,0 +1,72 @@
+"""How a gradient attack fares when nothing holds it back: what it must manage if its gradients are worth anything."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from robust.attacks.base import Attack
+from robust.attacks.keeping import kept
+from robust.attacks.projection import space_of
+from robust.attacks.target import Target
+from robust.randomness import row_words
+from robust.types import BoolArray, FloatArray
+
+#: Rows that are enough to tell chance from more.
+SAMPLE = 100
+# Shares of the whole range, tried in turn: a single step of the full range can jump over the region it looks for.
+_SCALES = (1 / 16, 1 / 4, 1.0)
+# A feature without bounds may go this many times the range of the data.
+_BEYOND = 10.0
+_STREAM = 3 << 32
+
+
+def survives_anything(attack: Attack, target: Target, *, seed: int) -> BoolArray:
+    """Which rows an attack cannot break even with the whole range of every feature for a budget.
+
+    The schema is relaxed but for bounds and categorical features, since gradients are on trial here, not rules.
+
+    Args:
+        attack: A gradient attack; its own budget plays no part.
+        target: The classifier and the rows, all right (n, d).
+        seed: Seed of whatever is random; also picks at most `SAMPLE` rows, by their ids.
+
+    Returns:
+        Which of the sampled rows stay right (m,).
+    """
+    order = np.argsort(row_words(target.data.row_keys(), 1, seed=seed, stream=_STREAM)[:, 0], kind="stable")
+    sample = target.part(np.sort(order[:SAMPLE]))
+    fixed = sample.data.schema.mask("categorical")
+    relaxed = replace(
+        sample.data.schema,
+        kinds=tuple("categorical" if stays else "continuous" for stays in fixed),
+        immutable=fixed,
+        groups=(),
+        relations=(),
+    )
+    ranges = np.where(fixed, 0.0, _ranges(target))
+    sample = replace(sample, data=replace(sample.data, schema=relaxed, _fingerprint=[]))
+
+    def run() -> BoolArray:
+        left = np.ones(len(sample), dtype=bool)
+        for scale in _SCALES:
+            rows = np.flatnonzero(left)
+            if len(rows) == 0:
+                break
+            part = sample.part(rows)
+            # The box, whatever the attack's norm: it holds every smaller ball.
+            space = space_of(relaxed, part.x.dtype, eps=scale * ranges, norm="linf")
+            left[rows] = ~part.wrong(part.scores(attack.search(part, space, seed=seed)), slice(None))
+        return left
+
+    return kept(sample, "unlimited", repr(attack), repr(ranges.tolist()), str(seed), compute=run)
+
+
+def _ranges(target: Target) -> FloatArray:
+    """The range of each feature: between its bounds, else a multiple of what the data spans (d,)."""
+    schema, x = target.data.schema, target.x.astype(np.float64)
+    known = np.where(np.isnan(x), 0.0, x)
+    span = known.max(axis=0) - known.min(axis=0)
+    span = np.where(span > 0, span, np.maximum(np.abs(known).max(axis=0), 1.0))
+    bounded = np.isfinite(schema.lower) & np.isfinite(schema.upper)
+    width = np.subtract(schema.upper, schema.lower, out=np.zeros(len(span)), where=bounded)
+    return np.where(bounded, width, _BEYOND * span)

@@ -1,0 +1,64 @@
+"""The chart libraries as one inline script, made once and kept."""
+
+import hashlib
+import os
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+# Newest Vega-Lite that both Altair's schema and the converter know.
+VEGA_LITE = "6.4"
+_EXPORTS = "window.vegaEmbed = vegaEmbed;"
+
+
+def bundle(folder: Path | None = None) -> str:
+    """Vega, Vega-Lite and Vega-Embed as the text of one script element; it defines `vegaEmbed` and nothing else.
+
+    Making it takes seconds, reading it milliseconds.
+
+    Args:
+        folder: Where it is kept between runs; None keeps it for this process only. A damaged copy is made anew, a
+            folder that cannot be written is passed over.
+
+    Returns:
+        JavaScript without `</script` and `<!--`.
+    """
+    if folder is None:
+        return _made()
+    import vl_convert
+
+    path = folder / f"charts-{vl_convert.__version__}-{VEGA_LITE}.js"
+    with suppress(OSError, UnicodeDecodeError):
+        checksum, _, kept = path.read_text(encoding="utf-8").partition("\n")
+        if checksum == _checksum(kept):
+            return kept
+    script = _made()
+    with suppress(OSError):
+        _keep(path, f"{_checksum(script)}\n{script}")
+    return script
+
+
+@cache
+def _made() -> str:
+    """The bundle, wrapped: unwrapped, its short global names shadow those of other scripts."""
+    import vl_convert
+
+    libraries = vl_convert.javascript_bundle(_EXPORTS, vl_version=VEGA_LITE)
+    # In strings and patterns, the only places where these can stand, a backslash before / or ! changes nothing.
+    libraries = libraries.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    return f"(() => {{{libraries}\n}})();"
+
+
+def _checksum(text: str) -> str:
+    """First line of the kept file: a half-written or edited copy is not used."""
+    return f"// sha256 {hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _keep(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+    Path(temporary).replace(path)

@@ -1,0 +1,114 @@
+"""Figures as a page needs them: a live specification, a still, a caption and the numbers behind it."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from robust.errors import InvalidInput
+from robust.evidence import Figure
+from robust.report.numbers import brief
+
+_MOST_ROWS = 60
+_HEADINGS = {"series": "series", "bounds": "bounds", "value": "value"}
+_HIDDEN = frozenset({"lower", "upper"})
+_SVG_ID = re.compile(r'(\bid="|url\(#|href="#)((?:clip|gradient_)\d+)')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """One figure of a page.
+
+    Args:
+        id: Its name in the page.
+        title: Heading of the caption.
+        caption: Notes and the meaning of reference lines.
+        description: The figure in a sentence.
+        hint: How to handle the live chart; empty where there is nothing to handle.
+        svg: The still.
+        spec: The live specification.
+        headings: Headings of the numbers behind it.
+        numbers: Those numbers, one row a mark, capped.
+        omitted: Rows beyond the cap.
+        fault: Why it cannot be drawn; then all but the title is empty.
+    """
+
+    id: str
+    title: str
+    caption: tuple[str, ...] = ()
+    description: str = ""
+    hint: str = ""
+    svg: Markup = Markup("")  # noqa: RUF009 - immutable
+    spec: dict[str, Any] | None = None
+    headings: tuple[str, ...] = ()
+    numbers: tuple[tuple[str, ...], ...] = ()
+    omitted: int = 0
+    fault: str = ""
+
+
+def draw(figure: Figure, identifier: str) -> Drawn:
+    """Draw a figure for a page; one whose columns do not fit is shown as a fault, the rest of the page stands.
+
+    Args:
+        figure: What to draw.
+        identifier: Its name in the page, letters, digits and dashes.
+
+    Returns:
+        The drawn figure.
+    """
+    from robust.report.chart_rows import table
+    from robust.report.charts import live, untitled
+
+    try:
+        content, spec = table(figure), live(figure)
+    except InvalidInput as error:
+        return Drawn(id=identifier, title=figure.title, fault=str(error))
+    rules = [f"dashed line: {label or axis} = {brief(position)}" for axis, position, label in figure.rules]
+    fields = [field for field in content.rows[0] if not (field in _HIDDEN and content.bounded)]
+    titles = {"x": figure.x_title or "x", "y": figure.y_title or "y"}
+    return Drawn(
+        id=identifier,
+        title=figure.title,
+        caption=tuple(filter(None, [figure.note, *rules])),
+        description=spec["description"],
+        hint=_hint(spec),
+        svg=svg(untitled(spec), identifier),
+        spec=spec,
+        headings=tuple(titles.get(field, _HEADINGS.get(field, field)) for field in fields),
+        numbers=tuple(
+            tuple(row[field] if isinstance(row[field], str) else brief(row[field]) for field in fields)
+            for row in content.rows[:_MOST_ROWS]
+        ),
+        omitted=max(0, len(content.rows) - _MOST_ROWS),
+    )
+
+
+def svg(spec: dict[str, Any], identifier: str) -> Markup:
+    """A still of a specification, to stand inline in a page.
+
+    Args:
+        spec: A Vega-Lite specification.
+        identifier: Prefix of the ids in it: several stills in one page must not clip each other.
+
+    Returns:
+        An SVG element.
+    """
+    import vl_convert
+
+    from robust.report.bundle import VEGA_LITE
+
+    text = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE)
+    # The converter escapes what came from data, and draws no links and no images.
+    return Markup(_SVG_ID.sub(rf"\1{identifier}-\2", text))  # noqa: S704
+
+
+def _hint(spec: dict[str, Any]) -> str:
+    """What the handles of a live chart are."""
+    names = {param.get("name") for param in spec.get("params", ())}
+    handles = []
+    if "window" in names:
+        handles.append("drag to move, Shift and wheel to zoom, double-click to reset")
+    if "picked" in names:
+        handles.append("click the legend to pick a series, Shift for several")
+    return "; ".join(handles)

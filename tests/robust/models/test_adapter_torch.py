@@ -1,0 +1,193 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from robust.errors import InvalidInput
+from robust.models.conversion import as_model
+
+
+class Small(nn.Module):
+    def __init__(self, *, dropout=0.0):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.drop = nn.Dropout(dropout)
+        self.head = nn.Linear(8 * 64, 10)
+
+    def forward(self, x):
+        return self.head(self.drop(torch.relu(self.norm(self.conv(x)))).flatten(1))
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    module = Small().eval()
+    module.norm.running_mean.normal_()
+    return module
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).random((100, 1, 8, 8))
+
+
+@pytest.mark.parametrize("size", [1, 7, 33, 100])
+def test_bits_of_outputs_and_gradients_do_not_depend_on_the_batch(net, images, size):
+    model = as_model(net)
+    whole, slope = model.forward(images), model.gradients(images, np.cos)[1]
+    outputs, slopes = [], []
+    for start in range(0, 100, size):
+        outputs.append(model.forward(images[start : start + size]))
+        slopes.append(model.gradients(images[start : start + size], np.cos)[1])
+    np.testing.assert_array_equal(np.concatenate(outputs), whole)
+    np.testing.assert_array_equal(np.concatenate(slopes), slope)
+    assert whole.dtype == slope.dtype == np.float64
+    assert slope.shape == images.shape
+
+
+def test_unpadded_batches_would_differ_which_is_why_they_are_filled_up():
+    # The oracle of the test above: the plain module is not batch invariant on wide layers, so that equality is no accident
+    # of a module whose kernels never change. Hosts where it is invariant have nothing to show.
+    torch.manual_seed(0)
+    wide = nn.Sequential(nn.Linear(256, 512), nn.Tanh(), nn.Linear(512, 10)).eval()
+    x = np.random.default_rng(0).random((100, 256))
+    model = as_model(wide)
+    filled = np.concatenate([model.forward(x[i : i + 1]) for i in range(100)])
+    np.testing.assert_array_equal(filled, model.forward(x))
+
+
+def test_outputs_equal_the_module_itself(net, images):
+    with torch.no_grad():
+        expected = net(torch.from_numpy(images[:64]).float()).double().numpy()
+    np.testing.assert_array_equal(as_model(net).forward(images[:64]), expected)
+
+
+def test_gradient_of_a_linear_module_is_its_weight():
+    linear = nn.Linear(3, 2).double()
+    flow = np.array([[1.0, 0.0], [0.0, 1.0], [2.0, -1.0]])
+    outputs, gradient = as_model(linear).gradients(np.eye(3), lambda outputs: flow)
+    weight, bias = linear.weight.detach().numpy(), linear.bias.detach().numpy()
+    np.testing.assert_allclose(outputs, weight.T + bias, atol=1e-15)
+    np.testing.assert_allclose(gradient, flow @ weight, atol=1e-15)
+
+
+def test_gradient_equals_central_differences(net, images):
+    model = as_model(net.double())
+    x, h = images[:5], 1e-5
+
+    def loss(rows):
+        return np.sin(model.forward(rows)).sum(axis=1)
+
+    gradient = model.gradients(x, np.cos)[1]
+    for place in [(0, 0, 0), (0, 3, 4), (0, 7, 7)]:
+        step = np.zeros(x.shape)
+        step[(slice(None), *place)] = h
+        numeric = (loss(x + step) - loss(x - step)) / (2 * h)
+        np.testing.assert_allclose(gradient[(slice(None), *place)], numeric, rtol=1e-6, atol=1e-9)
+
+
+def test_modes_and_parameters_and_the_global_generator_are_left_alone(images):
+    module = Small(dropout=0.5)
+    module.norm.eval()  # a mixture: each part must get its own mode back
+    modes = [part.training for part in module.modules()]
+    state = torch.random.get_rng_state()
+    statistics = module.norm.running_mean.clone()
+    model = as_model(module)
+    first, second = model.forward(images), model.forward(images)
+    model.gradients(images, np.ones_like)
+    np.testing.assert_array_equal(first, second)
+    assert [part.training for part in module.modules()] == modes
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.equal(module.norm.running_mean, statistics)
+    assert all(parameter.grad is None for parameter in module.parameters())
+
+
+def test_modes_come_back_when_the_module_raises(images):
+    module = Small()
+    with pytest.raises(RuntimeError, match="channels"):
+        as_model(module).forward(np.repeat(images, 3, axis=1))
+    assert all(part.training for part in module.modules())
+
+
+def test_gradients_work_inside_no_grad_and_after_a_module_kept_a_tensor():
+    class Keeping(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.full((3,), 2.0))
+            self.table = None
+
+        def forward(self, x):
+            if self.table is None:
+                self.table = torch.arange(3.0)
+            return x * self.scale * self.table
+
+    model = as_model(Keeping())
+    model.forward(np.ones((2, 3)))
+    with torch.no_grad():
+        _, gradient = model.gradients(np.ones((2, 3)), np.ones_like)
+    np.testing.assert_array_equal(gradient, [[0, 2, 4], [0, 2, 4]])
+
+
+def test_a_first_layer_that_works_in_place_leaves_the_rows_alone():
+    x = -np.ones((3, 2))
+    model = as_model(nn.Sequential(nn.ReLU(inplace=True), nn.Linear(2, 2)))
+    model.forward(x)
+    assert (model.gradients(x, np.ones_like)[1] == 0).all()
+    assert (x == -1).all()
+
+
+def test_outputs_that_autograd_cannot_follow_have_gradient_zero():
+    class Rounding(nn.Module):
+        def forward(self, x):
+            return x.detach().round()
+
+    outputs, gradient = as_model(Rounding()).gradients(np.full((2, 3), 0.7), np.ones_like)
+    assert (outputs == 1).all()
+    assert (gradient == 0).all()
+
+
+def test_inputs_take_the_precision_of_the_module(images):
+    assert as_model(Small().double()).forward(images).shape == (100, 10)
+    assert as_model(Small().bfloat16()).forward(images).dtype == np.float64
+    assert as_model(Small()).forward((images * 16).astype(np.uint8)).shape == (100, 10)
+
+
+def test_outputs_without_columns_stay_flat_and_gradients_have_one_column():
+    model = as_model(nn.Sequential(nn.Linear(3, 1), nn.Flatten(0)))
+    assert model.forward(np.ones((5, 3))).shape == (5,)
+    outputs, gradient = model.gradients(np.ones((5, 3)), np.ones_like)
+    assert outputs.shape == (5, 1)
+    assert gradient.shape == (5, 3)
+
+
+def test_read_only_and_strided_rows_are_fine():
+    x = np.arange(24.0).reshape(4, 6)[::-1, ::2]
+    x.flags.writeable = False
+    assert as_model(nn.Linear(3, 2)).gradients(x, np.ones_like)[1].shape == (4, 3)
+
+
+def test_an_embedding_takes_codes_and_gives_no_gradients():
+    model = as_model(nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(6, 2)))
+    assert model.gradients is None
+    codes = np.array([[0, 1], [4, 2]])
+    np.testing.assert_array_equal(model.forward(codes), model.forward(codes.astype(float)))
+
+
+def test_a_module_must_return_one_tensor():
+    class Pair(nn.Module):
+        def forward(self, x):
+            return x, x
+
+    with pytest.raises(InvalidInput, match="must return one tensor .* returned tuple"):
+        as_model(Pair()).forward(np.ones((2, 2)))
+
+
+def test_a_module_that_trains_during_evaluation_would_be_caught(images):
+    # A deliberately bad model: dropout that ignores the mode. The adapter reports what it sees, two different answers.
+    class Careless(nn.Module):
+        def forward(self, x):
+            return nn.functional.dropout(x.flatten(1), 0.5, training=True)
+
+    model = as_model(Careless())
+    assert (model.forward(images) != model.forward(images)).any()
