@@ -26,6 +26,7 @@ from robust.evidence import SelfCheck
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
 from robust.measures.single import share_interval
+from robust.models.base import Model
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
 from robust.predicting.predictions import predict
@@ -42,34 +43,40 @@ def robust_accuracy(
     level: float = 0.95,
     seed: int = 0,
 ) -> Measurement:
-    """Measure the share of rows that a classifier gets right, and still gets right when an attack has changed them.
+    """Measure the share of rows that a classifier gets right, and still gets right when an attack has changed
+    them.
 
-    (1/n) Σ 1[f(x_i) = y_i and f(x'_i) = y_i], with x'_i the attack's row, ‖x'_i − x_i‖ ≤ eps, inside the schema
+    (1/n) Σ 1[f(x_i) = y_i and f(x'_i) = y_i], with x'_i the attack's row, ‖x'_i − x_i‖ ≤ eps, inside the
+    schema
 
-    It is an upper bound on the accuracy under the worst change of that size: an attack finds adversarial rows, it
-    cannot prove that there are none. Given `eps` alone, noise, FGSM and PGD are run, each on the rows that the gradient
-    attacks before it left, and a row that any of them breaks is broken; a model without gradients meets noise alone.
+    It is an upper bound on the accuracy under the worst change of that size: an attack finds adversarial
+    rows, it cannot prove that there are none. Given `eps` alone, noise, FGSM and PGD are run, each on the
+    rows that the gradient attacks before it left, and a row that any of them breaks is broken; a model
+    without gradients meets noise alone.
 
     Args:
         model: A classifier, or what `as_model` takes.
         data: Rows with true labels, or what `as_data` takes.
         attack: An attack with a budget, e.g. `PGD(eps=8 / 255)`; or None, with `eps`.
-        eps: A budget in the data's units: a number, or numbers by feature name (the others stay); in place of an attack.
+        eps: A budget in the data's units: a number, or numbers by feature name (the others stay); in place of
+            an attack.
         norm: Norm of `eps`: `linf` or `l2`.
         level: Confidence of each one-sided bound, in (0.5, 1).
         seed: Seed of whatever is random.
 
     Returns:
-        The share, in [0, 1], higher is better; bounds are Clopper-Pearson's, or a bootstrap's where rows depend on each
-        other. Self-checks that fail (masked gradients, an attack that noise beats, …) make a pass INVALID.
+        The share, in [0, 1], higher is better; bounds are Clopper-Pearson's, or a bootstrap's where rows
+        depend on each other. Self-checks that fail (masked gradients, an attack that noise beats, …) make a
+        pass INVALID.
 
     Raises:
-        InvalidInput: If neither or both of attack and eps are given, the attack is a template, the model gives no
-            gradients to an attack that needs them, or is no classifier of these labels; or data outside its bounds.
+        InvalidInput: If neither or both of attack and eps are given, the attack is a template, the model
+            gives no gradients to an attack that needs them, or is no classifier of these labels; or data
+            outside its bounds.
 
     Source:
-        Goodfellow, Shlens and Szegedy (2015); Madry et al. (2018); self-checks after Athalye, Carlini and Wagner (2018),
-        section 3.1.
+        Goodfellow, Shlens and Szegedy (2015); Madry et al. (2018); self-checks after Athalye, Carlini and
+        Wagner (2018), section 3.1.
 
     >>> rows = np.array([[-3.0], [-0.5], [0.5], [3.0]])
     >>> sign = as_model(lambda x: (x[:, 0] > 0).astype(int), name="sign")
@@ -82,7 +89,9 @@ def robust_accuracy(
         ladder = plan(model, attack=attack, eps=eps, norm=norm)
         target = aim(model, data, predictions=require_classifier(predict(model, data)))
         right = ~target.wrong(target.scores(data.schema.flat(data.x), keep=True), slice(None))
-        robust, outcome, checks = right.copy(), None, ()
+        robust = right.copy()
+        outcome: Outcome | None = None
+        checks: tuple[SelfCheck, ...] = ()
         part = target.part(right) if right.any() else None
         if part is not None:
             outcome = run_ladder(ladder, part, seed=seed)
@@ -104,7 +113,7 @@ def robust_accuracy(
         )
 
 
-def _twins(attack: Attack):
+def _twins(attack: Attack) -> tuple[Model, ...]:
     """The surrogate of a transfer, which took part."""
     return (as_model(attack.surrogate),) if isinstance(attack, Transfer) else ()
 

@@ -6,7 +6,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from robust.attacks.projection import JUST_BELOW, Space
-from robust.attacks.rounding import drawn_in
+from robust.attacks.rounding import drawn_in, rounded_down
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 
 _NEWTON_STEPS = 60
@@ -179,8 +179,9 @@ class L2Ball:
     def _inside(self, delta: FloatArray) -> FloatArray:
         """The nearest move inside ball and bounds, in units of eps: clip(s·δ) with the s ≤ 1 that fits.
 
-        The nearest point minimises ‖p − δ‖² on ‖p‖ ≤ 1 and box; its Lagrangian separates into clip(δ/(1 + λ)). Newton
-        steps on ‖clip(s·δ)‖ = 1 from s = 1/‖δ‖ rise to the root, since ever more features lie on their bounds.
+        The nearest point minimises ‖p − δ‖² on ‖p‖ ≤ 1 and box; its Lagrangian separates into clip(δ/(1 +
+        λ)). Newton steps on ‖clip(s·δ)‖ = 1 from s = 1/‖δ‖ rise to the root, since ever more features lie on
+        their bounds.
         """
         used = np.broadcast_to(self.eps > 0, delta.shape)
         wish = np.divide(delta, self.eps, out=np.zeros(delta.shape), where=used)
@@ -224,7 +225,7 @@ def ball_around(space: Space, x: AnyArray, *, eps: FloatArray | None = None) -> 
     budget = np.where(space.steps | space.members, np.floor(budget), budget)
     origin = x.astype(space.work, copy=False)
     if space.slack is None:
-        reach = budget.astype(space.work)
+        reach = rounded_down(budget, space.work)
         low, high = drawn_in(origin - reach, origin, budget), drawn_in(origin + reach, origin, budget)
     else:
         short = np.where(space.steps | space.members, budget, np.maximum(budget - space.slack, 0.0))
@@ -257,6 +258,8 @@ def _joined(first: FloatArray, second: FloatArray, m: int, k: int) -> FloatArray
 def _unit(vectors: FloatArray) -> FloatArray:
     """Rows scaled to length 1; zero rows stay zero."""
     largest = np.abs(vectors).max(axis=1, keepdims=True)
-    vectors = vectors / np.where(largest > 0, largest, 1.0)  # first by the largest, so that no square underflows
+    vectors = vectors / np.where(
+        largest > 0, largest, 1.0
+    )  # first by the largest, so that no square underflows
     length = np.sqrt(np.sum(vectors**2, axis=1, keepdims=True))
     return np.asarray(vectors / np.where(length > 0, length, 1.0))

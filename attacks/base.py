@@ -25,7 +25,8 @@ class Swept:
 
     Args:
         survived: Which rows are right before the attack, and stay right at each budget (k + 1, n).
-        flat: Which rows have a gradient of exactly zero at their own place (n,); none for an attack without gradients.
+        flat: Which rows have a gradient of exactly zero at their own place (n,); none for an attack without
+            gradients.
     """
 
     survived: BoolArray
@@ -70,7 +71,8 @@ class Attack(ABC):
             seed: Seed of whatever is random.
 
         Returns:
-            Rows (n, d) inside the space: the first broken one found, else the one with the largest margin loss.
+            Rows (n, d) inside the space: the first broken one found, else the one with the largest margin
+            loss.
         """
 
     def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:
@@ -84,8 +86,8 @@ class Attack(ABC):
             seed: Seed of whatever is random.
 
         Returns:
-            Which rows survive each budget; a row that was broken once stays broken, since the larger ball holds the
-            smaller one.
+            Which rows survive each budget; a row that was broken once stays broken, since the larger ball
+            holds the smaller one.
         """
         right = ~target.wrong(target.scores(target.x), slice(None))
         survived = np.zeros((len(grid) + 1, len(target)), dtype=bool)
@@ -109,11 +111,12 @@ class Attack(ABC):
             seed: Seed of whatever is random; a row's numbers depend on its id alone, not on its neighbours.
 
         Returns:
-            Rows of the shape, type and units of `data.x`, read-only. Rows that are wrong from the start stay as they
-            are.
+            Rows of the shape, type and units of `data.x`, read-only. Rows that are wrong from the start stay
+            as they are.
 
         Raises:
-            InvalidInput: If the attack is a template, needs gradients that the model does not have, or the model is
+            InvalidInput: If the attack is a template, needs gradients that the model does not have, or the
+            model is
                 no classifier of these labels.
         """
         model, data = as_model(model), as_data(data)
@@ -134,8 +137,8 @@ def adversarial_rows(attack: Attack, target: Target, *, seed: int) -> AnyArray:
         seed: Seed of whatever is random.
 
     Returns:
-        Rows (n, d) of the data's number type, read-only; a row that does not obey budget and schema, which would be
-        our mistake, is replaced by the original.
+        Rows (n, d) of the data's number type, read-only; a row that does not obey budget and schema, which
+        would be our mistake, is replaced by the original.
 
     Raises:
         InvalidInput: If the attack is a template.

@@ -26,7 +26,8 @@ def read_eps(eps: object) -> Eps | None:
         The same, as a float or a dict of floats.
 
     Raises:
-        InvalidInput: If a number is negative, not finite or no number, or a dict is empty or has other keys than names.
+        InvalidInput: If a number is negative, not finite or no number, or a dict is empty or has other keys
+            than names.
 
     >>> read_eps({"age": 1})
     {'age': 1.0}
@@ -81,7 +82,8 @@ def read_share(share: object, what: str) -> float:
 def feature_eps(eps: Eps, schema: FeatureSchema) -> FloatArray:
     """The budget of each feature; 0 for features that must stay.
 
-    These are immutable ones, categorical ones (their codes have no distance), and those that a dict does not name.
+    These are immutable ones, categorical ones (their codes have no distance), and those that a dict does not
+    name.
 
     Args:
         eps: A number, or numbers by feature name.
@@ -107,5 +109,7 @@ def _amount(value: object, what: str) -> float:
     """One budget: a finite number, at least 0."""
     number = float(value) if is_number(value) else math.nan  # type: ignore[arg-type]
     if not (math.isfinite(number) and number >= 0):
-        raise InvalidInput(f"{what} got {value!r}; a finite number of at least 0, in the data's units, would be right")
+        raise InvalidInput(
+            f"{what} got {value!r}; a finite number of at least 0, in the data's units, would be right"
+        )
     return number

@@ -20,8 +20,8 @@ class FGSM(Attack):
 
     linf: x' = x + eps·sign(∇L); l2: x' = x + eps·∇L/‖∇L‖
 
-    L is the cross-entropy, or the margin loss where the cross-entropy's gradient is exactly zero; the step is projected
-    onto bounds and schema.
+    L is the cross-entropy, or the margin loss where the cross-entropy's gradient is exactly zero; the step is
+    projected onto bounds and schema.
 
     Args:
         eps: Budget in the user's units: a number, numbers by feature name, or None for a template.

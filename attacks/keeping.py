@@ -13,7 +13,8 @@ from robust.types import AnyArray
 def kept(target: Target, *parts: str, compute: Callable[[], AnyArray]) -> AnyArray:
     """A result from the cache, or computed and kept.
 
-    The passes that it cost are kept with it and counted again: a record says what a number costs, not what a run did.
+    The passes that it cost are kept with it and counted again: a record says what a number costs, not what a
+    run did.
 
     Args:
         target: The classifier and the rows, which are part of the key.

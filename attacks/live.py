@@ -47,7 +47,8 @@ class _Live:
 class Climb:
     """Steepest ascent of the loss for many rows, each for a number of steps, until it is broken.
 
-    Which rows share a batch changes nothing: every row has its own start, its own steps and its own best point.
+    Which rows share a batch changes nothing: every row has its own start, its own steps and its own best
+    point.
 
     Args:
         target: The classifier and the rows (n, d).
@@ -96,7 +97,9 @@ class Climb:
         ball = ball_around(self.space, self.target.x[rows], eps=None if eps is None else eps[rows])
         # The slope decides between members of a one-hot group alone; without such groups nothing is carried along.
         slope = np.zeros((len(rows), self.target.x.shape[1] if self.space.groups else 0))
-        return _Live(rows=rows, ball=ball, state=start(ball, rows), slope=slope, made=np.zeros(len(rows), dtype=int))
+        return _Live(
+            rows=rows, ball=ball, state=start(ball, rows), slope=slope, made=np.zeros(len(rows), dtype=int)
+        )
 
     def _step(self, live: _Live) -> _Live | None:
         """One gradient step of all; the rows that go on."""

@@ -1,9 +1,9 @@
 """Losses that gradient attacks climb, as their derivatives with respect to a model's outputs.
 
-Cross-entropy is −log p_y. Its gradient with respect to logits is (1 − p_y)(w − e_y), where w is the softmax over the
-wrong classes alone; the factor 1 − p_y vanishes for a row that the model is sure of, and takes the gradient with it
-into rounding. Attacks use the gradient's direction only, so the factor is left out: what is climbed is
-log((1 − p_y)/p_y), the log-odds of an error, a monotone function of the cross-entropy row by row.
+Cross-entropy is −log p_y. Its gradient with respect to logits is (1 − p_y)(w − e_y), where w is the softmax
+over the wrong classes alone; the factor 1 − p_y vanishes for a row that the model is sure of, and takes the
+gradient with it into rounding. Attacks use the gradient's direction only, so the factor is left out: what is
+climbed is log((1 − p_y)/p_y), the log-odds of an error, a monotone function of the cross-entropy row by row.
 """
 
 from typing import Literal, TypeAlias
@@ -32,8 +32,8 @@ def cross_entropy_cotangent(scores: FloatArray, y: IntArray, *, scale: Scale) ->
         scale: What the scores are.
 
     Returns:
-        The derivative (m, k); it points along the gradient of the cross-entropy. Where S is 0, the outputs have lost
-        which other class is next, and y's share alone is left.
+        The derivative (m, k); it points along the gradient of the cross-entropy. Where S is 0, the outputs
+        have lost which other class is next, and y's share alone is left.
 
     Source:
         Goodfellow, Shlens and Szegedy (2015), section 4, for the use of the loss; the factor is elementary.

@@ -23,8 +23,8 @@ class RandomNoise(Attack):
 
     x' = x + δ, δ uniform; a row is broken if any draw breaks it
 
-    In `linf` the draw is uniform in ball ∩ bounds, whole features over whole values; in `l2` it is uniform in the ball,
-    then clipped to the bounds.
+    In `linf` the draw is uniform in ball ∩ bounds, whole features over whole values; in `l2` it is uniform in
+    the ball, then clipped to the bounds.
 
     Args:
         eps: Budget in the user's units: a number, numbers by feature name, or None for a template.
@@ -82,8 +82,9 @@ class RandomNoise(Attack):
     def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:
         """The same draws scaled to every budget, largest first.
 
-        A draw tries a row at the largest budget that no draw has broken yet, and while it breaks the row, at the next
-        smaller one. A row that the draws leave alone at a budget counts as right at all smaller ones.
+        A draw tries a row at the largest budget that no draw has broken yet, and while it breaks the row, at
+        the next smaller one. A row that the draws leave alone at a budget counts as right at all smaller
+        ones.
         """
         space, keys = unit_space(self, target, grid), target.data.row_keys()
         budgets = np.asarray(grid, dtype=np.float64)

@@ -11,9 +11,9 @@ from robust.types import AnyArray, BoolArray, Norm
 def obeys(x_adv: AnyArray, x: AnyArray, schema: FeatureSchema, *, eps: Eps, norm: Norm) -> BoolArray:
     """Which rows moved no farther than they may.
 
-    linf: |x'_j − x_j| ≤ eps_j, in exact arithmetic; l2: Σ ((x'_j − x_j)/eps_j)² ≤ 1; features with no budget are
-    equal, missing values stay missing, bounds hold, whole features stay whole, one-hot groups sum to 1, and
-    relations hold.
+    linf: |x'_j − x_j| ≤ eps_j, in exact arithmetic; l2: Σ ((x'_j − x_j)/eps_j)² ≤ 1; features with no budget
+    are equal, missing values stay missing, bounds hold, whole features stay whole, one-hot groups sum to 1,
+    and relations hold.
 
     Args:
         x_adv: Rows (n, *row shape).

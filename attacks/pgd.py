@@ -28,8 +28,8 @@ class PGD(Attack):
 
     linf: x ← Π(x + α·sign(∇L)); l2: x ← Π(x + α·∇L/‖∇L‖); Π projects onto ball, bounds and schema
 
-    L is the cross-entropy, or the margin loss where the cross-entropy's gradient is exactly zero. A row that is broken
-    leaves at once, and the next one takes its place in the batch.
+    L is the cross-entropy, or the margin loss where the cross-entropy's gradient is exactly zero. A row that
+    is broken leaves at once, and the next one takes its place in the batch.
 
     Args:
         eps: Budget in the user's units: a number, numbers by feature name, or None for a template.
@@ -43,7 +43,8 @@ class PGD(Attack):
         InvalidInput: If a hyper-parameter is out of range.
 
     Source:
-        Madry, Makelov, Schmidt, Tsipras and Vladu (2018), section 2.1; step size: the authors' challenge code.
+        Madry, Makelov, Schmidt, Tsipras and Vladu (2018), section 2.1; step size: the authors' challenge
+        code.
 
     >>> PGD(eps=8 / 255).norm, PGD().at(0.1).eps
     ('linf', 0.1)
@@ -85,8 +86,9 @@ class PGD(Attack):
     def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:
         """Bisection of the grid, row by row.
 
-        FGSM over the whole grid brackets the smallest budget that breaks a row; PGD then halves the bracket, starting
-        from the last point it found for that row. A row that holds at a budget counts as right at all smaller ones.
+        FGSM over the whole grid brackets the smallest budget that breaks a row; PGD then halves the bracket,
+        starting from the last point it found for that row. A row that holds at a budget counts as right at
+        all smaller ones.
         """
         bracket = FGSM(norm=self.norm).sweep(target, grid, seed=seed)
         right, budgets = bracket.survived[0], np.asarray(grid, dtype=np.float64)

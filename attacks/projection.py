@@ -33,7 +33,8 @@ class Space:
         steps: Features that move by whole steps (d,).
         members: Features that belong to a one-hot group (d,).
         groups: Members of each one-hot group.
-        slack: Rounding error of x ± eps (d,), by which budgets are shortened; None where each value is checked.
+        slack: Rounding error of x ± eps (d,), by which budgets are shortened; None where each value is
+            checked.
     """
 
     schema: FeatureSchema
@@ -57,14 +58,16 @@ class Space:
     def settle(self, x: AnyArray, delta: FloatArray, eps: FloatArray, slope: FloatArray | None) -> AnyArray:
         """Rows that obey the schema, from moves inside the ball.
 
-        Whole features are truncated toward the original, one-hot groups jump to the member that the move prefers if
-        the jump fits the budget, values are rounded toward the original, and rows that break a relation go back to it.
+        Whole features are truncated toward the original, one-hot groups jump to the member that the move
+        prefers if the jump fits the budget, values are rounded toward the original, and rows that break a
+        relation go back to it.
 
         Args:
             x: Original rows (m, d).
             delta: Moves (m, d), float64, inside ball and bounds.
             eps: Budgets (1, d) or (m, d).
-            slope: Decides between members of a one-hot group that are liked equally (m, d), e.g. the gradient.
+            slope: Decides between members of a one-hot group that are liked equally (m, d), e.g. the
+            gradient.
 
         Returns:
             Rows (m, d) of the data's number type.
@@ -84,7 +87,9 @@ class Space:
         rows = drawn_in((x.astype(np.float64) + delta).astype(self.dtype), x, np.abs(delta))
         return np.asarray(np.clip(rows, self.lower.astype(self.dtype), self.upper.astype(self.dtype)))
 
-    def _stepped(self, x: AnyArray, delta: FloatArray, eps: FloatArray, slope: FloatArray | None) -> FloatArray:
+    def _stepped(
+        self, x: AnyArray, delta: FloatArray, eps: FloatArray, slope: FloatArray | None
+    ) -> FloatArray:
         """Moves with whole steps and one-hot jumps; in l2, the other features share what these leave of the budget."""
         eps = np.broadcast_to(eps, delta.shape)
         moved = np.where(self.members, 0.0, delta)
@@ -114,7 +119,13 @@ class Space:
 
 
 def _jump(
-    moved: FloatArray, x: AnyArray, delta: FloatArray, group: IntArray, slope: FloatArray | None, *, able: BoolArray
+    moved: FloatArray,
+    x: AnyArray,
+    delta: FloatArray,
+    group: IntArray,
+    slope: FloatArray | None,
+    *,
+    able: BoolArray,
 ) -> None:
     """Write the move of one one-hot group: to the able member that x + δ, then the slope, likes best; ties stay."""
     rows, hot = np.arange(len(x)), x[:, group].argmax(axis=1)

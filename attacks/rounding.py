@@ -1,5 +1,7 @@
 """Rounding that never leaves a budget: toward the original value, checked in exact arithmetic."""
 
+from typing import Any
+
 import numpy as np
 
 from robust.types import AnyArray, BoolArray, FloatArray
@@ -42,7 +44,7 @@ def drawn_in(z: AnyArray, x: AnyArray, eps: FloatArray) -> AnyArray:
     """Values no farther than eps from x, each moved by as few representable numbers as that takes.
 
     Args:
-        z: Values (m, d), floating; changed in place.
+        z: Values (m, d), floating, within a rounding of the budget; changed in place.
         x: Original values (m, d), of the same type.
         eps: Budgets, broadcastable to (m, d).
 
@@ -56,3 +58,9 @@ def drawn_in(z: AnyArray, x: AnyArray, eps: FloatArray) -> AnyArray:
         over = beyond(z, x, eps)
         z[over] = x[over]
     return z
+
+
+def rounded_down(eps: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
+    """Budgets as the next smaller values of a number type, so that x ± eps errs by no more than its own rounding."""
+    near = eps.astype(dtype)
+    return np.asarray(np.where(near > eps, np.nextafter(near, dtype.type(0)), near))

@@ -73,16 +73,16 @@ def plan(model: Model, *, attack: Attack | None, eps: object, norm: str) -> Ladd
     Args:
         model: The classifier.
         attack: The user's own attack, or None.
-        eps: A budget, for which the strongest attacks that apply are chosen: FGSM, then PGD on what it leaves; noise
-            alone for a model without gradients.
+        eps: A budget, for which the strongest attacks that apply are chosen: FGSM, then PGD on what it
+            leaves; noise alone for a model without gradients.
         norm: Norm of that budget.
 
     Returns:
         The ladder.
 
     Raises:
-        InvalidInput: If neither or both of attack and budget are given, the attack is a template or no attack, or
-            it needs gradients that the model does not have.
+        InvalidInput: If neither or both of attack and budget are given, the attack is a template or no
+            attack, or it needs gradients that the model does not have.
     """
     if (attack is None) == (eps is None):
         raise InvalidInput(
@@ -115,8 +115,8 @@ def plan(model: Model, *, attack: Attack | None, eps: object, norm: str) -> Ladd
 def run_ladder(ladder: Ladder, target: Target, *, seed: int) -> Outcome:
     """Run floor and rungs on rows that are all right.
 
-    A row counts as broken when the model, asked afresh about the verified row, is wrong; an attack's own book-keeping
-    is not believed.
+    A row counts as broken when the model, asked afresh about the verified row, is wrong; an attack's own
+    book-keeping is not believed.
 
     Args:
         ladder: The attacks.

@@ -1,6 +1,7 @@
 """What a robust accuracy must survive before a pass is believed.
 
-Each of these faults can only have hidden adversarial rows, so each raises the value: a figure below its floor stands.
+Each of these faults can only have hidden adversarial rows, so each raises the value: a figure below its floor
+stands.
 """
 
 import numpy as np
@@ -75,7 +76,11 @@ def gradients_seen(target: Target, *, held: int, n: int) -> SelfCheck:
     if not passed:
         rounded = target.kind == "probabilities"
         reason += ": the model hides its gradients"
-        reason += ", perhaps in probabilities that round to 0 and 1, before which the logits differ" if rounded else ""
+        reason += (
+            ", perhaps in probabilities that round to 0 and 1, before which the logits differ"
+            if rounded
+            else ""
+        )
     return SelfCheck(name="gradients", passed=passed, reason=reason, bias="raises")
 
 

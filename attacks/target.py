@@ -129,20 +129,22 @@ def aim(model: Model, data: Dataset, *, predictions: Predictions | None = None) 
     Args:
         model: The classifier.
         data: Rows with targets.
-        predictions: Its predictions of the rows, where they have been made; else a few rows are asked, to settle what
-            the outputs mean.
+        predictions: Its predictions of the rows, where they have been made; else a few rows are asked, to
+            settle what the outputs mean.
 
     Returns:
         The target.
 
     Raises:
-        InvalidInput: If the model is no classifier, or the data has no targets, labels that the model does not know,
-            or values outside the declared bounds.
+        InvalidInput: If the model is no classifier, or the data has no targets, labels that the model does
+            not know, or values outside the declared bounds.
     """
     y = data.targets
     violations = data.schema.violations(data.x)
     if violations:
-        raise InvalidInput(f"{data.name} breaks its schema: {'; '.join(violations)}. Declare other bounds, or rescale")
+        raise InvalidInput(
+            f"{data.name} breaks its schema: {'; '.join(violations)}. Declare other bounds, or rescale"
+        )
     caller = bind(model, data.schema)
     if predictions is None:
         predictions = interpret(model, caller.outputs(data.x[:_PROBE]), y[:_PROBE])
@@ -163,8 +165,8 @@ def aim(model: Model, data: Dataset, *, predictions: Predictions | None = None) 
     )
 
 
-def require_classifier(predictions: Predictions) -> None:
-    """Refuse what has no decision to break.
+def require_classifier(predictions: Predictions) -> Predictions:
+    """The same predictions, if they are decisions.
 
     Raises:
         InvalidInput: If the model is no classifier.
@@ -174,3 +176,4 @@ def require_classifier(predictions: Predictions) -> None:
             f"robust accuracy needs a classifier, {predictions.model} is a {predictions.task} model: how far its numbers "
             "move is asked with flip_rate(model, data, sweep=…, tolerance=…)"
         )
+    return predictions

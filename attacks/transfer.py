@@ -16,13 +16,13 @@ from robust.types import AnyArray, Norm
 class Transfer(Attack):
     """An attack on a surrogate, whose rows are handed over to the model under test.
 
-    The surrogate is attacked for the largest loss, with all steps: a row that only just breaks it seldom breaks another
-    model.
+    The surrogate is attacked for the largest loss, with all steps: a row that only just breaks it seldom
+    breaks another model.
 
     Args:
         attack: The attack; its budget and norm are the transfer's.
-        surrogate: A differentiable model of the same rows and classes, e.g. the float model of an int8 build, or what
-            `as_model` takes.
+        surrogate: A differentiable model of the same rows and classes, e.g. the float model of an int8 build,
+            or what `as_model` takes.
 
     Raises:
         InvalidInput: If `attack` is no attack of this package.

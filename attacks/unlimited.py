@@ -9,7 +9,7 @@ from robust.attacks.keeping import kept
 from robust.attacks.projection import space_of
 from robust.attacks.target import Target
 from robust.randomness import row_words
-from robust.types import BoolArray, FloatArray
+from robust.types import BoolArray, FloatArray, IntArray
 
 #: Rows that are enough to tell chance from more.
 SAMPLE = 100
@@ -20,10 +20,25 @@ _BEYOND = 10.0
 _STREAM = 3 << 32
 
 
+def sampled(target: Target, *, seed: int) -> IntArray:
+    """At most `SAMPLE` rows, picked by their ids.
+
+    Args:
+        target: The rows (n, d).
+        seed: Seed of the choice.
+
+    Returns:
+        Their positions, increasing (m,).
+    """
+    order = np.argsort(row_words(target.data.row_keys(), 1, seed=seed, stream=_STREAM)[:, 0], kind="stable")
+    return np.sort(order[:SAMPLE])
+
+
 def survives_anything(attack: Attack, target: Target, *, seed: int) -> BoolArray:
     """Which rows an attack cannot break even with the whole range of every feature for a budget.
 
-    The schema is relaxed but for bounds and categorical features, since gradients are on trial here, not rules.
+    The schema is relaxed but for bounds and categorical features, since gradients are on trial here, not
+    rules.
 
     Args:
         attack: A gradient attack; its own budget plays no part.
@@ -33,8 +48,7 @@ def survives_anything(attack: Attack, target: Target, *, seed: int) -> BoolArray
     Returns:
         Which of the sampled rows stay right (m,).
     """
-    order = np.argsort(row_words(target.data.row_keys(), 1, seed=seed, stream=_STREAM)[:, 0], kind="stable")
-    sample = target.part(np.sort(order[:SAMPLE]))
+    sample = target.part(sampled(target, seed=seed))
     fixed = sample.data.schema.mask("categorical")
     relaxed = replace(
         sample.data.schema,
@@ -44,7 +58,7 @@ def survives_anything(attack: Attack, target: Target, *, seed: int) -> BoolArray
         relations=(),
     )
     ranges = np.where(fixed, 0.0, _ranges(target))
-    sample = replace(sample, data=replace(sample.data, schema=relaxed, _fingerprint=[]))
+    sample = replace(sample, data=replace(sample.data, schema=relaxed))
 
     def run() -> BoolArray:
         left = np.ones(len(sample), dtype=bool)

@@ -33,12 +33,18 @@ def autocorrelation_figure(found: Autocorrelations, table: tuple[Slice, ...], *,
 
 
 def sequence_figure(sequence: FloatArray, data: Dataset, order: TimeOrder, *, unit: str) -> Figure:
-    """Residuals in the order of time, as means of blocks where there are many rows; of the first group alone."""
+    """Residuals of the first group in time order, as means of blocks where there are many rows."""
     first = order.rows[: order.starts[1]]
     values = sequence[: len(first)]
     numeric = data.order is not None and data.order.dtype.kind in "fiu"
-    at = data.order[first].astype(np.float64) if numeric and data.order is not None else np.arange(1.0, len(first) + 1)
-    edges = np.unique(np.linspace(0, len(values), min(len(values), _POINTS) + 1).round().astype(np.int64))[:-1]
+    at = (
+        data.order[first].astype(np.float64)
+        if numeric and data.order is not None
+        else np.arange(1.0, len(first) + 1)
+    )
+    edges = np.unique(np.linspace(0, len(values), min(len(values), _POINTS) + 1).round().astype(np.int64))[
+        :-1
+    ]
     sizes = np.diff(np.append(edges, len(values)))
     notes = []
     if len(edges) < len(values):

@@ -37,9 +37,10 @@ class Terms:
 def column_terms(column: Column) -> Terms:
     """Terms of a column.
 
-    A number z: z itself, and cos(πju), j = 1 … 4, of its rank u = (rank − ½)/n in (0, 1): j = 1 is a monotone effect
-    (Spearman's, nearly), j = 2 a U-shape, the others waves; as many waves as it has other values. Text or booleans:
-    one indicator for each of the commonest 20 values that at least 10 rows have and lack, and one for all others.
+    A number z: z itself, and cos(πju), j = 1 … 4, of its rank u = (rank − ½)/n in (0, 1): j = 1 is a monotone
+    effect (Spearman's, nearly), j = 2 a U-shape, the others waves; as many waves as it has other values. Text
+    or booleans: one indicator for each of the commonest 20 values that at least 10 rows have and lack, and
+    one for all others.
 
     Args:
         column: Numbers, dates, booleans or text (n,); NaN and None are unknown.
@@ -62,7 +63,7 @@ def column_terms(column: Column) -> Terms:
 
 
 def _numeric(name: str, known: BoolArray, z: FloatArray) -> Terms:
-    """z and cosine waves of its rank."""
+    """Z and cosine waves of its rank."""
     distinct, codes, counts = np.unique(z, return_inverse=True, return_counts=True)
     labels, terms = [], []
     if len(distinct) > 1:
@@ -79,7 +80,9 @@ def _numeric(name: str, known: BoolArray, z: FloatArray) -> Terms:
 def _levels(name: str, known: BoolArray, texts: AnyArray) -> Terms:
     """Indicators of common values."""
     levels, codes, counts = np.unique(texts, return_inverse=True, return_counts=True)
-    common = [i for i in np.argsort(-counts, kind="stable")[:_MOST_LEVELS] if FEW <= counts[i] <= len(texts) - FEW]
+    common = [
+        i for i in np.argsort(-counts, kind="stable")[:_MOST_LEVELS] if FEW <= counts[i] <= len(texts) - FEW
+    ]
     rest = ~np.isin(codes, common)
     labels = [f"= {levels[i]}" for i in common]
     terms = [(codes == i).astype(np.float64) for i in common]
@@ -90,7 +93,13 @@ def _levels(name: str, known: BoolArray, texts: AnyArray) -> Terms:
 
 
 def _terms(
-    name: str, known: BoolArray, labels: list[str], terms: list[FloatArray], *, numeric: bool, counts: AnyArray
+    name: str,
+    known: BoolArray,
+    labels: list[str],
+    terms: list[FloatArray],
+    *,
+    numeric: bool,
+    counts: AnyArray,
 ) -> Terms:
     """Leave out terms that are constant, e.g. a wave whose values coincide."""
     table = np.column_stack(terms) if terms else np.empty((int(known.sum()), 0))

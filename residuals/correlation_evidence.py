@@ -13,7 +13,7 @@ from robust.randomness import row_words
 from robust.residuals.column_terms import FEW, Terms
 from robust.residuals.correlations import Correlations
 from robust.residuals.residual_rows import Residuals
-from robust.types import FloatArray
+from robust.types import FloatArray, IntArray
 
 _POINTS = 300
 _BINS = 10
@@ -23,7 +23,7 @@ _STREAM = 3001
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Analysed:
-    """One column: its terms, its correlations, and those that remain given the model's inputs (None: not known)."""
+    """One column: its terms, its correlations, and those given the model's inputs (None: not known)."""
 
     terms: Terms
     marginal: Correlations
@@ -44,14 +44,16 @@ def holm(p: Sequence[float]) -> FloatArray:
 
 
 def findings(analysed: Sequence[Analysed], interval: Interval) -> tuple[Evidence, ...]:
-    """In words: columns whose correlation is proved, and whether it is information or an underfitted input."""
+    """In words: columns whose correlation is proved, and whether the inputs account for it."""
     proved = interval.upper - interval.lower < 1.0
     adjusted = holm([one.marginal.p() for one in analysed])
     found: list[Evidence] = []
     for one, p in zip(analysed, adjusted, strict=True):
         if not proved or p > 1.0 - interval.level or one.terms.differing < FEW:
             continue
-        found.append(Finding(text=f"residuals correlate with {_strongest(one, p)}: {_meaning(one, interval.level)}"))
+        found.append(
+            Finding(text=f"residuals correlate with {_strongest(one, p)}: {_meaning(one, interval.level)}")
+        )
     best = analysed[0]
     return (*found[:3], Fact(name="strongest", value=_strongest(best, adjusted[0])))
 
@@ -71,7 +73,9 @@ def _meaning(one: Analysed, level: float) -> str:
     left, size = one.given_inputs.p(), float(np.abs(one.given_inputs.values).max())
     if left <= 1.0 - level:
         return f"the model could use it ({size:.2f} remains given its inputs)"
-    return f"{size:.2f} remains given the model's own inputs, which is not proved: it may only underfit an input"
+    return (
+        f"{size:.2f} remains given the model's own inputs, which is not proved: it may only underfit an input"
+    )
 
 
 def column_slices(analysed: Sequence[Analysed], *, level: float, provable: bool) -> Slices:
@@ -129,11 +133,13 @@ def correlation_figures(
     values, errors = column.values[worst.known], residuals.values[worst.known]
     if worst.numeric:
         keys = data.row_keys()[worst.known]
-        return overview, _scatter(worst.name, values.astype(np.float64), errors, keys, residuals.unit, seed=seed)
+        return overview, _scatter(
+            worst.name, values.astype(np.float64), errors, keys, residuals.unit, seed=seed
+        )
     return overview, _level_means(worst, errors, residuals.unit)
 
 
-def _scatter(name: str, z: FloatArray, errors: FloatArray, keys: FloatArray, unit: str, *, seed: int) -> Figure:
+def _scatter(name: str, z: FloatArray, errors: FloatArray, keys: IntArray, unit: str, *, seed: int) -> Figure:
     """A sample of rows, and the mean residual in ten bins with equal numbers of rows."""
     draw = row_words(keys, 1, seed=seed, stream=_STREAM)[:, 0]
     kept = np.sort(np.argsort(draw, kind="stable")[:_POINTS])

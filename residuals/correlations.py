@@ -1,4 +1,4 @@
-"""Correlations of residuals with the terms of one column, with robust errors, marginal and given the inputs."""
+"""Correlations of residuals with the terms of one column, with robust errors."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ class Correlations:
     n: int
 
     def reach(self, share: float) -> FloatArray:
-        """Half-widths of bounds that each hold with probability `share` (m,): the larger of the two errors counts."""
+        """Half-widths (m,) of bounds that each hold with probability `share`, from the larger error."""
         return np.asarray(stdtrit(self.dof, share) * np.maximum(self.null_errors, self.errors))
 
     def p(self) -> float:
@@ -54,8 +54,8 @@ class Correlations:
 def correlate(residuals: FloatArray, terms: Terms, sampling: Sampling, *, lost: int = 0) -> Correlations:
     """Correlate residuals with terms.
 
-    r = Σ ẽ t̃ / n with ẽ, t̃ standardised; its influence is ψ = ẽ t̃ − r(ẽ² + t̃²)/2, and ẽ t̃ if there were no
-    correlation. Both hold for unequal variances; `sampling` says how rows depend on each other.
+    r = Σ ẽ t̃ / n with ẽ, t̃ standardised; its influence is ψ = ẽ t̃ − r(ẽ² + t̃²)/2, and ẽ t̃ if there were
+    no correlation. Both hold for unequal variances; `sampling` says how rows depend on each other.
 
     Args:
         residuals: On the rows where the column is known (n,).
@@ -90,8 +90,8 @@ def correlate(residuals: FloatArray, terms: Terms, sampling: Sampling, *, lost: 
 def input_table(data: Dataset) -> FloatArray | None:
     """Smooth effects of the model's own inputs, to project out.
 
-    Of every input its value and four waves of its rank, as for unused columns; its value alone where ten rows a
-    regressor are not there; nothing where even that is too much, or inputs are unknown.
+    Of every input its value and four waves of its rank, as for unused columns; its value alone where ten rows
+    a regressor are not there; nothing where even that is too much, or inputs are unknown.
 
     Args:
         data: The rows.
@@ -105,7 +105,7 @@ def input_table(data: Dataset) -> FloatArray | None:
         return None
     labels = dict(data.schema.categories)
     constant = np.ones((n, 1))
-    parts = [constant]
+    parts: list[FloatArray] = [constant]
     for j in range(width):
         values = np.asarray(labels[j], dtype=object)[x[:, j].astype(np.int64)] if j in labels else x[:, j]
         parts.append(column_terms(Column(name=data.names[j], values=values)).values)

@@ -37,8 +37,9 @@ class Autocorrelations:
     def reach(self, share: float) -> FloatArray:
         """Half-widths of bounds that each hold with probability `share` (m,).
 
-        The larger of the two errors: the first alone is wrong for a lag whose neighbours are correlated, the second
-        alone is too small under heavy tails, where the product that makes an estimate large also shrinks its error.
+        The larger of the two errors: the first alone is wrong for a lag whose neighbours are correlated, the
+        second alone is too small under heavy tails, where the product that makes an estimate large also
+        shrinks its error.
         """
         null = ndtri(share) if np.isinf(self.null_dof) else stdtrit(self.null_dof, share)
         return np.maximum(null * self.null_errors, stdtrit(self.dof, share) * self.errors)
@@ -47,8 +48,8 @@ class Autocorrelations:
 def series_autocorrelations(residuals: FloatArray, lags: IntArray) -> Autocorrelations:
     """Autocorrelations of one series.
 
-    r_k = Σ d_t d_{t−k} / Σ d_t² with d = e − ē; corrected for ē: (Σ d_t d_{t−k}/(n − k) + s²/n)/s², where
-    s² = Σ d²/(n − 1), as E[d_t d_{t−k}] = −σ²/n for independent e. Null errors √τ_k/(γ₀√(n − k)) with
+    r_k = Σ d_t d_{t−k} / Σ d_t² with d = e − ē; corrected for ē: (Σ d_t d_{t−k}/(n − k) + v)/(Σ d²/n + v)
+    with v the variance of ē, as E[d_t d_{t−k}] = γ_k − v. Null errors √τ_k/(γ₀√(n − k)) with
     τ_k = (1/(n − k)) Σ d_t² d_{t−k}².
 
     Args:
@@ -67,14 +68,16 @@ def series_autocorrelations(residuals: FloatArray, lags: IntArray) -> Autocorrel
     n = len(residuals)
     d = _scaled(residuals - residuals.mean())
     total = float(d @ d)
-    gamma, s2 = total / n, total / (n - 1)
+    gamma = total / n
+    # A noisy estimate may fall below what independent residuals would give.
+    lost = max(long_run_variance(d)[0], gamma / (n - 1))
     values, centres, null_errors, errors, dof = (np.empty(len(lags)) for _ in range(5))
     for i, k in enumerate(lags):
         late, early = d[k:], d[:-k]
         products = late * early
         sum_of_products = float(products.sum())
         values[i] = sum_of_products / total
-        centres[i] = (sum_of_products / (n - k) + s2 / n) / s2
+        centres[i] = (sum_of_products / (n - k) + lost) / (gamma + lost)
         null_errors[i] = np.sqrt(float(products @ products)) / (n - k) / gamma
         influence = (products - values[i] * (late * late + early * early) / 2.0) / gamma
         variance, dof[i] = long_run_variance(influence)
@@ -94,9 +97,9 @@ def series_autocorrelations(residuals: FloatArray, lags: IntArray) -> Autocorrel
 def group_autocorrelations(residuals: FloatArray, sizes: IntArray, lags: IntArray) -> Autocorrelations:
     """Autocorrelations inside groups, pooled.
 
-    With d = e − ē_g and A_k = Σ_g Σ_t d_t d_{t−k}, E[A] = Mγ: subtracting a group's mean makes every A_k too small
-    (Nickell 1981), by an amount that the autocovariances γ decide. M is known; γ_0 … γ_H solve Mγ = A with γ_h = 0 for
-    h > H, and ρ_k = γ_k/γ_0. Errors are clustered by group, t(G − 1).
+    With d = e − ē_g and A_k = Σ_g Σ_t d_t d_{t−k}, E[A] = Mγ: subtracting a group's mean makes every A_k too
+    small (Nickell 1981), by an amount that the autocovariances γ decide. M is known; γ_0 … γ_H solve Mγ = A
+    with γ_h = 0 for h > H, and ρ_k = γ_k/γ_0. Errors are clustered by group, t(G − 1).
 
     Args:
         residuals: Sorted by group, then time (n,).
@@ -104,13 +107,14 @@ def group_autocorrelations(residuals: FloatArray, sizes: IntArray, lags: IntArra
         lags: Lags (m,), each at most the size of the median group − 2.
 
     Returns:
-        The autocorrelations. Dependence that lasts longer than a group cannot be told from a constant error of it.
+        The autocorrelations. Dependence that lasts longer than a group cannot be told from a constant error
+        of it.
 
     Raises:
         InvalidInput: If residuals do not vary inside groups.
 
-    Source: Okui (2010), Econometric Theory 26:1263; Nickell (1981), Econometrica 49:1417; Cameron, Gelbach and Miller
-    (2008), Review of Economics and Statistics 90:414.
+    Source: Okui (2010), Econometric Theory 26:1263; Nickell (1981), Econometrica 49:1417; Cameron, Gelbach
+    and Miller (2008), Review of Economics and Statistics 90:414.
     """
     count = len(sizes)
     groups = np.repeat(np.arange(count), sizes)
@@ -123,11 +127,15 @@ def group_autocorrelations(residuals: FloatArray, sizes: IntArray, lags: IntArra
         products = d[k:] * d[: len(d) - k] * (groups[k:] == groups[: len(d) - k])
         sums[:, k] = np.bincount(groups[k:], products, minlength=count)
     shapes, numbers = np.unique(sizes, return_counts=True)
-    design = sum(number * within_design(int(size), horizon) for size, number in zip(shapes, numbers, strict=True))
+    design = sum(
+        number * within_design(int(size), horizon) for size, number in zip(shapes, numbers, strict=True)
+    )
     parts = np.linalg.solve(design, sums.T).T
     gamma = float(parts[:, 0].sum())
     if gamma <= 0.0:
-        raise InvalidInput("residuals got no variance inside groups; groups in which errors vary would be right")
+        raise InvalidInput(
+            "residuals got no variance inside groups; groups in which errors vary would be right"
+        )
     share = parts[:, lags] / gamma
     values = np.clip(share.sum(axis=0), -1.0, 1.0)
     influence = share - values * parts[:, :1] / gamma
@@ -147,7 +155,8 @@ def group_autocorrelations(residuals: FloatArray, sizes: IntArray, lags: IntArra
 def within_design(size: int, horizon: int) -> FloatArray:
     """What sums of products of rows less their mean expect of the autocovariances: E[A_k] = Σ_h M_kh γ_h.
 
-    With c_t(h) the share of rows at distance h from row t: M_kh = Σ_{t > k} (1[h = k] − c_t(h) − c_{t−k}(h) + c̄(h)).
+    With c_t(h) the share of rows at distance h from row t: M_kh = Σ_{t > k} (1[h = k] − c_t(h) − c_{t−k}(h) +
+    c̄(h)).
 
     Args:
         size: Rows T of the group.
@@ -168,10 +177,12 @@ def within_design(size: int, horizon: int) -> FloatArray:
     behind = np.vstack([np.zeros(horizon + 1), np.cumsum(near, axis=0)])
     first = np.minimum(h, size)
     pairs = np.maximum(size - h, 0).astype(np.float64)
-    return np.asarray(np.diag(pairs) - ahead[first] - behind[size - first] + pairs[:, None] * near.mean(axis=0))
+    return np.asarray(
+        np.diag(pairs) - ahead[first] - behind[size - first] + pairs[:, None] * near.mean(axis=0)
+    )
 
 
 def _scaled(deviations: FloatArray) -> FloatArray:
-    """Deviations over their largest size: correlations stay, and fourth powers can neither over- nor underflow."""
+    """Deviations over their largest size: correlations stay, and fourth powers cannot overflow."""
     largest = float(np.abs(deviations).max())
     return deviations / largest if largest > 0 else deviations

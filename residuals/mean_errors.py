@@ -59,8 +59,8 @@ class Sampling:
         Returns:
             The error, and the degrees of freedom of Student's t.
 
-        >>> error, dof = Sampling(kind="groups", labels=np.array([0, 0, 1, 1])).error(np.array([1.0, 1, -1, -1]))
-        >>> error, dof
+        >>> two = Sampling(kind="groups", labels=np.array([0, 0, 1, 1]))
+        >>> two.error(np.array([1.0, 1.0, -1.0, -1.0]))
         (1.0, 1.0)
         """
         n = len(influence)
@@ -73,7 +73,7 @@ class Sampling:
 
 
 def sampling_of(data: Dataset) -> Sampling:
-    """How the rows of a data set depend on each other: in groups where it has them, else in time, else not at all."""
+    """How rows depend on each other: in groups where there are any, else in time, else not at all."""
     if data.groups is not None:
         return Sampling(kind="groups", labels=cluster_index(data.groups)[0])
     if data.order is not None:

@@ -13,7 +13,7 @@ _LARGE = 2.4
 
 
 def standardised_squares(found: Autocorrelations, n: int) -> FloatArray:
-    """n ρ̃_k² = n γ_k²/τ_k at each lag (m,): χ² with one degree of freedom each without autocorrelation.
+    """N ρ̃_k² = n γ_k²/τ_k at each lag (m,): χ² with one degree of freedom each without autocorrelation.
 
     γ_k = (1/(n − k)) Σ d_t d_{t−k}, as in Escanciano and Lobato (2009), section 2.
     """
@@ -23,7 +23,7 @@ def standardised_squares(found: Autocorrelations, n: int) -> FloatArray:
 
 
 def box_pierce_p(squares: FloatArray) -> float:
-    """p-value of the robust Box–Pierce statistic Σ_k n γ_k²/τ_k against χ² with as many degrees of freedom as lags.
+    """p-value of the robust Box–Pierce statistic Σ_k n γ_k²/τ_k: χ² with a degree of freedom a lag.
 
     Args:
         squares: Standardised squares (m,).

@@ -43,30 +43,33 @@ def residual_rows(predictions: Predictions, data: Dataset) -> Residuals:
     """One residual a row.
 
     regression e = y − ŷ; two classes, Pearson: e = (y − p)/√(p(1 − p)) for the second class with y in {0, 1};
-    more classes: the same for the event "the predicted class is right", with p the probability that the model gives
-    to its own prediction. Both have mean 0 and variance 1 for a model whose probabilities are true, and are cut at
-    ±10. A classifier that gives labels alone: y − ŷ for two classes, 1 for a wrong row and 0 otherwise for more.
+    more classes: the same for the event "the predicted class is right", with p the probability that the model
+    gives to its own prediction. Both have mean 0 and variance 1 for a model whose probabilities are true, and
+    are cut at ±10. A classifier that gives labels alone: y − ŷ for two classes, 1 for a wrong row and 0
+    otherwise for more.
 
     Args:
         predictions: One a row of `data`.
         data: Has targets: numbers (n,) or (n, 1), or class labels.
 
     Returns:
-        The residuals; for more than two classes they are negative where the model is wrong (1 where labels are
-        all there is).
+        The residuals; for more than two classes they are negative where the model is wrong (1 where labels
+        are all there is).
 
     Raises:
         InvalidInput: If targets and outputs do not fit, or all residuals are equal.
 
     Source: McCullagh and Nelder (1989), Generalized Linear Models, section 2.4.1.
     """
-    found = _regression(predictions, data) if predictions.task == "regression" else _classes(predictions, data)
+    found = (
+        _regression(predictions, data) if predictions.task == "regression" else _classes(predictions, data)
+    )
     values = found.values
     spread = float(values.max() - values.min())
     if spread <= 1e-12 * max(1.0, float(np.abs(values).max())):
         raise InvalidInput(
-            f"all residuals of {predictions.model} on {data.name} are {values[0]:.4g}: residuals that do not vary "
-            "correlate with nothing; rows on which the model errs would be right"
+            f"all residuals of {predictions.model} on {data.name} are {values[0]:.4g}: residuals that do "
+            "not vary correlate with nothing; rows on which the model errs would be right"
         )
     return found
 
@@ -74,13 +77,15 @@ def residual_rows(predictions: Predictions, data: Dataset) -> Residuals:
 def _regression(predictions: Predictions, data: Dataset) -> Residuals:
     y = data.targets
     if y.dtype.kind not in "fiub":
-        raise InvalidInput(f"residuals of a regression model need numbers as targets, {data.name} has {y.dtype}")
+        raise InvalidInput(
+            f"residuals of a regression model need numbers as targets, {data.name} has {y.dtype}"
+        )
     truth = y.reshape(len(y), -1).astype(np.float64)
     outputs = predictions.values
     if truth.shape[1] != 1 or outputs.shape[1] != 1:
         raise InvalidInput(
-            f"residual analysis takes one target at a time; {data.name} has {truth.shape[1]} and {predictions.model} "
-            f"gives {outputs.shape[1]} values a row"
+            f"residual analysis takes one target at a time; {data.name} has {truth.shape[1]} and "
+            f"{predictions.model} gives {outputs.shape[1]} values a row"
         )
     values = truth[:, 0] - outputs[:, 0]
     return _residuals(values, kind="target − prediction", unit="residual (target − prediction)")
@@ -91,7 +96,9 @@ def _classes(predictions: Predictions, data: Dataset) -> Residuals:
     two = len(predictions.classes) == 2
     if predictions.kind == "labels":
         if two:
-            return _residuals((truth - labels).astype(np.float64), kind="label − predicted label", unit="residual")
+            return _residuals(
+                (truth - labels).astype(np.float64), kind="label − predicted label", unit="residual"
+            )
         wrong = (truth != labels).astype(np.float64)
         return _residuals(wrong, kind="1 for a wrong row, 0 for a right one", unit="wrong (1) or right (0)")
     table = predictions.probabilities
@@ -104,7 +111,9 @@ def _classes(predictions: Predictions, data: Dataset) -> Residuals:
     raw = pearson_residuals(event, share)
     cut = np.clip(raw, -LARGEST, LARGEST)
     clipped = int(np.sum(cut != raw))
-    facts = (Fact(name=f"residuals cut at ±{LARGEST:g} (confident mistakes)", value=clipped),) if clipped else ()
+    facts = (
+        (Fact(name=f"residuals cut at ±{LARGEST:g} (confident mistakes)", value=clipped),) if clipped else ()
+    )
     return _residuals(cut, kind=kind, unit="Pearson residual", facts=facts)
 
 
@@ -131,5 +140,8 @@ def pearson_residuals(event: AnyArray, share: FloatArray) -> FloatArray:
 
 def _residuals(values: FloatArray, *, kind: str, unit: str, facts: tuple[Evidence, ...] = ()) -> Residuals:
     """Add what every kind reports."""
-    shown = (Fact(name="residual", value=kind), Fact(name="mean residual", value=float(f"{values.mean():.4g}")))
+    shown = (
+        Fact(name="residual", value=kind),
+        Fact(name="mean residual", value=float(f"{values.mean():.4g}")),
+    )
     return Residuals(values=values, kind=kind, unit=unit, facts=(*shown, *facts))

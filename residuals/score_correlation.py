@@ -33,8 +33,8 @@ def unused_feature_correlation(
 ) -> Measurement:
     """Largest correlation, by size, of a model's residuals with a column that it does not see.
 
-    max over columns and terms of |cor(e, t)|; the terms of a numeric column z are z and cos(πju), j = 1 … 4, of its
-    rank u in (0, 1) (a rise, a U-shape, waves), those of a text column indicate its common values
+    max over columns and terms of |cor(e, t)|; the terms of a numeric column z are z and cos(πju), j = 1 … 4,
+    of its rank u in (0, 1) (a rise, a U-shape, waves), those of a text column indicate its common values
 
     Args:
         model: Anything `as_model` takes.
@@ -44,20 +44,21 @@ def unused_feature_correlation(
         seed: Chooses the rows that a figure shows.
 
     Returns:
-        A value in [0, 1], 0 is best. The upper bound is the largest |r| + t·s (the largest true one exceeds it with probability at most
-        1 − level), the lower one the largest |r| − t's with t' shared by all terms, columns and signs (Bonferroni).
-        Errors s hold for unequal variances, are clustered where rows have groups and long-run where they have an
-        order. Evidence has each column, with a p-value (Holm's) and with the correlation that remains when smooth
-        effects of the model's own inputs are projected out of both: where nothing remains, the column tells of an
-        input that the model underfits, not of missing information.
+        A value in [0, 1], 0 is best. The upper bound is the largest |r| + t·s (the largest true one exceeds
+        it with probability at most 1 − level), the lower one the largest |r| − t's with t' shared by all
+        terms, columns and signs (Bonferroni). Errors s hold for unequal variances, are clustered where rows
+        have groups and long-run where they have an order. Evidence has each column, with a p-value (Holm's)
+        and with the correlation that remains when smooth effects of the model's own inputs are projected out
+        of both: where nothing remains, the column tells of an input that the model underfits, not of missing
+        information.
 
     Raises:
-        InvalidInput: If there are no unused columns, a name is none of them, there are fewer than 30 rows, or the
-            residuals do not vary.
+        InvalidInput: If there are no unused columns, a name is none of them, there are fewer than 30 rows, or
+            the residuals do not vary.
         ModelFault: If the model breaks its contract.
 
-    Source: White (1980), Econometrica 48:817; Shah and Peters (2020), Annals of Statistics 48:1514, for projecting
-    the inputs out of both.
+    Source: White (1980), Econometrica 48:817; Shah and Peters (2020), Annals of Statistics 48:1514, for
+    projecting the inputs out of both.
 
     >>> import numpy as np
     >>> from robust.data.live import as_data
@@ -80,8 +81,8 @@ def unused_feature_correlation(
         measurable = [found for found in terms if found.labels and found.known.sum() >= _FEWEST_ROWS]
         if not measurable:
             raise InvalidInput(
-                f"none of the unused columns {[column.name for column in columns]} varies on enough rows: a column with "
-                f"two values that {FEW} rows have would be right"
+                f"none of the unused columns {[column.name for column in columns]} varies on enough rows: a "
+                f"column with two values that {FEW} rows have would be right"
             )
         analysed = _analyse(residuals.values, measurable, sampling, rows)
         interval = _interval(analysed, residuals, sampling, n=len(rows), level=level)
@@ -111,7 +112,8 @@ def _chosen(data: Dataset, features: Sequence[str] | None) -> tuple[Column, ...]
     """The unused columns asked for."""
     if not data.unused:
         raise InvalidInput(
-            f"{data.name} has no unused columns: give unused= (columns that are known but that the model does not see)"
+            f"{data.name} has no unused columns: give unused= (columns that are known but that the model "
+            "does not see)"
         )
     if features is None:
         return data.unused
@@ -119,7 +121,9 @@ def _chosen(data: Dataset, features: Sequence[str] | None) -> tuple[Column, ...]
     named = {column.name: column for column in data.unused}
     wrong = [name for name in asked if name not in named]
     if wrong or not asked:
-        raise InvalidInput(f"features got {wrong or asked!r}; some of the unused columns {list(named)} would be right")
+        raise InvalidInput(
+            f"features got {wrong or asked!r}; some of the unused columns {list(named)} would be right"
+        )
     return tuple(named[name] for name in dict.fromkeys(asked))
 
 
@@ -156,10 +160,12 @@ def _interval(
         if one.terms.differing < FEW:
             upper = 1.0
             notes.append(
-                f"{one.terms.name}: {one.terms.differing} rows differ from the commonest value, too few to prove anything"
+                f"{one.terms.name}: {one.terms.differing} rows differ from the commonest value, too few to "
+                "prove anything"
             )
             continue
-        # The true largest correlation alone must stay below the upper bound: no correction. Any may break the lower.
+        # The true largest correlation alone must stay below the upper bound: no correction. Any may break the
+        # lower.
         upper = max(upper, float((sizes + one.marginal.reach(level)).max()))
         lower = max(lower, float((sizes - one.marginal.reach(shared)).max()))
     if residuals.differing < FEW:
@@ -190,7 +196,9 @@ def _unmeasured(terms: Sequence[Terms], measurable: Sequence[Terms]) -> tuple[Ev
     ]
     lost = [found.name for found in terms if found not in measurable]
     if lost:
-        facts.append(Fact(name="columns not measurable (constant, or no value on 10 rows)", value=", ".join(lost)))
+        facts.append(
+            Fact(name="columns not measurable (constant, or no value on 10 rows)", value=", ".join(lost))
+        )
     return tuple(facts)
 
 
@@ -200,7 +208,9 @@ def _coverage(terms: Sequence[Terms], measurable: Sequence[Terms]) -> SelfCheck:
     return SelfCheck(
         name="all unused columns measured",
         passed=lost == 0,
-        reason="every column took part" if lost == 0 else f"{lost} of {len(terms)} columns are constant or too fragmented",
+        reason="every column took part"
+        if lost == 0
+        else f"{lost} of {len(terms)} columns are constant or too fragmented",
         bias="none",
     )
 
@@ -227,9 +237,10 @@ CHECKS = (
         run=_run,
         options=UnusedFeatureOptions,
         needs=frozenset({"targets", "unused"}),
-        why="Residuals that follow a column which the model does not see are errors that it need not make, and often a "
-        "group of people or a place that it serves worse.",
-        remedy="Where the correlation remains given the inputs, add the column (or what it stands for); where it does not, "
-        "the model underfits an input: give it more capacity or better features. Then measure on fresh rows.",
+        why="Residuals that follow a column which the model does not see are errors that it need not make, "
+        "and often a group of people or a place that it serves worse.",
+        remedy="Where the correlation remains given the inputs, add the column (or what it stands for); "
+        "where it does not, the model underfits an input: give it more capacity or better features. Then "
+        "measure on fresh rows.",
     ),
 )

@@ -20,7 +20,8 @@ class Curve:
         points: The measurement at each point (k,).
 
     Raises:
-        InvalidInput: If there is no point, if grid and points differ in number, or the grid does not increase.
+        InvalidInput: If there is no point, if grid and points differ in number, or the grid does not
+            increase.
 
     >>> def accuracy(value):
     ...     return Measurement(name="accuracy", value=value, lower=value - 0.1, upper=1.0, n=20, method="m")

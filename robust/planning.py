@@ -9,7 +9,9 @@ from robust.auditing.gates import build_gates
 from robust.auditing.running import Plan
 from robust.check import Subject
 from robust.config import Config
+from robust.data.dataset import Dataset
 from robust.data.loading import load_data
+from robust.data.schema import FeatureSchema
 from robust.errors import InvalidInput, MissingExtra
 from robust.models.base import Model
 from robust.models.loading import load_model
@@ -53,8 +55,9 @@ def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shar
         except MissingExtra as error:
             # The rest of the audit stands without a twin; the checks that want it say what is missing.
             absent = (("surrogate", str(error)),)
-    test = _data(config, data.test)
     train = _data(config, data.train) if data.train else None
+    # Text columns become codes: test rows take the labels' order from the training rows, so that both are coded alike.
+    test = _data(config, data.test, schema=None if train is None else train.schema)
     subject = Subject(
         model=candidate,
         task=predict(candidate, test).task,
@@ -91,17 +94,18 @@ def _model(config: Config, path: str, factory: str | None, *, trust: bool) -> Mo
     )
 
 
-def _data(config: Config, path: str) -> Any:
+def _data(config: Config, path: str, *, schema: FeatureSchema | None = None) -> Dataset:
+    """Load rows; the schema is that of other rows, or what the config says."""
     table = config.data
-    schema: dict[str, Any] = dict(table.schema)
+    spec: dict[str, Any] = dict(table.schema)
     if table.bounds is not None:
-        schema["bounds"] = table.bounds
+        spec["bounds"] = table.bounds
     if table.relations is not None:
-        schema["relations"] = table.relations
+        spec["relations"] = table.relations
     return load_data(
         path,
         target=table.target,
-        schema=schema or None,
+        schema=schema or spec or None,
         unused=table.unused,
         slices=table.slices,
         order=table.order,

@@ -15,10 +15,13 @@ _BLOCK = 256  # rows at a time: the words of a block stay in the cache
 
 
 def _mix(word: IntArray) -> IntArray:
-    """SplitMix64's output function on an array of 64-bit words."""
-    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return word ^ (word >> np.uint64(31))
+    """SplitMix64's output function on 64-bit words, in place: temporaries would double its time."""
+    word ^= word >> np.uint64(30)
+    word *= np.uint64(0xBF58476D1CE4E5B9)
+    word ^= word >> np.uint64(27)
+    word *= np.uint64(0x94D049BB133111EB)
+    word ^= word >> np.uint64(31)
+    return word
 
 
 def row_words(row_keys: AnyArray, columns: int, *, seed: int, stream: int) -> IntArray:

@@ -14,7 +14,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "PartialDependence": "robust.sensitivity.friedman2001",
+        "PartialDependence": "robust.sensitivity.dependence_curve",
         "Sweep": "robust.sensitivity.sweep",
         "dependence_range": "robust.sensitivity.feature_ranking",
         "flip_curve": "robust.sensitivity.sweep_flips",

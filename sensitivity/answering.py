@@ -31,11 +31,11 @@ class Answering:
         return interpret(self.model, self.caller.outputs(x), None)
 
     def scores(self, predictions: Predictions, target: int | None) -> FloatArray:
-        """One number a row (n,): the probability of a class (1 or 0 where there are labels alone), or the value."""
+        """One number a row (n,): probability of a class (1 or 0 if there are labels alone), or value."""
         if target is None:
             return predictions.values[:, 0]
         if predictions.kind == "labels":
-            return (predictions.labels == target).astype(np.float64)
+            return np.asarray(predictions.labels == target, dtype=np.float64)
         return predictions.probabilities[:, target]
 
 
@@ -69,21 +69,25 @@ def target_class(predictions: Predictions, target: Label | None) -> int | None:
 
     Args:
         predictions: On the data.
-        target: A class label; None for the second of two classes, and for the most frequently predicted (the first of
-            several) of more.
+        target: A class label; None for the second of two classes, and for the most frequently predicted (the
+            first of several) of more.
 
     Returns:
         The position; None for regression.
 
     Raises:
-        InvalidInput: If there is no such class, a target is given for regression, or regression has several outputs.
+        InvalidInput: If there is no such class, a target is given for regression, or regression has several
+            outputs.
     """
     if predictions.task == "regression":
         if target is not None:
-            raise InvalidInput(f"target got {target!r}, but {predictions.model} is a regression model; None would be right")
+            raise InvalidInput(
+                f"target got {target!r}, but {predictions.model} is a regression model; None would be right"
+            )
         if predictions.outputs.shape[1] != 1:
             raise InvalidInput(
-                f"{predictions.model} gives {predictions.outputs.shape[1]} values a row; wrap it so that it gives one"
+                f"{predictions.model} gives {predictions.outputs.shape[1]} values a row; wrap it so that it "
+                "gives one"
             )
         return None
     if target is None:
@@ -92,6 +96,7 @@ def target_class(predictions: Predictions, target: Label | None) -> int | None:
         return int(np.argmax(np.bincount(predictions.labels, minlength=len(predictions.classes))))
     if target not in predictions.classes:
         raise InvalidInput(
-            f"target got {target!r}; one of the classes {list(predictions.classes)[:20]} of {predictions.model} would be right"
+            f"target got {target!r}; one of the classes {list(predictions.classes)[:20]} of "
+            f"{predictions.model} would be right"
         )
     return predictions.classes.index(target)

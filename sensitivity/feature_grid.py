@@ -13,7 +13,8 @@ from robust.types import AnyArray, FloatArray
 
 #: Quantiles between which a grid of a number lies, so that it does not rest on its few extreme rows.
 _ENDS = (0.05, 0.95)
-#: More features than this are not all asked for when none is named: those with the largest variance stand for them.
+#: More features than this are not all asked for when none is named: those with the largest variance stand for
+# them.
 _MANY = 20
 
 
@@ -41,6 +42,10 @@ class FeatureGrid:
         changed.reshape(len(x), -1)[:, list(self.columns)] = self.settings[point]
         return changed
 
+    def shown(self, point: int) -> str:
+        """A value for people."""
+        return self.labels[point] if self.labels else f"{self.grid[point]:.4g}"
+
 
 def feature_columns(schema: FeatureSchema, feature: str | int) -> tuple[str, tuple[int, ...]]:
     """Name and positions of a feature, or of a one-hot group by its name.
@@ -55,8 +60,8 @@ def feature_columns(schema: FeatureSchema, feature: str | int) -> tuple[str, tup
     for group, members in groups.items():
         if j in members:
             raise InvalidInput(
-                f"feature {schema.names[j]!r} is part of the one-hot group {group!r} and cannot change alone: "
-                f"feature={group!r} would be right"
+                f"feature {schema.names[j]!r} is part of the one-hot group {group!r} and cannot change "
+                f"alone: feature={group!r} would be right"
             )
     return schema.names[j], (j,)
 
@@ -66,8 +71,9 @@ def feature_grid(
 ) -> FeatureGrid:
     """Values of a feature at which a model is asked.
 
-    A number: quantiles 5 % … 95 % of the data, or all its values where they are no more than `points`, whole for
-    integers and inside the schema's bounds; binary: 0 and 1; categorical: all its codes; a one-hot group: its members.
+    A number: quantiles 5 % … 95 % of the data, or all its values where they are no more than `points`, whole
+    for integers and inside the schema's bounds; binary: 0 and 1; categorical: all its codes; a one-hot group:
+    its members.
 
     Args:
         data: The rows.
@@ -79,7 +85,8 @@ def feature_grid(
         The grid, at least two values.
 
     Raises:
-        InvalidInput: If there is no such feature, it does not vary, or a value of one's own breaks the schema.
+        InvalidInput: If there is no such feature, it does not vary, or a value of one's own breaks the
+            schema.
 
     >>> from robust.data.live import as_data
     >>> feature_grid(as_data(np.array([[1.0], [3.0], [2.0]])), 0).grid.tolist()
@@ -87,6 +94,7 @@ def feature_grid(
     """
     schema = data.schema
     name, columns = feature_columns(schema, feature)
+    values: FloatArray
     points = check_whole("points", points, least=2)
     labels: tuple[str, ...] | None = None
     j = columns[0]
@@ -103,7 +111,9 @@ def feature_grid(
     if grid is not None:
         values = _own(schema, j, name, grid, labels, whole=data.x.dtype.kind in "iu")
     if len(values) < 2:
-        raise InvalidInput(f"feature {name!r} has {len(values)} value(s) to be set to; at least two would be right")
+        raise InvalidInput(
+            f"feature {name!r} has {len(values)} value(s) to be set to; at least two would be right"
+        )
     settings = values[:, None] if len(columns) == 1 else np.eye(len(columns))[values.astype(np.int64)]
     shown = None if labels is None else tuple(labels[int(value)] for value in values)
     return FeatureGrid(name=name, columns=columns, grid=values, settings=settings, labels=shown)
@@ -123,7 +133,9 @@ def asked_features(data: Dataset, *, few: int, mutable: bool = False) -> tuple[s
     schema = data.schema
     x = schema.flat(data.x).astype(np.float64)
     with np.errstate(invalid="ignore"):
-        variance = np.array([np.var(column[np.isfinite(column)]) if np.isfinite(column).any() else 0.0 for column in x.T])
+        variance = np.array(
+            [np.var(column[np.isfinite(column)]) if np.isfinite(column).any() else 0.0 for column in x.T]
+        )
     members = {j: name for name, group in schema.groups for j in group}
     left = [j for j in range(schema.width) if variance[j] > 0 and not (mutable and schema.immutable[j])]
     if len({members.get(j, j) for j in left}) > _MANY:
@@ -144,7 +156,13 @@ def _numbers(data: Dataset, j: int, points: int) -> FloatArray:
 
 
 def _own(
-    schema: FeatureSchema, j: int, name: str, grid: Sequence[object], labels: tuple[str, ...] | None, *, whole: bool
+    schema: FeatureSchema,
+    j: int,
+    name: str,
+    grid: Sequence[object],
+    labels: tuple[str, ...] | None,
+    *,
+    whole: bool,
 ) -> FloatArray:
     """Values of the user's own, checked against the schema."""
     given = list(grid)
@@ -159,7 +177,11 @@ def _own(
         raise InvalidInput(f"grid of {name!r} got {given!r}; numbers would be right") from error
     low, high = schema.lower[j], schema.upper[j]
     if not np.isfinite(values).all() or (values < low).any() or (values > high).any():
-        raise InvalidInput(f"grid of {name!r} got {given!r}; finite values in {low:g} … {high:g} would be right")
-    if (whole or schema.kinds[j] in ("integer", "binary", "categorical")) and (values != np.rint(values)).any():
+        raise InvalidInput(
+            f"grid of {name!r} got {given!r}; finite values in {low:g} … {high:g} would be right"
+        )
+    if (whole or schema.kinds[j] in ("integer", "binary", "categorical")) and (
+        values != np.rint(values)
+    ).any():
         raise InvalidInput(f"grid of {name!r} got {given!r}; whole numbers would be right")
     return values

@@ -5,18 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from robust.check import Check, Subject
 from robust.data.dataset import Dataset
 from robust.data.live import as_data
-from robust.data.ordering import time_order
 from robust.errors import InvalidInput
 from robust.evidence import Evidence, Fact, Slice, Slices
 from robust.intervals.arguments import check_level
-from robust.intervals.cluster import FEWEST, cluster_index
+from robust.intervals.cluster import FEWEST
 from robust.intervals.interval import Interval, RootSizing
-from robust.intervals.long_run import long_run_variance
 from robust.intervals.vacuous import never_vacuous
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
@@ -24,51 +21,14 @@ from robust.models.base import Label
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
 from robust.sensitivity.answering import answering, target_class
+from robust.sensitivity.dependence_curve import dependence_figures, heterogeneity
 from robust.sensitivity.extrapolation import extrapolation_check, extrapolation_share
-from robust.sensitivity.feature_grid import FeatureGrid, asked_features, feature_grid
-from robust.sensitivity.friedman2001 import broken_relations, dependence_figures, heterogeneity, ice_table, kept_rows
-from robust.sensitivity.friedman2001 import partial_dependence as dependence_curve
-from robust.types import AnyArray, FloatArray
+from robust.sensitivity.feature_grid import asked_features, feature_grid
+from robust.sensitivity.feature_reach import Reach, feature_reach
+from robust.sensitivity.friedman2001 import Asking, broken_relations, curve_of, ice_table, kept_rows
+from robust.sensitivity.ice_bounds import method_of
 
 _DRAWN = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Reach:
-    """How far one feature moves the mean prediction.
-
-    Args:
-        grid: The feature's values.
-        low: Grid point of the smallest mean.
-        high: Grid point of the largest mean.
-        contrasts: Differences of means of all pairs of grid points, by size (m,).
-        errors: Their standard errors (m,).
-        dof: Degrees of freedom of the errors.
-        differing: Rows whose own difference between `high` and `low` is not the commonest.
-        largest: Largest difference of any row between two grid points.
-        heterogeneity: As in `PartialDependence`.
-    """
-
-    grid: FeatureGrid
-    low: int
-    high: int
-    contrasts: FloatArray
-    errors: FloatArray
-    dof: float
-    differing: int
-    largest: float
-    heterogeneity: float
-
-    @property
-    def value(self) -> float:
-        """The range of the partial dependence."""
-        return float(self.contrasts.max())
-
-    def bounds(self, *, below: float, above: float) -> tuple[float, float]:
-        """Bounds of the range, from contrasts that each stay on their side with probability `below` and `above`."""
-        lower = float((self.contrasts - stdtrit(self.dof, below) * self.errors).max())
-        upper = float((self.contrasts + stdtrit(self.dof, above) * self.errors).max())
-        return min(lower, self.value), max(upper, self.value)
 
 
 def dependence_range(
@@ -89,8 +49,8 @@ def dependence_range(
     Args:
         model: Anything `as_model` takes.
         data: Anything `as_data` takes; no targets are needed.
-        features: One feature or several (one-hot groups by name); None for all that vary, or for the 3 with the largest
-            variance where there are more than 20.
+        features: One feature or several (one-hot groups by name); None for all that vary, or for the 3 with
+            the largest variance where there are more than 20.
         points: Most grid points a feature.
         target: As in `partial_dependence`.
         rows: Rows averaged over, at most; chosen by row id.
@@ -98,18 +58,18 @@ def dependence_range(
         seed: Chooses the rows.
 
     Returns:
-        A value ≥ 0 in the unit of the prediction (a probability for classifiers). It has no better direction. The lower
-        bound holds for all pairs of grid points of all features at once (Bonferroni); the upper one is the largest bound
-        of any pair, which suffices. Differences are paired by row; errors follow groups or the order where there are any.
-        Where rows do not differ (the feature acts alike on all), rows that were not seen are allowed twice the
-        largest effect that was.
+        A value ≥ 0 in the unit of the prediction (a probability for classifiers). It has no better direction.
+        The lower bound holds for all pairs of grid points of all features at once (Bonferroni); the upper one
+        is the largest bound of any pair, which suffices. Differences are paired by row; errors follow groups
+        or the order where there are any. Where rows do not differ (the feature acts alike on all), rows that
+        were not seen are allowed twice the largest effect that was.
 
     Raises:
         InvalidInput: If there is no such feature or class, or no feature varies.
         ModelFault: If the model breaks its contract.
 
-    Source: Friedman (2001), Annals of Statistics 29:1189, section 8.2; Berger (1982), Technometrics 24:295, for the upper
-    bound (intersection of tests).
+    Source: Friedman (2001), Annals of Statistics 29:1189, section 8.2; Berger (1982), Technometrics 24:295,
+    for the upper bound (intersection of tests).
 
     >>> import numpy as np
     >>> x = np.array([[0.0, 1.0], [1.0, 3.0]])
@@ -126,28 +86,31 @@ def dependence_range(
         found = []
         for feature in chosen:
             grid = feature_grid(every, feature, points=points)
-            found.append(_reach(ice_table(asked, kept, grid, column), grid, kept))
+            found.append(feature_reach(ice_table(asked, kept, grid, column), grid, kept))
         found.sort(key=lambda reach: -reach.value)
         label = None if column is None else asked.base.classes[column]
         worst = found[: min(_DRAWN, len(found))]
-        curves = [
-            dependence_curve(
-                tested, every, reach.grid.name, points=points, target=label, rows=rows, level=level, seed=seed
-            )
-            for reach in worst[:1]
-        ]
+        asking = Asking(model=tested, data=every, kept=kept, level=level, seed=seed)
+        curve = curve_of(found[0].ice, found[0].grid, asking, meter, target=label)
         evidence: tuple[Evidence, ...] = (
             _sentence(found, label),
             _by_feature(found, level=level),
             *([] if label is None else [Fact(name="probability of class", value=label)]),
-            *([] if len(kept) == len(every) else [Fact(name="rows kept", value=f"{len(kept)} of {len(every)}")]),
+            *(
+                []
+                if len(kept) == len(every)
+                else [Fact(name="rows kept", value=f"{len(kept)} of {len(every)}")]
+            ),
             *_coverage(every, chosen, features),
             *(
-                Fact(name=f"share of points of {reach.grid.name} that break a relation of the schema", value=broken)
+                Fact(
+                    name=f"share of points of {reach.grid.name} that break a relation of the schema",
+                    value=broken,
+                )
                 for reach in worst
                 if (broken := broken_relations(kept, reach.grid)) > 0
             ),
-            *(figure for curve in curves for figure in dependence_figures(curve)),
+            *dependence_figures(curve),
         )
         return assemble(
             _interval(found, kept, level=level),
@@ -158,10 +121,16 @@ def dependence_range(
             data=every,
             meter=meter,
             seed=seed,
-            options={"features": tuple(reach.grid.name for reach in found), "points": points, "target": label, "rows": rows},
+            options={
+                "features": tuple(reach.grid.name for reach in found),
+                "points": points,
+                "target": label,
+                "rows": rows,
+            },
             evidence=evidence,
             validity=[
-                extrapolation_check(reach.grid.name, extrapolation_share(kept, reach.grid, seed=seed)) for reach in worst
+                extrapolation_check(reach.grid.name, extrapolation_share(kept, reach.grid, seed=seed))
+                for reach in worst
             ],
         )
 
@@ -179,50 +148,6 @@ def _features(data: Dataset, features: Sequence[str | int] | str | None) -> tupl
     return asked
 
 
-def _reach(ice: FloatArray, grid: FeatureGrid, data: Dataset) -> Reach:
-    """All differences between grid points, paired by row, with their errors."""
-    means = ice.mean(axis=0)
-    first, second = np.triu_indices(len(means), k=1)
-    deviations = ice - means
-    variances, dof = _contrast_variances(deviations, first, second, data)
-    low, high = int(np.argmin(means)), int(np.argmax(means))
-    own = ice[:, high] - ice[:, low]
-    largest = float(np.ptp(ice, axis=1).max())
-    # Sums in another order differ in the last bits: that is no difference between rows.
-    _, counts = np.unique(np.round(own / largest, 9) if largest > 0 else own, return_counts=True)
-    return Reach(
-        grid=grid,
-        low=low,
-        high=high,
-        contrasts=np.abs(means[first] - means[second]),
-        errors=np.sqrt(np.maximum(variances, 0.0)),
-        dof=dof,
-        differing=int(len(own) - counts.max()),
-        largest=largest,
-        heterogeneity=heterogeneity(ice),
-    )
-
-
-def _contrast_variances(
-    deviations: FloatArray, first: AnyArray, second: AnyArray, data: Dataset
-) -> tuple[FloatArray, float]:
-    """Variances of differences of column means, for rows as they depend on each other, and degrees of freedom."""
-    n = len(deviations)
-    if data.groups is None and data.order is not None:
-        in_time = deviations[time_order(data).rows]
-        pairs = [long_run_variance(in_time[:, a] - in_time[:, b]) for a, b in zip(first, second, strict=True)]
-        return np.array([variance for variance, _ in pairs]), float(pairs[0][1])
-    sums = deviations
-    if data.groups is not None:
-        owner, units = cluster_index(data.groups)
-        if units < FEWEST:
-            return np.full(len(first), np.inf), max(units - 1.0, 1.0)
-        sums = np.column_stack([np.bincount(owner, column, minlength=units) for column in deviations.T])
-    covariance = sums.T @ sums * (len(sums) / (len(sums) - 1)) / n**2
-    spread = np.diag(covariance)
-    return spread[first] + spread[second] - 2.0 * covariance[first, second], len(sums) - 1.0
-
-
 def _interval(found: Sequence[Reach], data: Dataset, *, level: float) -> Interval:
     """Bounds of the largest range over all features."""
     pairs = sum(2 * len(reach.contrasts) for reach in found)
@@ -230,14 +155,13 @@ def _interval(found: Sequence[Reach], data: Dataset, *, level: float) -> Interva
     value = found[0].value
     lower, upper = max(low for low, _ in bounds), max(high for _, high in bounds)
     n = len(data)
-    method = "paired-t" if data.groups is None else "cluster-robust"
     interval = Interval(
         value=value,
         lower=max(0.0, min(lower, value)),
         upper=max(upper, value),
         level=level,
         n=n,
-        method="hac-robust" if data.groups is None and data.order is not None else method,
+        method=method_of(data),
         sizing=RootSizing(value=value, lower=lower, upper=upper, n=n),
         notes=() if np.isfinite(upper) else (f"fewer than {FEWEST} groups prove nothing",),
     )
@@ -258,10 +182,13 @@ def _by_feature(found: Sequence[Reach], *, level: float) -> Slices:
                 value=reach.value,
                 lower=max(0.0, low),
                 upper=high,
-                note=f"{_at(reach, reach.low)} → {_at(reach, reach.high)}; sd of centred ICE {reach.heterogeneity:.3g}",
+                note=f"{reach.grid.shown(reach.low)} → {reach.grid.shown(reach.high)}; sd of centred ICE "
+                f"{heterogeneity(reach.ice):.3g}",
             )
         )
-    return Slices(by="feature", measure="range of partial dependence (n: grid points)", level=level, slices=tuple(parts))
+    return Slices(
+        by="feature", measure="range of partial dependence (n: grid points)", level=level, slices=tuple(parts)
+    )
 
 
 def _sentence(found: Sequence[Reach], label: Label | None) -> Fact:
@@ -270,7 +197,8 @@ def _sentence(found: Sequence[Reach], label: Label | None) -> Fact:
     what = "mean prediction" if label is None else f"mean probability of class {label!r}"
     return Fact(
         name="feature that matters most",
-        value=f"{top.grid.name}: the {what} moves by {top.value:.4g} between {_at(top, top.low)} and {_at(top, top.high)}",
+        value=f"{top.grid.name}: the {what} moves by {top.value:.4g} between {top.grid.shown(top.low)} and "
+        f"{top.grid.shown(top.high)}",
     )
 
 
@@ -278,11 +206,9 @@ def _coverage(data: Dataset, chosen: Sequence[str | int], features: object) -> t
     """Say so where a few features stand for all."""
     if features is not None or len(chosen) >= data.schema.width or data.schema.groups:
         return ()
-    return (Fact(name="features looked at", value=f"{len(chosen)} of {data.schema.width} (largest variance)"),)
-
-
-def _at(reach: Reach, point: int) -> str:
-    return reach.grid.labels[point] if reach.grid.labels else f"{reach.grid.grid[point]:.4g}"
+    return (
+        Fact(name="features looked at", value=f"{len(chosen)} of {data.schema.width} (largest variance)"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,9 +242,10 @@ CHECKS = (
         measure=dependence_range,
         run=_run,
         options=DependenceOptions,
-        why="Which inputs move the answer, how far and in which direction, is what people who know the subject can check "
-        "against what they know.",
-        remedy="Where a feature moves the answer against what is known, or further than it should, look at its curve and "
-        "the rows behind it: leakage, a proxy, too few rows in that range. Constrain the model or mend the data.",
+        why="Which inputs move the answer, how far and in which direction, is what people who know the "
+        "subject can check against what they know.",
+        remedy="Where a feature moves the answer against what is known, or further than it should, look at "
+        "its curve and the rows behind it: leakage, a proxy, too few rows in that range. Constrain the "
+        "model or mend the data.",
     ),
 )

@@ -1,8 +1,8 @@
 """Changes of one feature: what a sweep is, and the rows that it makes."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import TypeAlias
 
 import numpy as np
@@ -10,8 +10,10 @@ import numpy as np
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.intervals.arguments import check_whole
-from robust.sensitivity.feature_grid import feature_columns, feature_grid
+from robust.sensitivity.feature_grid import asked_features, feature_columns, feature_grid
 from robust.types import AnyArray, BoolArray, FloatArray
+
+_FEW_FEATURES = 10
 
 SweepSpec: TypeAlias = "Sweep | Mapping[str, object] | Sequence[Sweep | Mapping[str, object]]"
 
@@ -20,8 +22,9 @@ SweepSpec: TypeAlias = "Sweep | Mapping[str, object] | Sequence[Sweep | Mapping[
 class Sweep:
     """A range of changes of one feature.
 
-    A number is changed by `relative` (x·(1 + δ)) or by `absolute` (x + δ) changes, δ in `points` even steps from the
-    first to the second end; a category, a binary feature or a one-hot group takes neither and is set to each value.
+    A number is changed by `relative` (x·(1 + δ)) or by `absolute` (x + δ) changes, δ in `points` even steps
+    from the first to the second end; a category, a binary feature or a one-hot group takes neither and is set
+    to each value.
 
     Args:
         feature: Name or position of a feature, or name of a one-hot group.
@@ -44,16 +47,23 @@ class Sweep:
     def __post_init__(self) -> None:
         """Refuse ranges that cannot be; keep them as pairs of floats."""
         if self.relative is not None and self.absolute is not None:
-            raise InvalidInput(f"a sweep of {self.feature!r} got relative and absolute; one of the two would be right")
+            raise InvalidInput(
+                f"a sweep of {self.feature!r} got relative and absolute; one of the two would be right"
+            )
         check_whole("points", self.points, least=2)
         for word in ("relative", "absolute"):
             given = getattr(self, word)
             if given is None:
                 continue
-            pair = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else ()
-            if len(pair) != 2 or not all(isinstance(end, Real) and np.isfinite(end) for end in pair) or pair[0] >= pair[1]:
-                raise InvalidInput(f"{word} got {given!r}; a pair of finite numbers (lowest, highest) would be right")
-            object.__setattr__(self, word, (float(pair[0]), float(pair[1])))
+            try:
+                low, high = (float(end) for end in given)
+            except (TypeError, ValueError):
+                low, high = math.nan, math.nan
+            if not -math.inf < low < high < math.inf:
+                raise InvalidInput(
+                    f"{word} got {given!r}; a pair of finite numbers (lowest, highest) would be right"
+                )
+            object.__setattr__(self, word, (low, high))
 
     @property
     def changes(self) -> FloatArray:
@@ -80,7 +90,8 @@ class Step:
         change: δ, or the value that a category was set to (its position).
         label: The same for people.
         x: Changed rows (n, *row shape), inside the schema.
-        moved: Rows that differ from the original (n,): others are at a bound, round back, or would break a relation.
+        moved: Rows that differ from the original (n,): others are at a bound, round back, or would break a
+            relation.
     """
 
     change: float
@@ -89,7 +100,7 @@ class Step:
     moved: BoolArray
 
 
-def read_sweeps(sweep: SweepSpec) -> tuple[Sweep, ...]:
+def read_sweeps(sweep: object) -> tuple[Sweep, ...]:
     """One or several sweeps, as objects or as dicts.
 
     Raises:
@@ -98,7 +109,9 @@ def read_sweeps(sweep: SweepSpec) -> tuple[Sweep, ...]:
     if isinstance(sweep, Sweep | Mapping):
         return (_read(sweep),)
     if isinstance(sweep, str) or not isinstance(sweep, Sequence) or not sweep:
-        raise InvalidInput(f'sweep got {sweep!r}; Sweep(feature="age", relative=(-0.1, 0.1)), or a list, would be right')
+        raise InvalidInput(
+            f'sweep got {sweep!r}; Sweep(feature="age", relative=(-0.1, 0.1)), or a list, would be right'
+        )
     return tuple(_read(one) for one in sweep)
 
 
@@ -110,15 +123,17 @@ def _read(sweep: object) -> Sweep:
     known = [field.name for field in fields(Sweep)]
     unknown = [key for key in sweep if key not in known]
     if unknown or "feature" not in sweep:
-        raise InvalidInput(f"a sweep got the keys {sorted(map(str, sweep))}; 'feature' and some of {known[1:]} would be right")
-    return Sweep(**{str(key): value for key, value in sweep.items()})  # type: ignore[arg-type]
+        raise InvalidInput(
+            f"a sweep got {sorted(map(str, sweep))}; 'feature' and some of {known[1:]} would be right"
+        )
+    return Sweep(**{str(key): value for key, value in sweep.items()})
 
 
 def sweep_steps(sweep: Sweep, data: Dataset) -> Iterator[Step]:
     """Rows with each change of a sweep made, one change at a time.
 
-    Values are clipped to the schema's bounds and rounded where the feature, or the type of x, is whole; a row that would
-    break a relation of the schema stays as it is.
+    Values are clipped to the schema's bounds and rounded where the feature, or the type of x, is whole; a row
+    that would break a relation of the schema stays as it is.
 
     Args:
         sweep: The sweep.
@@ -133,14 +148,20 @@ def sweep_steps(sweep: Sweep, data: Dataset) -> Iterator[Step]:
     schema = data.schema
     name, columns = feature_columns(schema, sweep.feature)
     if schema.immutable[list(columns)].any():
-        raise InvalidInput(f"feature {name!r} is immutable in the schema and cannot be swept; another would be right")
+        raise InvalidInput(
+            f"feature {name!r} is immutable in the schema and cannot be swept; another would be right"
+        )
     kind = schema.kinds[columns[0]]
     whole_values = kind in ("binary", "categorical", "one_hot")
     ranged = sweep.relative is not None or sweep.absolute is not None
     if whole_values and ranged:
-        raise InvalidInput(f"feature {name!r} is {kind}: a sweep without relative= and absolute= sets it to each value")
+        raise InvalidInput(
+            f"feature {name!r} is {kind}: a sweep without relative= and absolute= sets it to each value"
+        )
     if not whole_values and not ranged:
-        raise InvalidInput(f"feature {name!r} is {kind}: relative=(-0.1, 0.1) or absolute=(low, high) would be right")
+        raise InvalidInput(
+            f"feature {name!r} is {kind}: relative=(-0.1, 0.1) or absolute=(low, high) would be right"
+        )
     if whole_values:
         grid = feature_grid(data, sweep.feature)
         for point, value in enumerate(grid.grid):
@@ -176,5 +197,32 @@ def _step(change: float, label: str, x: AnyArray, data: Dataset) -> Step:
     for relation in schema.relations:
         broken = relation.violated(new)
         new[broken] = old[broken]
-    moved = np.any((new != old) & ~(np.isnan(new) & np.isnan(old)), axis=1) if x.dtype.kind == "f" else (new != old).any(1)
+    moved = (
+        np.any((new != old) & ~(np.isnan(new) & np.isnan(old)), axis=1)
+        if x.dtype.kind == "f"
+        else (new != old).any(1)
+    )
     return Step(change=change, label=label, x=x, moved=np.asarray(moved))
+
+
+def default_sweeps(data: Dataset) -> tuple[Sweep, ...]:
+    """Every mutable number by ± 0.1 of its standard deviation, one at a time.
+
+    Where there are more than 20 features, 10 of the largest variance stand for them.
+
+    Raises:
+        InvalidInput: If there is no such feature.
+    """
+    schema = data.schema
+    flat = schema.flat(data.x).astype(np.float64)
+    sweeps = []
+    for feature in asked_features(data, few=_FEW_FEATURES, mutable=True):
+        if isinstance(feature, str) or schema.kinds[feature] not in ("continuous", "integer"):
+            continue
+        size = 0.1 * float(np.nanstd(flat[:, feature]))
+        whole = schema.kinds[feature] == "integer" or data.x.dtype.kind in "iu"
+        size = max(1.0, float(np.rint(size))) if whole else size
+        sweeps.append(Sweep(feature=schema.names[feature], absolute=(-size, size), points=3))
+    if not sweeps:
+        raise InvalidInput(f"{data.name} has no number that may change; a sweep of a category would be right")
+    return tuple(sweeps)

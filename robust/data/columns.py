@@ -139,9 +139,9 @@ def _objects(name: str, values: AnyArray, labels: tuple[str, ...] | None) -> Raw
         if not missing.any():
             return RawColumn(name=name, values=values.astype(bool))
         return RawColumn(name=name, values=_fill(missing, present, np.nan, float, float), binary=True)
-    if all_are(numbers.Integral) and not missing.any() and not all_are(bool):
+    if bool not in types and all_are(numbers.Integral) and not missing.any():
         return RawColumn(name=name, values=_whole(name, values))
-    if all_are(numbers.Real, Decimal) and bool not in types:
+    if bool not in types and all_are(numbers.Real, Decimal):
         return RawColumn(name=name, values=_fill(missing, present, np.nan, float, float))
     if all_are(datetime.date, np.datetime64):
         instants = _fill(missing, present, np.datetime64("NaT"), "datetime64[us]", _instant)

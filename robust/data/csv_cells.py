@@ -11,8 +11,6 @@ from robust.data.arrow_column import arrow_column
 from robust.data.columns import RawColumn
 
 # What numeric columns write for a missing value; among labels only the empty cell is one.
-# Words are matched as expressions, and nulls made by `nulls`: pyarrow imports pandas, which takes half a second,
-# for whatever it converts from Python.
 _MISSING = r"^(nan|NaN|NAN|NA|N/A|n/a|null|NULL|None|<NA>)?$"
 _TRUE, _FALSE = r"^(True|true|TRUE)$", r"^(False|false|FALSE)$"
 _NUMBER = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?)$"
@@ -53,16 +51,19 @@ def cells_column(name: str, cells: Any, *, text: bool, mixed: bool) -> RawColumn
     """
     if text:
         return _labels(name, cells)
+    # Most columns are plain numbers: a cast fails at the first other cell, looking for blanks reads all.
+    found = _number(cells)
+    if found is not None:
+        return arrow_column(name, found)
     trimmed = pc.utf8_trim_whitespace(cells)
     missing = pc.match_substring_regex(trimmed, _MISSING)
-    present = pc.if_else(missing, _null(pa.string()), trimmed)
-    for kind in (pa.int64(), pa.uint64(), pa.float64()):
-        found = _cast(present, kind)
-        if found is not None:
-            return arrow_column(name, found)
+    present = pc.if_else(missing, pa.scalar(None, pa.string()), trimmed)
+    found = _number(present)
+    if found is not None:
+        return arrow_column(name, found)
     true, false = (pc.match_substring_regex(trimmed, words) for words in (_TRUE, _FALSE))
     if pc.all(pc.or_(pc.or_(true, false), missing)).as_py():
-        return arrow_column(name, pc.if_else(missing, _null(pa.bool_()), true))
+        return arrow_column(name, pc.if_else(missing, pa.scalar(None, pa.bool_()), true))
     for kind in (pa.timestamp("ns"), pa.timestamp("ns", "UTC")):
         found = _cast(present, kind)
         if found is not None:
@@ -77,12 +78,16 @@ def cells_column(name: str, cells: Any, *, text: bool, mixed: bool) -> RawColumn
 
 def _labels(name: str, cells: Any) -> RawColumn:
     """A column of labels, missing where a cell is empty."""
-    return arrow_column(name, pc.if_else(pc.match_substring_regex(cells, "^$"), _null(pa.string()), cells))
+    return arrow_column(name, pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), cells))
 
 
-def _null(kind: Any) -> Any:
-    """The null of a type."""
-    return pa.nulls(1, kind)[0]
+def _number(cells: Any) -> Any:
+    """The cells as whole numbers if they all are, else as numbers, else None."""
+    for kind in (pa.int64(), pa.uint64(), pa.float64()):
+        found = _cast(cells, kind)
+        if found is not None:
+            return found
+    return None
 
 
 def _cast(cells: Any, kind: Any) -> Any:

@@ -34,6 +34,7 @@ def read_parquet(path: Path, label: str) -> Source:
         with pyarrow.parquet.ParquetFile(path) as file:
             _check_size(path, file.metadata)
             table = file.read()
+            table.validate(full=True)  # e.g. text that is no UTF-8
             names, index = table.column_names, _index_columns(table.schema)
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, InvalidInput):

@@ -84,8 +84,13 @@ def block_bootstrap(
         raise InvalidInput(
             f"length got {length!r} for {n} rows; a mean length of 1 .. {n} rows would be right"
         )
-    blocks = draw_blocks(n, mean_length, resamples, rng, batch=batch)
-    resampled = np.concatenate([evaluate(statistic, block) for block in blocks])
+    resampled = np.concatenate(
+        [
+            evaluate(statistic, block[first : first + (batch or resamples)])
+            for block in draw_blocks(n, mean_length, resamples, rng)
+            for first in range(0, len(block), batch or resamples)
+        ]
+    )
     sums = _block_sums(rows, math.ceil(mean_length))
     lower, upper, notes = corrected_bounds(
         resampled,
@@ -105,9 +110,7 @@ def block_bootstrap(
     )
 
 
-def draw_blocks(
-    n: int, length: float, resamples: int, rng: np.random.Generator, *, batch: int | None
-) -> Iterator[FloatArray]:
+def draw_blocks(n: int, length: float, resamples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
     """Draw stationary bootstrap samples as counts of the rows.
 
     A block that starts at row s and has length l adds one to the counts of rows s .. s + l - 1 (modulo n):
@@ -118,16 +121,16 @@ def draw_blocks(
         length: Mean block length, 1 .. n.
         resamples: Number of samples.
         rng: Source of randomness.
-        batch: Samples drawn at once; None for as many as keep a block near 8 MiB.
 
     Yields:
-        Blocks of shape (b, n) of float64 counts that sum to n in each row, ``resamples`` rows in all.
+        Blocks near 8 MiB, of shape (b, n), of float64 counts that sum to n in each row; ``resamples`` rows in
+        all.
     """
     restart = 1.0 / length
     # A sample has about n/length blocks; with this many it falls short of n rows with probability below
     # 1e-12.
     most = min(n, math.ceil(n * restart + 8.0 * math.sqrt(n * restart) + 20.0))
-    size = batch or max(1, CELLS // (n + most))
+    size = max(1, CELLS // (n + most))
     for first in range(0, resamples, size):
         samples = min(size, resamples - first)
         ends = np.minimum(np.cumsum(rng.geometric(restart, size=(samples, most)), axis=1), n)

@@ -1,5 +1,6 @@
 """The change of a metric from a reference to a candidate, paired by row."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,13 +9,14 @@ from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.evidence import SelfCheck
 from robust.intervals.bca import bca
-from robust.intervals.clopper_pearson import clopper_pearson_bounds
+from robust.intervals.clipping import clip
 from robust.intervals.delong import delong_paired
 from robust.intervals.interval import Interval, UnboundedSizing
 from robust.intervals.resampling import SmoothOfMeans, Statistic, distinct
 from robust.intervals.tango import tango
-from robust.intervals.vacuous import FEW, never_vacuous
-from robust.measures.dependence import dependent_interval, is_dependent
+from robust.intervals.vacuous import never_vacuous
+from robust.measurement import Measurement
+from robust.measures.dependence import dependent_interval, floor_share, is_dependent
 from robust.measures.single import class_scores, single_interval
 from robust.measures.truth import Scored
 from robust.metrics.metric import Metric
@@ -32,6 +34,7 @@ class Change:
         candidate: The metric of the candidate.
         unit: `share`, `relative` or the metric's own.
         validity: Self-checks of the comparison.
+        undefined: Whether there is no such number: a relative change of a reference of 0.
     """
 
     interval: Interval
@@ -39,6 +42,11 @@ class Change:
     candidate: float
     unit: str
     validity: tuple[SelfCheck, ...]
+    undefined: bool = False
+
+    def settled(self, m: Measurement) -> Measurement:
+        """A measurement of this change; NaN, not 0, where there is no such number."""
+        return replace(m, value=math.nan) if self.undefined else m
 
 
 def paired_change(
@@ -79,64 +87,97 @@ def paired_change(
         check = _zero_reference(metric, reference, data, level=level, seed=seed)
         validity = (check,)
         if old == 0:
-            flat = 0.0 if new == 0 else np.nan
             return Change(
-                interval=_unproved(flat, len(data), level), reference=old, candidate=new, unit=unit, validity=validity
+                interval=_unproved(len(data), level),
+                reference=old,
+                candidate=new,
+                unit=unit,
+                validity=validity,
+                undefined=new != 0,
             )
     statistic = _statistic(metric, reference, candidate, relative=relative)
     if is_dependent(data):
-        effect = _effect(metric, reference, candidate, 1.0, relative=relative)
-        interval = dependent_interval(statistic, data, level=level, seed=seed, odd=differ, effect=effect, anchor=0.0)
+
+        def rate(share: float) -> float | None:
+            return _effect(metric, reference, candidate, share, relative=relative)
+
+        interval = dependent_interval(statistic, data, level=level, seed=seed, odd=differ, effect=rate, anchor=0.0)
     elif metric.proportion and not relative:
         before, after = reference.right(), candidate.right()
         interval = tango(int(np.sum(before & ~after)), int(np.sum(~before & after)), len(data), level=level)
     else:
         few, n = int(differ.sum()), len(differ)
-        share = clopper_pearson_bounds(min(few, FEW), n, level)[1]
-        effect = _effect(metric, reference, candidate, share, relative=relative)
+        effect = _effect(metric, reference, candidate, floor_share(few, n, level=level), relative=relative)
         if metric.function is None and not relative:
             old_scores, new_scores = class_scores(reference.prediction), class_scores(candidate.prediction)
             estimate = delong_paired(reference.truth, old_scores, new_scores, level=level)
             interval, few, effect = estimate.interval, min(few, estimate.carrying), estimate.effect
         elif metric.function is None:
-            interval = bca(statistic, np.ones(n, dtype=np.int64), level=level, seed=seed)
+            ranked = _statistic(metric, *_sorted(reference, candidate), relative=relative)
+            interval = bca(ranked, np.ones(n, dtype=np.int64), level=level, seed=seed)
         else:
             values, counts = distinct(_rows(metric, reference, candidate))
             smooth = _smooth(metric, values, _width(metric, reference), relative=relative)
             interval = bca(smooth, counts, level=level, seed=seed)
         interval = never_vacuous(interval, differing=few, units=n, effect=effect, level=level, anchor=0.0)
+    if not relative:
+        span = metric.high - metric.low  # infinite where the metric has no end
+        interval = clip(interval, -span, span)
     return Change(interval=interval, reference=old, candidate=new, unit=unit, validity=validity)
 
 
-def aligned_candidate(reference: Scored, candidate: Scored) -> Scored:
-    """The candidate with its classes in the reference's order.
+def aligned(reference: Scored, candidate: Scored) -> tuple[Scored, Scored]:
+    """Both with the same classes in the same order: the reference's, then those that only the candidate met.
+
+    Args:
+        reference: The reference's predictions.
+        candidate: The candidate's, on the same rows.
+
+    Returns:
+        Reference and candidate. A model that gives labels alone, of which nothing was declared, takes over the other's
+        classes; two that name different ones are no pair.
 
     Raises:
-        InvalidInput: If the two models know different classes.
+        InvalidInput: If the two models do different tasks or know different classes.
     """
-    if reference.predictions.task != candidate.predictions.task:
+    one, other = reference.predictions, candidate.predictions
+    if one.task != other.task:
+        raise InvalidInput(f"{one.model} does {one.task}, {other.model} does {other.task}")
+    if one.classes == other.classes:
+        return reference, candidate
+    old, new = [str(label) for label in one.classes], [str(label) for label in other.classes]
+    if (set(new) - set(old) and not one.found) or (set(old) - set(new) and not other.found):
         raise InvalidInput(
-            f"{reference.predictions.model} does {reference.predictions.task}, "
-            f"{candidate.predictions.model} does {candidate.predictions.task}"
+            f"the models know different classes: {one.model} {list(one.classes)[:20]}, "
+            f"{other.model} {list(other.classes)[:20]}; declare classes=(…) so that they agree"
         )
-    old, new = reference.predictions.classes, candidate.predictions.classes
-    if old == new:
-        return candidate
-    if {str(label) for label in old} != {str(label) for label in new}:
-        raise InvalidInput(
-            f"the models know different classes: {reference.predictions.model} {list(old)[:20]}, "
-            f"{candidate.predictions.model} {list(new)[:20]}; declare classes=(…) so that they agree"
-        )
-    position = [[str(label) for label in new].index(str(label)) for label in old]
-    lookup = np.argsort(position)
-    prediction = candidate.prediction
-    prediction = lookup[prediction] if prediction.ndim == 1 else prediction[:, position]
-    outputs = candidate.predictions.outputs
-    outputs = lookup[outputs.astype(int)] if candidate.predictions.kind == "labels" else outputs[:, position]
-    return Scored(
-        truth=reference.truth,
-        prediction=prediction,
-        predictions=replace(candidate.predictions, outputs=outputs.astype(np.float64), classes=old),
+    extra = [label for label in other.classes if str(label) not in old]
+    classes = (*one.classes, *extra)
+    names = [str(label) for label in classes]
+    place = np.array([names.index(label) for label in new])
+    outputs, prediction = other.outputs, candidate.prediction
+    if other.kind == "labels":
+        outputs = place[outputs.astype(np.int64)].astype(np.float64)
+    else:
+        outputs = outputs[:, np.argsort(place)]
+    prediction = place[prediction] if prediction.ndim == 1 else prediction[:, np.argsort(place)]
+    return (
+        replace(reference, predictions=replace(one, classes=classes)),
+        Scored(
+            truth=reference.truth,
+            prediction=prediction,
+            predictions=replace(other, outputs=outputs, classes=classes),
+        ),
+    )
+
+
+def _sorted(reference: Scored, candidate: Scored) -> tuple[Scored, Scored]:
+    """Rows in the order of their content, so that resamples do not depend on how they were stored."""
+    keys = np.column_stack([reference.truth, reference.prediction, candidate.prediction])
+    order = np.lexsort(keys.T[::-1])
+    return (
+        replace(reference, truth=reference.truth[order], prediction=reference.prediction[order]),
+        replace(candidate, truth=candidate.truth[order], prediction=candidate.prediction[order]),
     )
 
 
@@ -203,15 +244,13 @@ def _effect(
     metric: Metric, reference: Scored, candidate: Scored, share: float, *, relative: bool
 ) -> float | None:
     """Largest change a share of rows, seen from the reference; relative to its value where asked."""
-    seen = reference.prediction
-    effect = metric.effect(reference.truth, seen, share)
-    if metric.task == "regression":
-        other = metric.effect(reference.truth, candidate.prediction, share)
-        effect = None if effect is None or other is None else max(effect, other)
+    old, new = reference.prediction, candidate.prediction
+    seen = np.hstack([old, new]) if metric.task == "regression" else old
+    effect = metric.effect(reference.truth, old, share, seen)
     if effect is None or not relative:
         return effect
-    old = abs(_values(metric, reference))
-    return effect / old if old > 0 else None
+    value = abs(_values(metric, reference))
+    return effect / value if value > 0 else None
 
 
 def _zero_reference(
@@ -229,15 +268,8 @@ def _zero_reference(
     )
 
 
-def _unproved(value: float, n: int, level: float) -> Interval:
-    """An interval that proves nothing."""
-    centre = 0.0 if np.isnan(value) else value
+def _unproved(n: int, level: float) -> Interval:
+    """An interval around 0 that proves nothing."""
     return Interval(
-        value=centre,
-        lower=-np.inf,
-        upper=np.inf,
-        level=level,
-        n=n,
-        method="none",
-        sizing=UnboundedSizing(),
+        value=0.0, lower=-math.inf, upper=math.inf, level=level, n=n, method="none", sizing=UnboundedSizing()
     )

@@ -6,14 +6,14 @@ from robust.data.dataset import Dataset
 from robust.evidence import Evidence
 from robust.intervals.bca import bca
 from robust.intervals.clipping import clip
-from robust.intervals.clopper_pearson import clopper_pearson, clopper_pearson_bounds
+from robust.intervals.clopper_pearson import clopper_pearson
 from robust.intervals.delong import delong
 from robust.intervals.interval import Interval
 from robust.intervals.resampling import SmoothOfMeans, Statistic, distinct
-from robust.intervals.vacuous import FEW, never_vacuous
+from robust.intervals.vacuous import never_vacuous
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
-from robust.measures.dependence import dependent_interval, is_dependent
+from robust.measures.dependence import dependent_interval, floor_share, is_dependent
 from robust.measures.details import single_evidence
 from robust.measures.truth import Scored, score
 from robust.metrics.metric import Metric
@@ -74,8 +74,11 @@ def _unclipped(metric: Metric, scored: Scored, data: Dataset, *, level: float, s
         statistic = SmoothOfMeans(rows, metric.function)
         odd = scored.right() == 0 if metric.task == "classification" and metric.needs == "labels" else _unlike(rows)
     if is_dependent(data):
-        effect = metric.effect(truth, prediction, 1.0)
-        return dependent_interval(statistic, data, level=level, seed=seed, odd=odd, effect=effect)
+
+        def rate(share: float) -> float | None:
+            return metric.effect(truth, prediction, share, prediction)
+
+        return dependent_interval(statistic, data, level=level, seed=seed, odd=odd, effect=rate)
     if metric.proportion:
         return clopper_pearson(int(rows.sum()), len(rows), level=level)
     if metric.function is None:
@@ -86,7 +89,7 @@ def _unclipped(metric: Metric, scored: Scored, data: Dataset, *, level: float, s
     values, counts = distinct(rows)
     interval = bca(SmoothOfMeans(values, metric.function), counts, level=level, seed=seed)
     few, n = int(odd.sum()), len(odd)
-    effect = metric.effect(truth, prediction, clopper_pearson_bounds(min(few, FEW), n, level)[1])
+    effect = metric.effect(truth, prediction, floor_share(few, n, level=level), prediction)
     return never_vacuous(interval, differing=few, units=n, effect=effect, level=level)
 
 

@@ -42,7 +42,8 @@ def score(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
         Truth and prediction.
 
     Raises:
-        InvalidInput: If the metric is for another task, or targets and outputs do not fit.
+        InvalidInput: If the metric is for another task or undefined on these targets, or targets and outputs do not
+            fit.
     """
     if metric.task != predictions.task:
         raise InvalidInput(
@@ -52,6 +53,8 @@ def score(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
     if metric.task == "classification":
         truth: AnyArray = class_indices(y, predictions)
         prediction = predictions.labels if metric.needs == "labels" else predictions.probabilities
+        if metric.name == "auc":
+            _require_all_classes(truth, predictions, data)
         return Scored(truth=truth, prediction=prediction, predictions=predictions)
     if y.dtype.kind not in "fiub":
         raise InvalidInput(f"{metric.name} needs numbers as targets, {data.name} has {y.dtype}")
@@ -62,3 +65,13 @@ def score(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
     if metric.name == "r2" and (truth.std(axis=0) == 0).any():
         raise InvalidInput("r2 is undefined for constant targets: their variance is 0; use rmse or mae")
     return Scored(truth=truth, prediction=values, predictions=predictions)
+
+
+def _require_all_classes(truth: AnyArray, predictions: Predictions, data: Dataset) -> None:
+    """The AUC ranks rows of a class against the others: it needs some of both."""
+    absent = [label for i, label in enumerate(predictions.classes) if not np.any(truth == i)]
+    if absent:
+        raise InvalidInput(
+            f"auc needs rows of each class; {data.name} has none of {absent[:10]} of {predictions.model}: "
+            "use accuracy or log_loss, or rows of all classes"
+        )

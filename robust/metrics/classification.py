@@ -1,5 +1,7 @@
 """Kernels of classification metrics: class indices and probabilities in, one value (or row of statistics) a row out."""
 
+import math
+
 import numpy as np
 
 from robust.metrics.metric import Metric
@@ -64,21 +66,43 @@ def macro_f1(means: FloatArray) -> FloatArray:
     return np.asarray(ratio.sum(axis=1) / np.maximum(occurs.sum(axis=1), 1))
 
 
-def f1_effect(y: AnyArray, labels: AnyArray, share: float) -> float:
-    """Largest change of macro-F1 a share of rows that change their prediction.
+def f1_effect(y: AnyArray, labels: AnyArray, share: float, _seen: AnyArray) -> float:
+    """Largest change of macro-F1 a share of rows that change their prediction, among the classes that occur.
 
-    A row of class c that loses its hit and lands on class d lowers F1_c at rate 2(a + p − t)/(a + p − s)², and F1_d
-    at rate at most 2t/(a + p)², with a, p, t the shares of actual, predicted and hit rows and s the share that
-    moves; the worst class of each kind counts. The change is never more than 1 in all.
+    With a, p, t the shares of actual, predicted and hit rows of a class and e = a + p, losing or gaining h hits and w
+    wrong predictions moves F1 = 2t/e by at most 2((e − t)h + tw)/(e·r), where r is the least that can be left of e: e − s,
+    but never less than e − t or a + t. Hits and wrong predictions each move at most s in all, and the worst class of
+    each kind counts. The change is never more than 1 in all, which caps the rate where the two meet.
+
+    Args:
+        y: True class indices (n,).
+        labels: Predicted class indices (n,).
+        share: Largest share of rows that may change, in (0, 1].
+
+    Returns:
+        A rate that holds for that share and for every smaller one.
     """
     means = f1_rows(y, labels).mean(axis=0)
     k = len(means) // 3
-    hit, either = means[:k], means[k : 2 * k] + means[2 * k :]
-    occurs = either > 0
-    hit, either = hit[occurs], either[occurs]
-    room = np.maximum(either - share, 1e-12)
-    rate = float((2 * (either - hit) / room**2).max() + (2 * hit / either**2).max()) / int(occurs.sum())
-    return min(rate, 1.0 / share) if share > 0 else rate
+    hit, actual, both = means[:k], means[2 * k :], means[k : 2 * k] + means[2 * k :]
+    occurs = both > 0
+    hit, actual, both = hit[occurs], actual[occurs], both[occurs]
+    # A class that no label names has no floor: it can vanish from the average.
+    floor = np.where(actual > 0, np.minimum(both - hit, actual + hit), 0.0)
+
+    def rate(moved: float) -> float:
+        left = both * np.maximum(both - moved, floor)
+        if not left.all():
+            return math.inf
+        return float((2 * (both - hit) / left).max() + (2 * hit / left).max()) / int(occurs.sum())
+
+    low, high = 0.0, share
+    if share * rate(share) <= 1:
+        return rate(share)
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if middle * rate(middle) <= 1 else (low, middle)
+    return 1.0 / low
 
 
 def log_loss_rows(y: IntArray, probabilities: FloatArray) -> FloatArray:
@@ -99,11 +123,11 @@ def log_loss_rows(y: IntArray, probabilities: FloatArray) -> FloatArray:
     return np.asarray(-np.log(np.minimum(own, 1.0))) + 0.0
 
 
-def _accuracy_effect(_y: AnyArray, _labels: AnyArray, _share: float) -> float:
+def _accuracy_effect(_y: AnyArray, _labels: AnyArray, _share: float, _seen: AnyArray) -> float:
     return 1.0
 
 
-def _log_loss_effect(_y: AnyArray, _probabilities: AnyArray, _share: float) -> float:
+def _log_loss_effect(_y: AnyArray, _probabilities: AnyArray, _share: float, _seen: AnyArray) -> float:
     return -float(np.log(CLIP))
 
 

@@ -29,8 +29,9 @@ class Metric:
         relative: Whether `degradation` and `gain` are relative to the reference by default.
         rows: Kernel: truth (n,) or (n, k) and predictions to row statistics (n, m).
         function: Means of row statistics (B, m) to values (B,); None for the AUC, which is no function of means.
-        effect: Truth, predictions and a share s of rows to the largest change of the value if that share changed
-            in the worst way, divided by s; None where one row has no bounded effect.
+        effect: Truth, predictions of the reference, a share s of rows and all predictions that were seen, to the
+            largest change of the value if any share of rows up to s changed its predictions in the worst way,
+            divided by that share; None where one row has no bounded effect.
         low: Smallest value that it can take.
         high: Largest value.
         proportion: Whether the row statistic is 0 or 1 and the value its mean, so that exact bounds exist.
@@ -45,7 +46,7 @@ class Metric:
     relative: bool
     rows: Callable[[AnyArray, AnyArray], FloatArray]
     function: Callable[[FloatArray], FloatArray] | None
-    effect: Callable[[AnyArray, AnyArray, float], float | None]
+    effect: Callable[[AnyArray, AnyArray, float, AnyArray], float | None]
     low: float = 0.0
     high: float = math.inf
     proportion: bool = False

@@ -55,7 +55,7 @@ def auc_rows(_y: IntArray, scores: FloatArray) -> FloatArray:
     return scores
 
 
-def _auc_effect(y: AnyArray, scores: AnyArray, _share: float) -> float | None:
+def _auc_effect(y: AnyArray, scores: AnyArray, _share: float, _seen: AnyArray) -> float | None:
     """A row of class c takes part in a share 1/a_c of its class's pairs, and 1/(1 − a_d) of those of each other class."""
     actual = np.bincount(y, minlength=scores.shape[1]) / len(y)
     if (actual == 0).any():

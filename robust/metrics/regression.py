@@ -79,24 +79,34 @@ def _first(means: FloatArray) -> FloatArray:
     return means[:, 0]
 
 
-def _range(y: AnyArray, values: AnyArray) -> float:
+def _range(y: AnyArray, seen: AnyArray) -> float:
     """Largest error that one row can have while targets and predictions stay in the range that was seen."""
-    return float(max(y.max(), values.max()) - min(y.min(), values.min()))
+    return float(max(y.max(), seen.max()) - min(y.min(), seen.min()))
 
 
-def _rmse_effect(y: AnyArray, values: AnyArray, _share: float) -> float | None:
-    """√(m + sR²) − √m ≤ sR²/(2√m) for a mean square error m and a range R; unbounded a share at m = 0."""
-    rmse = float(np.sqrt(((y - values) ** 2).mean()))
-    return _range(y, values) ** 2 / (2 * rmse) if rmse > 0 else None
+def _rmse_effect(y: AnyArray, values: AnyArray, share: float, seen: AnyArray) -> float | None:
+    """Rises and falls of √m when a share s of rows gains or loses squared errors of up to R² each, R the range.
+
+    With u = sR²/m: √m(√(1 + u) − 1)/s and √m(1 − √(1 − min(u, 1)))/s. The fall is the larger, and R²/√m at its most,
+    where u = 1; a smaller share than s never does better than that of min(u, 1). No bound a share where m = 0.
+    """
+    square = float(((y - values) ** 2).mean())
+    reach = _range(y, seen) ** 2
+    if square == 0:
+        return None
+    fallen = min(share * reach / square, 1.0)
+    if fallen == 0:
+        return 0.0
+    return (1.0 - math.sqrt(1.0 - fallen)) / fallen * reach / math.sqrt(square)
 
 
-def _mae_effect(y: AnyArray, values: AnyArray, _share: float) -> float:
-    return _range(y, values)
+def _mae_effect(y: AnyArray, _values: AnyArray, _share: float, seen: AnyArray) -> float:
+    return _range(y, seen)
 
 
-def _r2_effect(y: AnyArray, values: AnyArray, _share: float) -> float | None:
+def _r2_effect(y: AnyArray, _values: AnyArray, _share: float, seen: AnyArray) -> float | None:
     variance = float(y.var(axis=0).min())
-    return _range(y, values) ** 2 / variance if variance > 0 else None
+    return _range(y, seen) ** 2 / variance if variance > 0 else None
 
 
 RMSE = Metric(

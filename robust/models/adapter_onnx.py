@@ -72,7 +72,7 @@ class OnnxAdapter:
         if self.dtype.itemsize == 1 and self.dtype.kind in "iu" and x.dtype.kind == "f":
             raise InvalidInput(
                 f"the model takes {self.dtype} (input {self.input!r}), got {x.dtype}: "
-                "quantize the rows with the model's input scale and zero point, or export it with a floating input"
+                "quantize the rows with its input scale and zero point, or export it with a floating input"
             )
         cast = x.astype(self.dtype)
         if not np.array_equal(cast, x):

@@ -61,7 +61,7 @@ def sklearn_model(estimator: Any, options: Options) -> Model:
     Raises:
         InvalidInput: If it is not fitted, cannot predict, or cannot do what the options say.
     """
-    name = options.name or _name(estimator)
+    name = _name(estimator)
     _require_fitted(estimator, name)
     found: Any = getattr(estimator, "classes_", None)
     task: Task | None = "classification" if _is(estimator, "is_classifier") else None
@@ -84,7 +84,7 @@ def sklearn_model(estimator: Any, options: Options) -> Model:
     )
     columns = getattr(estimator, "feature_names_in_", None)
     return Model(
-        name=name,
+        name=options.name or name,
         framework="sklearn",
         forward=adapter.forward,
         task=task,

@@ -63,7 +63,7 @@ def fill_module(
     own = module.state_dict()
     missing, unexpected = (
         [name for name in own if name not in weights],
-        [name for name in weights if name not in own],
+        sorted(name for name in weights if name not in own),
     )
     shapes = [
         f"{name} {tuple(weights[name].shape)} instead of {tuple(tensor.shape)}"

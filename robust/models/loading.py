@@ -161,7 +161,7 @@ def _load_torch(
         return torch_files.load_torchscript(content, path, options)
     if kind in _PICKLES:
         return _load_pickle(content, path, options)
-    return torch_files.load_checkpoint(content, path, options, factory=factory, trust=trust)
+    return torch_files.load_checkpoint(content, path, options, kind=kind, factory=factory, trust=trust)
 
 
 def _load_pickle(content: bytes, path: Path, options: Options) -> Model:

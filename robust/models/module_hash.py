@@ -7,23 +7,12 @@ import torch
 from robust.models.object_hash import object_hash
 
 # What torch keeps in every module's attributes and what decides no output by itself; hooks are not among it.
-_BOOKKEEPING = frozenset(
-    [
-        "training",
-        "_parameters",
-        "_buffers",
-        "_modules",
-        "_non_persistent_buffers_set",
-        "_is_full_backward_hook",
-        "call_super_init",
-        "_backward_pre_hooks",
-        "_backward_hooks",
-        "_state_dict_hooks",
-        "_state_dict_pre_hooks",
-        "_load_state_dict_pre_hooks",
-        "_load_state_dict_post_hooks",
-    ]
+_KEPT_BY_TORCH = (
+    "training _parameters _buffers _modules _non_persistent_buffers_set _is_full_backward_hook "
+    "_backward_pre_hooks _backward_hooks _state_dict_hooks _state_dict_pre_hooks _load_state_dict_pre_hooks "
+    "_load_state_dict_post_hooks call_super_init"
 )
+_BOOKKEEPING = frozenset(_KEPT_BY_TORCH.split())
 
 
 def module_identity(module: torch.nn.Module) -> str | None:

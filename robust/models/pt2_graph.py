@@ -28,54 +28,13 @@ _OTHER_OPERATORS = frozenset(
     | {f"torch.sym_{name}" for name in ("int", "float", "max", "min", "not", "ite", "sum")}
     | {f"torch.ops.higher_order.{name}" for name in ("wrap_with_set_grad_enabled", "cond")}
 )
-_FUNCTIONS = frozenset(
-    [
-        "Symbol",
-        "Integer",
-        "Float",
-        "Rational",
-        "Add",
-        "Mul",
-        "Pow",
-        "Min",
-        "Max",
-        "Mod",
-        "Abs",
-        "Not",
-        "And",
-        "Or",
-        "Eq",
-        "Ne",
-        "Lt",
-        "Le",
-        "Gt",
-        "Ge",
-        "StrictLessThan",
-        "LessThan",
-        "StrictGreaterThan",
-        "GreaterThan",
-        "Equality",
-        "Unequality",
-        "FloorDiv",
-        "CeilDiv",
-        "CleanDiv",
-        "ModularIndexing",
-        "PythonMod",
-        "Where",
-        "PowByNatural",
-        "FloatPow",
-        "FloatTrueDiv",
-        "IntTrueDiv",
-        "ToFloat",
-        "TruncToInt",
-        "TruncToFloat",
-        "CeilToInt",
-        "FloorToInt",
-        "RoundToInt",
-        "RoundDecimal",
-        "Identity",
-    ]
+_SIZE_FUNCTIONS = (
+    "Symbol Integer Float Rational Add Mul Pow Min Max Mod Abs Not And Or Eq Ne Lt Le Gt Ge StrictLessThan "
+    "LessThan StrictGreaterThan GreaterThan Equality Unequality FloorDiv CeilDiv CleanDiv ModularIndexing "
+    "PythonMod Where PowByNatural FloatPow FloatTrueDiv IntTrueDiv ToFloat TruncToInt TruncToFloat CeilToInt "
+    "FloorToInt RoundToInt RoundDecimal Identity"
 )
+_FUNCTIONS = frozenset(_SIZE_FUNCTIONS.split())
 _ASSUMPTIONS = frozenset(
     {"positive", "integer", "nonnegative", "real", "zero", "nonzero", "negative", "precision", "evaluate"}
 )

@@ -17,8 +17,9 @@ from robust.models.archives import checked_members
 from robust.models.base import Model
 from robust.models.factories import build_module, fill_module
 from robust.models.file_errors import reading, untrusted
-from robust.models.file_format import file_format
+from robust.models.file_format import FileFormat
 from robust.models.options import Options
+from robust.models.plain_tensors import load_plain
 from robust.models.pt2_archive import inspected_archive
 
 _NEEDS_FACTORY = (
@@ -43,7 +44,7 @@ def load_safetensors(content: bytes, path: Path, options: Options, *, factory: s
 
 
 def load_checkpoint(
-    content: bytes, path: Path, options: Options, *, factory: str | None, trust: bool
+    content: bytes, path: Path, options: Options, *, kind: FileFormat, factory: str | None, trust: bool
 ) -> Model:
     """A `state_dict` with the factory that builds its module; with trust, also a whole module.
 
@@ -53,16 +54,16 @@ def load_checkpoint(
     """
     if content.startswith(b"PK"):
         checked_members(content, path)
-    archived = trust and file_format(content) == "tar checkpoint"  # too old for torch's restricted unpickler
     with reading(path, "a torch checkpoint", remedy="copy or save it again"):
         try:
-            found: object = torch.load(io.BytesIO(content), map_location="cpu", weights_only=not archived)
+            # The restricted unpickler does not read tar archives; they come here with trust alone.
+            found = _load_anything(content) if kind == "tar checkpoint" else load_plain(content)
         except pickle.UnpicklingError as error:
             if not trust:
                 raise untrusted(
                     path, f"is a pickle with more than tensors in it{_globals(content)}, which can run code"
                 ) from error
-            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
+            found = _load_anything(content)
     if isinstance(found, torch.nn.Module):
         return torch_model(found, options)
     if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
@@ -92,6 +93,12 @@ def load_torchscript(content: bytes, path: Path, options: Options) -> Model:
         model = torch_model(torch.jit.load(io.BytesIO(content), map_location="cpu"), options)
     digest = hashlib.sha256(content).hexdigest()
     return replace(model, identity=lambda: digest)
+
+
+def _load_anything(content: bytes) -> object:
+    """Only reached with trust."""
+    found: object = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
+    return found
 
 
 def _filled(weights: Mapping[str, torch.Tensor], path: Path, options: Options, factory: str) -> Model:

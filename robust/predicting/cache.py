@@ -1,9 +1,12 @@
 """Arrays kept by content hash, in memory and, where a folder is given, on disk.
 
-Files are plain `.npy` without pickles, written to a temporary name and renamed, so that an interrupted run
-leaves whole entries or none. A damaged entry is dropped and computed again.
+A file is the digest of its content and the content as `.npy` without pickles, written to a temporary name and
+renamed, so that an interrupted run leaves whole entries or none. A damaged entry, be it one flipped bit, is dropped
+and computed again.
 """
 
+import hashlib
+import io
 import os
 import tempfile
 from collections import OrderedDict
@@ -16,6 +19,7 @@ import numpy as np
 from robust.types import AnyArray
 
 _MEMORY_BYTES = 256 * 2**20
+_DIGEST_BYTES = 16
 
 
 @dataclass(slots=True, eq=False)
@@ -36,15 +40,17 @@ class ArrayCache:
             return self._memory[key]
         if self.folder is None:
             return None
-        path = self.folder / f"{key}.npy"
+        path = self.folder / f"{key}.array"
         try:
-            array: AnyArray = np.load(path, allow_pickle=False)
-        except FileNotFoundError:
+            stored = path.read_bytes()
+        except OSError:
             return None
-        except (OSError, ValueError, EOFError):
+        content = stored[_DIGEST_BYTES:]
+        if stored[:_DIGEST_BYTES] != _digest(content):
             with suppress(OSError):
                 path.unlink()
             return None
+        array: AnyArray = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
         self._remember(key, array)
         return array
 
@@ -53,13 +59,16 @@ class ArrayCache:
         self._remember(key, array)
         if self.folder is None:
             return
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, array, allow_pickle=False)
+        content = buffer.getvalue()
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".tmp")
             try:
                 with os.fdopen(handle, "wb") as stream:
-                    np.save(stream, array, allow_pickle=False)
-                Path(temporary).replace(self.folder / f"{key}.npy")
+                    stream.write(_digest(content) + content)
+                Path(temporary).replace(self.folder / f"{key}.array")
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
                 raise
@@ -69,3 +78,8 @@ class ArrayCache:
         self._memory[key] = array
         while len(self._memory) > 1 and sum(entry.nbytes for entry in self._memory.values()) > _MEMORY_BYTES:
             self._memory.popitem(last=False)
+
+
+def _digest(content: bytes) -> bytes:
+    """What tells a whole entry from a damaged one."""
+    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()

@@ -92,22 +92,38 @@ class Caller:
 
         Raises:
             InvalidInput: If the model gives no gradients.
+            ModelFault: If it raises, or gives a gradient of another shape than the rows.
         """
         gradients = require_gradients(self.model)
         count_rows(forward=len(x), backward=len(x))
         outputs, gradient = [], np.empty(x.shape, dtype=np.float64)
         for block in self._blocks(len(x)):
+            rows, size = self._filled(x, block), block.stop - block.start
 
-            def at_block(values: FloatArray, block: slice = block) -> FloatArray:
-                return cotangent(values, block)
+            def at_block(values: FloatArray, block: slice = block, size: int = size) -> FloatArray:
+                flow = np.asarray(cotangent(values[:size], block))
+                return np.concatenate([flow, np.zeros((len(values) - size, *flow.shape[1:]))])
 
             try:
-                values, slope = gradients(x[block], at_block)
+                values, slope = gradients(rows, at_block)
+            except InvalidInput as error:
+                raise InvalidInput(f"{self.model.name}: {error}") from error
             except Exception as error:
                 raise ModelFault(f"{self.model.name} raised while its gradient was taken: {_brief(error)}") from error
-            outputs.append(values)
-            gradient[block] = slope
+            if np.shape(slope) != rows.shape or len(values) != len(rows):
+                raise ModelFault(
+                    f"{self.model.name} gives a gradient of shape {np.shape(slope)} and outputs of shape {np.shape(values)} "
+                    f"for rows of shape {rows.shape}; a gradient of the shape of the rows is needed"
+                )
+            outputs.append(values[:size])
+            gradient[block] = slope[:size]
         return np.concatenate(outputs), gradient
+
+    def _filled(self, x: AnyArray, block: slice) -> AnyArray:
+        """A private copy of a block, filled up to a fixed batch by repeating its last row."""
+        rows = np.array(x[block])
+        missing = 0 if self.model.fixed_batch is None else self.model.fixed_batch - len(rows)
+        return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]) if missing else rows
 
     def _blocks(self, n: int) -> Iterator[slice]:
         """Blocks of whole batches; shards are cut on these boundaries."""
@@ -118,14 +134,13 @@ class Caller:
 
     def _block(self, x: AnyArray, block: slice) -> FloatArray:
         """One call, checked."""
-        rows = np.array(x[block])
-        size = len(rows)
-        if self.model.fixed_batch is not None and size < self.model.fixed_batch:
-            rows = np.concatenate([rows, np.repeat(rows[-1:], self.model.fixed_batch - size, axis=0)])
+        rows, size = self._filled(x, block), block.stop - block.start
         given = self._decoded(rows) if self.model.columns is not None else rows
         before = rows.tobytes()
         try:
             raw = self.model.forward(given)
+        except InvalidInput as error:  # the adapter refuses the rows before the model sees them
+            raise InvalidInput(f"{self.model.name}: {error}") from error
         except Exception as error:
             raise ModelFault(f"{self.model.name} raised {_brief(error)} {self._culprit(x, block)}") from error
         if given is rows and rows.tobytes() != before:
@@ -135,10 +150,10 @@ class Caller:
         outputs = np.asarray(raw)
         if outputs.dtype.kind not in "fiub":
             raise ModelFault(f"{self.model.name} gives outputs of type {outputs.dtype}, numbers are needed")
-        if outputs.ndim == 0 or len(outputs) != len(rows):
+        if outputs.ndim == 0 or len(outputs) != len(rows) or outputs.size == 0:
             raise ModelFault(
                 f"{self.model.name} gives outputs of shape {outputs.shape} for {len(rows)} rows; "
-                f"({len(rows)}, k) is needed"
+                f"({len(rows)}, k) with k of at least 1 is needed"
             )
         outputs = outputs.reshape(len(rows), -1)[:size].astype(np.float64)
         finite = np.isfinite(outputs).all(axis=1)
@@ -163,6 +178,10 @@ class Caller:
     def _check_repeatable(self, x: AnyArray, outputs: FloatArray, block: slice) -> None:
         """Ask for the first block again."""
         again, first = self._block(x, block), outputs[block]
+        if again.shape != first.shape:
+            raise ModelFault(
+                f"{self.model.name} is not deterministic: the same rows gave outputs of shape {first.shape}, then {again.shape}"
+            )
         gap = np.abs(again - first) / (1.0 + np.abs(first))
         if gap.max() > REPEATABLE:
             raise ModelFault(
@@ -185,8 +204,7 @@ class Caller:
         table = {}
         for name in columns:
             j = self.schema.names.index(name)
-            values = flat[:, j]
-            table[name] = np.asarray(labels[j], dtype=object)[values.astype(int)] if j in labels else values
+            table[name] = _texts(flat[:, j], labels[j]) if j in labels else flat[:, j]
         return pd.DataFrame(table)
 
 
@@ -194,8 +212,16 @@ def bind(model: Model, schema: FeatureSchema) -> Caller:
     """Bind a model to a schema, asking for its identity as it is now."""
     identity = model.identity()
     if identity is not None:
-        identity = f"{identity}/{schema.shape}/{schema.categories}" if model.columns else identity
+        # A model that takes columns by name answers by what the schema calls them, not by the numbers alone.
+        decoded = f"/{schema.names}/{schema.shape}/{schema.categories}" if model.columns is not None else ""
+        identity += decoded
     return Caller(model=model, schema=schema, identity=identity)
+
+
+def _texts(codes: FloatArray, labels: tuple[str, ...]) -> AnyArray:
+    """Labels behind codes; a missing code is NaN, as pandas writes a missing text."""
+    known = np.array([*labels, np.nan], dtype=object)
+    return np.asarray(known[np.where(np.isnan(codes), len(labels), codes).astype(np.intp)])
 
 
 def _brief(error: Exception) -> str:

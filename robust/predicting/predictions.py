@@ -12,7 +12,10 @@ from robust.predicting.calling import bind
 from robust.types import AnyArray, FloatArray, IntArray, Task
 
 Kind: TypeAlias = Literal["probabilities", "logits", "values", "labels"]
+#: How far sums may miss 1 in outputs about which nothing was declared, and in those declared to be probabilities:
+#: a softmax that was quantized to 8 bits misses it by several hundredths.
 _SUM_TOLERANCE = 1e-3
+_DECLARED_SUM, _DECLARED_RANGE = 0.1, 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,6 +28,7 @@ class Predictions:
         kind: What the outputs are.
         outputs: (n, k), float64; for labels (n, 1) class indices.
         classes: Labels of the k columns; empty for regression.
+        found: Whether the classes are only those labels that were met: the model may know more.
     """
 
     model: str
@@ -32,6 +36,7 @@ class Predictions:
     kind: Kind
     outputs: FloatArray
     classes: tuple[Label, ...]
+    found: bool = False
 
     @property
     def labels(self) -> IntArray:
@@ -43,12 +48,14 @@ class Predictions:
 
     @property
     def probabilities(self) -> FloatArray:
-        """Class probabilities (n, k); the softmax of logits."""
+        """Class probabilities (n, k); the softmax of logits, and rows that miss a sum of 1 divided by it."""
         self._want("classification", "a class probability")
         if self.kind == "labels":
             raise InvalidInput(f"{self.model} gives labels only; this measure needs probabilities or logits")
         if self.kind == "probabilities":
-            return self.outputs
+            inside = np.clip(self.outputs, 0.0, 1.0)
+            sums = inside.sum(axis=1, keepdims=True)
+            return inside / sums if np.abs(sums - 1).max() > _SUM_TOLERANCE else inside
         shifted = np.exp(self.outputs - self.outputs.max(axis=1, keepdims=True))
         return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
@@ -165,32 +172,38 @@ def _infer_task(model: Model, outputs: FloatArray, y: AnyArray | None) -> Task:
         return "regression"
     elif y.dtype.kind in "iu" and width == 1 and bool(np.all(outputs == np.rint(outputs))):
         return "classification"
+    many = f"{width} numbers a row can be scores of classes or" if width > 1 else "one number a row can be a label, a probability or"
     raise InvalidInput(
-        f'{model.name}: one number a row can be a label, a probability or a value; say task="classification" or '
-        'task="regression" (and output=) in as_model or load_model'
+        f'{model.name}: {many} a value; say task="classification" or task="regression" (and output=) in as_model or load_model'
     )
 
 
 def _classification_kind(model: Model, outputs: FloatArray) -> Kind:
     width = outputs.shape[1]
-    sums = outputs.sum(axis=1)
-    inside = bool(outputs.min() >= -1e-9 and outputs.max() <= 1 + 1e-6)
-    stochastic = inside and (width == 1 or bool(np.abs(sums - 1).max() <= _SUM_TOLERANCE))
-    if model.output == "probabilities" and not stochastic:
-        worst = np.abs(sums - 1).max() if width > 1 else max(-outputs.min(), outputs.max() - 1)
-        raise InvalidInput(
-            f"{model.name} was declared to give probabilities, but its outputs miss a sum of 1 (or the range 0 … 1) by up "
-            f'to {worst:.3g}; declare output="logits" if that is what they are'
-        )
+    outside = max(float(-outputs.min()), float(outputs.max()) - 1.0, 0.0)
+    gap = float(np.abs(outputs.sum(axis=1) - 1).max()) if width > 1 else 0.0
     if model.output == "values":
         raise InvalidInput(f"{model.name}: a classification model has output 'probabilities' or 'logits', not 'values'")
+    if model.output == "probabilities" and (gap > _DECLARED_SUM or outside > _DECLARED_RANGE):
+        raise InvalidInput(
+            f"{model.name} was declared to give probabilities, but its outputs miss a sum of 1 by up to {gap:.3g} and the "
+            f'range 0 … 1 by up to {outside:.3g}; declare output="logits" if that is what they are'
+        )
     if model.output is not None:
         return model.output
     if width == 1:
         if bool(np.all(outputs == np.rint(outputs))):
             return "labels"
         raise InvalidInput(f'{model.name} gives one number a row: say output="probabilities" or output="logits"')
-    return "probabilities" if stochastic else "logits"
+    if max(gap, outside) <= _SUM_TOLERANCE:
+        return "probabilities"
+    if outside <= _SUM_TOLERANCE:
+        # A quantized softmax, or one sigmoid a class: a softmax on top would be a silent mistake.
+        raise InvalidInput(
+            f"{model.name} gives {width} numbers from 0 to 1 that miss a sum of 1 by up to {gap:.3g}: say "
+            'output="probabilities" or output="logits" in as_model or load_model'
+        )
+    return "logits"
 
 
 def _as_label_indices(model: Model, outputs: FloatArray, y: AnyArray | None) -> Predictions:
@@ -202,12 +215,18 @@ def _as_label_indices(model: Model, outputs: FloatArray, y: AnyArray | None) -> 
     else:
         known = given if y is None or y.dtype.kind not in "iufb" else np.concatenate([given, y.ravel().astype(np.int64)])
         classes = tuple(int(label) for label in np.unique(known))
-    if any(isinstance(label, str) for label in classes):
-        position = {i: i for i in range(len(classes))}
-    else:
-        position = {int(label): i for i, label in enumerate(classes)}
+    named = any(isinstance(label, str) for label in classes)
+    position = {i if named else int(label): i for i, label in enumerate(classes)}
     strange = sorted(set(given.tolist()) - set(position))
     if strange:
-        raise InvalidInput(f"{model.name} predicts labels {strange[:10]} that are not among its classes {list(classes)[:20]}")
+        meant = f"positions 0 … {len(classes) - 1} of its classes" if named else "among its classes"
+        raise InvalidInput(f"{model.name} predicts labels {strange[:10]} that are not {meant} {list(classes)[:20]}")
     indices = np.array([position[int(label)] for label in given], dtype=np.float64)[:, None]
-    return Predictions(model=model.name, task="classification", kind="labels", outputs=indices, classes=classes)
+    return Predictions(
+        model=model.name,
+        task="classification",
+        kind="labels",
+        outputs=indices,
+        classes=classes,
+        found=model.classes is None,
+    )

@@ -13,7 +13,8 @@ from robust.report.chart_theme import DASHES, PALETTE, SHADES
 from robust.report.numbers import brief
 from robust.report.wording import printable
 
-Layers = tuple[list[Any], int]
+#: Layers without data, their height, and the rows that they share.
+Layers = tuple[list[Any], int, list[Row]]
 
 _MOST_SERIES = len(PALETTE)
 _MOST_DOTS = 40
@@ -24,31 +25,31 @@ def _line(figure: Figure, content: Table) -> Layers:
     """Lines with bands; a categorical x keeps the order of the data."""
     x = _axis(alt.X, "x", figure.x_title, labels=content.x_labels, zero=False)
     y = _axis(alt.Y, "y", figure.y_title, zero=False)
-    base = alt.Chart(_data(content.rows)).encode(x=x)
+    base = alt.Chart().encode(x=x)
     many = len(content.series) > _MOST_SERIES
     layers: list[Any] = []
     if content.bounded:
-        shade = {} if many else {**_hue(content), **_faded(content, 0.18)}
+        shade = {} if many else {**_hue(content, stroke=True), **_faded(content, 0.18)}
         layers.append(base.mark_area(opacity=0.18, color=PALETTE[0]).encode(y=_axis(alt.Y, "lower", figure.y_title, zero=False), y2="upper:Q", **shade))
     if many:  # more lines than colours: each line is thin and grey, and its tooltip names it
         layers.append(base.mark_line(strokeWidth=1, opacity=0.45, color=PALETTE[0]).encode(y=y, detail="series:N"))
     else:
-        stroke = base.mark_line(strokeWidth=2, color=PALETTE[0]).encode(y=y, **_hue(content), **_dash(content), **_faded(content, 1.0))
+        stroke = base.mark_line(strokeWidth=2, color=PALETTE[0]).encode(y=y, **_hue(content, stroke=True), **_dash(content), **_faded(content, 1.0))
         layers.append(stroke)
     # Points carry the tooltips; where they would hide the line they are there without being seen.
     seen = 0.0 if many or len(content.rows) / max(len(content.series), 1) > _MOST_DOTS else 1.0
     dots = base.mark_point(filled=True, size=32 if seen else 90, color=PALETTE[0], **({} if seen else {"opacity": 0.0}))
-    hue = {} if many else {**_hue(content), **(_faded(content, 1.0) if seen else {})}
+    hue = {} if many else {**_hue(content, stroke=True), **(_faded(content, 1.0) if seen else {})}
     layers.append(dots.encode(y=y, tooltip=_tooltips(figure, content), **hue))
-    return _handled(layers, content, zoom=not content.x_labels), 230
+    return _handled(layers, content, zoom=not content.x_labels), 230, content.rows
 
 
 def _point(figure: Figure, content: Table) -> Layers:
     """A scatter; series differ in shape as well as in colour."""
     hue = _hue(content) if len(content.series) <= _MOST_SERIES else {}
-    shape = {"shape": alt.Shape("series:N", sort=None, scale=alt.Scale(domain=content.series), legend=_legend(content))} if hue else {}
+    shape = {"shape": alt.Shape("series:N", sort=None, scale=alt.Scale(domain=content.series), legend=_legend(content, stroke=False))} if hue else {}
     dots = (
-        alt.Chart(_data(content.rows))
+        alt.Chart()
         .mark_point(filled=True, size=28, color=PALETTE[0], **({} if hue else {"opacity": 0.55}))
         .encode(
             x=_axis(alt.X, "x", figure.x_title, labels=content.x_labels, zero=False),
@@ -59,7 +60,7 @@ def _point(figure: Figure, content: Table) -> Layers:
             **(_faded(content, 0.65) if hue else {}),
         )
     )
-    return _handled([dots], content, zoom=not content.x_labels), 260
+    return _handled([dots], content, zoom=not content.x_labels), 260, content.rows
 
 
 def _bar(figure: Figure, content: Table) -> Layers:
@@ -68,7 +69,7 @@ def _bar(figure: Figure, content: Table) -> Layers:
     lying = len(labels) > 12 or max(map(len, labels)) > 10
     across, along = (alt.Y, alt.X) if lying else (alt.X, alt.Y)
     names = _axis(across, "x", figure.x_title, labels=True)
-    base = alt.Chart(_data(content.rows)).encode(
+    base = alt.Chart().encode(
         **{"y" if lying else "x": names, "tooltip": _tooltips(figure, content)}
     )
     end = "x" if lying else "y"
@@ -76,18 +77,18 @@ def _bar(figure: Figure, content: Table) -> Layers:
     layers = [bars]
     if content.bounded:
         layers.append(_whiskers(base, end, along, figure.y_title, zero=True))
-    return layers, max(24 * len(labels), 90) if lying else 230
+    return layers, max(24 * len(labels), 90) if lying else 230, content.rows
 
 
 def _interval(figure: Figure, content: Table) -> Layers:
     """One dot with whiskers a row, in the order of the data."""
     names = _axis(alt.Y, "y", figure.y_title, labels=True)
-    base = alt.Chart(_data(content.rows)).encode(y=names, tooltip=_tooltips(figure, content))
+    base = alt.Chart().encode(y=names, tooltip=_tooltips(figure, content))
     dots = base.mark_point(filled=True, size=64, color=PALETTE[0], opacity=1).encode(
         x=_axis(alt.X, "x", figure.x_title, zero=False)
     )
     height = max(26 * len({row["y"] for row in content.rows}), 90)
-    return [_whiskers(base, "x", alt.X, figure.x_title, zero=False), dots], height
+    return [_whiskers(base, "x", alt.X, figure.x_title, zero=False), dots], height, content.rows
 
 
 def _matrix(figure: Figure, content: Table) -> Layers:
@@ -101,14 +102,14 @@ def _matrix(figure: Figure, content: Table) -> Layers:
     columns = list(dict.fromkeys(row["x"] for row in content.rows))
     upright = sum(map(len, columns)) * 7 > 400
     x = _axis(alt.X, "x", figure.x_title, labels=True, labelAngle=-45 if upright else 0)
-    base = alt.Chart(_data(content.rows)).encode(x=x, y=_axis(alt.Y, "y", figure.y_title, labels=True))
+    base = alt.Chart().encode(x=x, y=_axis(alt.Y, "y", figure.y_title, labels=True))
     shade = alt.Color("value:Q", legend=None, scale=alt.Scale(type="sqrt", domain=[low, high], range=list(SHADES)))
     tips = [*_tooltips(figure, content), alt.Tooltip("text:N", title="value")]
     cells = base.mark_rect(stroke="#ffffff", strokeOpacity=0.35, strokeWidth=1).encode(color=shade, tooltip=tips)
     counts = base.mark_text(fontSize=11).encode(
         text="text:N", color=alt.condition("datum.deep", alt.value("#ffffff"), alt.value("#1d232b")), tooltip=tips
     )
-    return [cells, counts], 28 * len({row["y"] for row in content.rows})
+    return [cells, counts], 28 * len({row["y"] for row in content.rows}), content.rows
 
 
 def _histogram(figure: Figure, content: Table) -> Layers:
@@ -127,7 +128,7 @@ def _histogram(figure: Figure, content: Table) -> Layers:
     if series:
         tips.append(alt.Tooltip("series:N", title="series"))
     bars = (
-        alt.Chart(_data(bins))
+        alt.Chart()
         .mark_bar(color=PALETTE[0], stroke=None, binSpacing=1, **({} if series else {"opacity": 0.8}))
         .encode(
             x=_axis(alt.X, "low", figure.x_title, zero=False),
@@ -139,7 +140,7 @@ def _histogram(figure: Figure, content: Table) -> Layers:
             **(_faded(content, 0.5) if series else {}),
         )
     )
-    return _handled([bars], content, zoom=False), 200
+    return _handled([bars], content, zoom=False), 200, bins
 
 
 #: The layers and the height of a figure, by kind.
@@ -151,10 +152,6 @@ DRAWN: dict[str, Callable[[Figure, Table], Layers]] = {
     "matrix": _matrix,
     "histogram": _histogram,
 }
-
-
-def _data(rows: list[Row]) -> Any:
-    return alt.Data(values=rows)
 
 
 def _axis(
@@ -186,16 +183,20 @@ def _whiskers(base: Any, end: str, along: Any, title: str, *, zero: bool) -> Any
     return known.mark_rule(strokeWidth=2, color=PALETTE[0]).encode(**{end: position, f"{end}2": "upper:Q"})
 
 
-def _legend(content: Table) -> Any:
-    return alt.Legend(title=None) if len(content.series) > 1 else None
+def _legend(content: Table, *, stroke: bool) -> Any:
+    if len(content.series) < 2:
+        return None
+    if stroke:
+        return alt.Legend(title=None, symbolType="stroke", symbolSize=320, symbolStrokeWidth=2.5)
+    return alt.Legend(title=None)
 
 
-def _hue(content: Table) -> dict[str, Any]:
+def _hue(content: Table, *, stroke: bool = False) -> dict[str, Any]:
     """Colour by series, in order of appearance."""
     if not content.series:
         return {}
     scale = alt.Scale(domain=content.series, range=list(PALETTE[: len(content.series)]))
-    return {"color": alt.Color("series:N", scale=scale, sort=None, legend=_legend(content))}
+    return {"color": alt.Color("series:N", scale=scale, sort=None, legend=_legend(content, stroke=stroke))}
 
 
 def _dash(content: Table) -> dict[str, Any]:
@@ -203,7 +204,7 @@ def _dash(content: Table) -> dict[str, Any]:
     if not content.series:
         return {}
     scale = alt.Scale(domain=content.series, range=[list(dash) for dash in DASHES[: len(content.series)]])
-    return {"strokeDash": alt.StrokeDash("series:N", scale=scale, sort=None, legend=_legend(content))}
+    return {"strokeDash": alt.StrokeDash("series:N", scale=scale, sort=None, legend=_legend(content, stroke=True))}
 
 
 def _faded(content: Table, full: float) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def draw(figure: Figure, identifier: str) -> Drawn:
         content, spec = table(figure), live(figure)
     except InvalidInput as error:
         return Drawn(id=identifier, title=figure.title, fault=str(error))
-    rules = [f"dashed line: {label or axis} = {brief(position)}" for axis, position, label in figure.rules]
+    rules = [f"dashed line: {label} ({brief(position)})" for _, position, label in figure.rules if label]
     fields = [field for field in content.rows[0] if not (field in _HIDDEN and content.bounded)]
     titles = {"x": figure.x_title or "x", "y": figure.y_title or "y"}
     return Drawn(
@@ -99,8 +99,14 @@ def svg(spec: dict[str, Any], identifier: str) -> Markup:
     from robust.report.bundle import VEGA_LITE
 
     text = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE)
+    seen: dict[str, str] = {}
+
+    def renamed(match: re.Match[str]) -> str:
+        # Numbered anew: the converter counts on from one chart to the next.
+        return match[1] + seen.setdefault(match[2], f"{identifier}-{len(seen) + 1}")
+
     # The converter escapes what came from data, and draws no links and no images.
-    return Markup(_SVG_ID.sub(rf"\1{identifier}-\2", text))  # noqa: S704
+    return Markup(_SVG_ID.sub(renamed, text))  # noqa: S704
 
 
 def _hint(spec: dict[str, Any]) -> str:

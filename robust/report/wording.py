@@ -43,6 +43,11 @@ _METHODS = {
     "block-bootstrap": "Bootstrap over blocks of neighbouring rows, because rows in time order depend on each other "
     "(Politis and Romano 1994).",
     "cluster-bootstrap": "Bootstrap over whole groups, because rows of one group depend on each other.",
+    "paired-t": "Normal-theory bounds on a mean of per-row differences (Student 1908).",
+    "hc-robust": "Bounds from a variance that allows rows to differ in spread (White 1980).",
+    "heteroskedasticity-robust": "Bounds from a variance that allows rows to differ in spread (White 1980).",
+    "hac-robust": "Bounds from a variance that allows neighbours in time to depend on each other (Newey and West 1987).",
+    "cluster-robust": "Bounds from a variance that allows rows of one group to depend on each other (Liang and Zeger 1986).",
     "none": "No bounds: nothing could be proved about the spread.",
 }
 

@@ -75,7 +75,7 @@ def test_edges():
     )
 
 
-# The seeds are fixed: a generator that passes once passes always, and these bounds are met by chance in 999 of 1,000.
+# The seeds are fixed: a generator that passes once passes always; chance alone would meet these bounds.
 def test_bytes_are_uniform():
     words = row_words(np.arange(20_000), 8, seed=11, stream=0)
     counts = np.bincount(words.view(np.uint8).ravel(), minlength=256)

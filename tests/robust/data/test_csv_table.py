@@ -12,7 +12,7 @@ from robust.data.loading import load_data
 from robust.errors import InvalidInput
 
 
-@pytest.fixture()
+@pytest.fixture
 def read(tmp_path):
     def read(content, **options):
         path = tmp_path / "t.csv"
@@ -64,7 +64,8 @@ def test_names_in_any_script(read):
 
 def test_types(read):
     data = read(
-        "n,flag,city,when,label\n1,True,Rom,2020-01-02,1\n,false,,2020-01-01,0\n3,TRUE,Bonn,2020-01-03 06:00:00,1\n",
+        "n,flag,city,when,label\n1,True,Rom,2020-01-02,1\n,false,,2020-01-01,0\n"
+        "3,TRUE,Bonn,2020-01-03 06:00:00,1\n",
         target="label",
         order="when",
     )
@@ -135,7 +136,7 @@ def test_mixed_codes_are_fine_where_they_only_tell_rows_apart(read):
 
 
 def test_formulas_are_data(read):
-    data = read('a,who\n1,=1+1\n2,"=cmd|\' /C calc\'!A0"\n', slices=["who"], unused=["who"])
+    data = read("a,who\n1,=1+1\n2,\"=cmd|' /C calc'!A0\"\n", slices=["who"], unused=["who"])
     assert data.slices[0].values.tolist() == ["=1+1", "=cmd|' /C calc'!A0"]
 
 
@@ -160,7 +161,11 @@ REFUSED = [
     ("\n\n", {}, "has no rows"),
     ("a,b\n1,\xff2\n".encode("latin-1"), {}, "is not text in UTF-8"),
     (b"a,b\n1,\0\n\0\0", {}, "t.csv"),
-    ("1,2\n3,4\n", {"target": "label"}, "has no header .*no column is named label: add a header, or pass names="),
+    (
+        "1,2\n3,4\n",
+        {"target": "label"},
+        "has no header .*no column is named label: add a header, or pass names=",
+    ),
     ("a,b\n1,2\n", {"names": ["u", "v"]}, "has a header; names= is for files without one"),
     ("1,2\n", {"names": ["u"]}, "got 1 names for 2 features"),
     ("a,b\n1,inf\n", {}, "x is infinite in row 0 .*columns b"),
@@ -196,7 +201,9 @@ def test_any_text_is_read_or_refused(tmp_path_factory, content):
 
 
 def test_floats_are_read_to_the_last_bit(read):
-    values = np.random.default_rng(3).normal(size=500) * 10.0 ** np.random.default_rng(4).integers(-300, 300, 500)
+    values = np.random.default_rng(3).normal(size=500) * 10.0 ** np.random.default_rng(4).integers(
+        -300, 300, 500
+    )
     data = read(pd.DataFrame({"a": values}).to_csv(index=False))
     np.testing.assert_array_equal(data.x[:, 0], values)
 

@@ -277,7 +277,10 @@ REFUSED = [
     ({"ids": X}, r"ids has shape \(3, 2\)"),
     ({"order": ["a", "b", "c"]}, "order holds text"),
     ({"order": [1, np.nan, 2]}, "order has missing values in row 1 "),
-    ({"order": pd.to_datetime(pd.Series(["2020-01-01", None, "2020-01-02"]))}, "order has missing values in row 1 "),
+    (
+        {"order": pd.to_datetime(pd.Series(["2020-01-01", None, "2020-01-02"]))},
+        "order has missing values in row 1 ",
+    ),
     ({"order": [1, np.inf, 2]}, "order is infinite in row 1 "),
     ({"order": np.array(["1000-01-01"] * 3, dtype="M8[D]")}, "outside the years 1678 to 2261"),
     ({"groups": ["a", None, "b"]}, "groups has missing values in row 1 "),
@@ -294,10 +297,16 @@ REFUSED = [
     ({"x": frame(), "unused": ["sight"]}, "did you mean 'site'"),
     ({"x": frame(), "slices": ["zzz"]}, "slices: data has no column 'zzz'; there are age"),
     ({"x": frame(), "slices": ["city", "city"]}, "slices come more than once: city"),
-    ({"schema": {"bounds": (0, 2)}}, r"feature 'x0' is above its bound 2.0 in 1 row .*: declare other bounds or rescale"),
+    (
+        {"schema": {"bounds": (0, 2)}},
+        r"feature 'x0' is above its bound 2.0 in 1 row .*: declare other bounds or rescale",
+    ),
     ({"schema": {"x0": {"kind": "integer"}}}, "feature 'x0' is integer but has fractions"),
     ({"schema": {"x9": {"kind": "integer"}}}, "the schema names a feature that is not there, 'x9'"),
-    ({"schema": as_data(np.zeros((1, 3))).schema}, r"the schema describes rows of shape \(3,\), the data has \(2,\)"),
+    (
+        {"schema": as_data(np.zeros((1, 3))).schema},
+        r"the schema describes rows of shape \(3,\), the data has \(2,\)",
+    ),
 ]
 
 

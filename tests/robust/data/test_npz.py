@@ -72,7 +72,9 @@ def test_arrays_in_fortran_order(tmp_path):
 
 
 def test_keys_that_are_not_understood(tmp_path):
-    with pytest.raises(InvalidInput, match=r"has the keys pictures, tags; inputs and targets are understood as x/y, X/y"):
+    with pytest.raises(
+        InvalidInput, match=r"has the keys pictures, tags; inputs and targets are understood as x/y, X/y"
+    ):
         load_data(archive(tmp_path, pictures=X, tags=Y))
 
 
@@ -112,7 +114,7 @@ def test_a_shape_that_is_not_there_is_refused_before_memory_is_taken(tmp_path, s
     else:
         with zipfile.ZipFile(path, "w") as opened:
             opened.writestr("x.npy", content)
-    with pytest.raises(InvalidInput, match="is damaged: its header declares .* 8 are there"):
+    with pytest.raises(InvalidInput, match=r"is damaged: its header declares .* 8 are there"):
         load_data(path)
 
 
@@ -144,7 +146,7 @@ def test_many_members_count_together(tmp_path):
         at = content.index(b"PK\x01\x02", at + 1)
         content[at + 24 : at + 28] = struct.pack("<I", 2**32 - 2)
     path.write_bytes(content)
-    with pytest.raises(InvalidInput, match="would unpack to 12.0 GiB .*: at most 8 GiB"):
+    with pytest.raises(InvalidInput, match=r"would unpack to 12\.0 GiB .*: at most 8 GiB"):
         load_data(path)
 
 
@@ -159,5 +161,15 @@ def test_an_archive_with_a_password(tmp_path):
     for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         content[content.index(mark) + at] |= 1
     path.write_bytes(content)
-    with pytest.raises(InvalidInput, match="damaged or not an archive of arrays.*password"):
+    with pytest.raises(InvalidInput, match=r"damaged or not an archive of arrays.*password"):
+        load_data(path)
+
+
+def test_a_changed_value_is_found_by_its_checksum(tmp_path):
+    path = tmp_path / "t.npz"
+    np.savez(path, x=X)
+    content = bytearray(path.read_bytes())
+    content[content.index(X.tobytes()) + 5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match="damaged or not an archive of arrays: Bad CRC-32"):
         load_data(path)

@@ -14,7 +14,7 @@ from robust.data.loading import load_data
 from robust.errors import InvalidInput
 
 
-@pytest.fixture()
+@pytest.fixture
 def path(tmp_path):
     return tmp_path / "t.parquet"
 
@@ -52,11 +52,12 @@ def test_dates_of_every_sort_are_one_order(path):
 
 
 @pytest.mark.parametrize(
-    "column", [pa.array([[1.0], [2.0]]), pa.array([{"u": 1}, {"u": 2}]), pa.array([b"u", b"v"]), pa.array([[], []])]
+    "column",
+    [pa.array([[1.0], [2.0]]), pa.array([{"u": 1}, {"u": 2}]), pa.array([b"u", b"v"]), pa.array([[], []])],
 )
 def test_columns_of_other_types_are_refused(path, column):
     pa.parquet.write_table(pa.table({"a": column}), path)
-    with pytest.raises(InvalidInput, match="column 'a' has type .*: numbers, text or dates"):
+    with pytest.raises(InvalidInput, match=r"column 'a' has type .*: numbers, text or dates"):
         load_data(path)
 
 
@@ -79,7 +80,7 @@ def test_a_table_that_unpacks_to_too_much_is_refused(path, monkeypatch):
     pa.parquet.write_table(pa.table({"a": np.zeros(100_000)}), path)
     assert path.stat().st_size < 10_000  # repeated values take no room in the file
     monkeypatch.setattr(parquet, "_MOST_BYTES", 8 * 100_000 - 1)
-    with pytest.raises(InvalidInput, match="would unpack to 0.0 GiB: at most 8 GiB"):
+    with pytest.raises(InvalidInput, match=r"would unpack to 0\.0 GiB: at most 8 GiB"):
         load_data(path)
 
 

@@ -10,7 +10,7 @@ from robust.data.loading import load_data
 
 NUMBERS = st.floats(allow_nan=True, allow_infinity=False, width=64)
 # Labels that no reader could take for a number, a truth value or a date.
-TEXTS = st.text(alphabet='abcäß日" ,;\n\'#=', max_size=6).map(lambda text: "t" + text)
+TEXTS = st.text(alphabet="abcäß日\" ,;\n'#=", max_size=6).map(lambda text: "t" + text)
 
 
 @st.composite

@@ -10,8 +10,8 @@ from scipy.stats import binom
 def covers() -> Callable[[int, int, float], bool]:
     """Whether ``hits`` of ``trials`` is a plausible count for a bound that covers with at least ``nominal``.
 
-    The seeds are fixed, so that a test does not flicker; the tolerance keeps a right method from failing under
-    most seeds: a count this low has a probability below 0.5 % if the coverage is ``nominal``.
+    The seeds are fixed, so that no test flickers. The tolerance lets a right method pass under most seeds: a
+    count this low has a probability below 0.5 % if the coverage is ``nominal``.
     """
 
     def judge(hits: int, trials: int, nominal: float) -> bool:

@@ -1,0 +1,167 @@
+"""The robustness curve: robust accuracy as the budget grows, from one search over all budgets."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from robust.attacks.base import Attack, Swept
+from robust.attacks.budget import read_eps
+from robust.attacks.keeping import kept
+from robust.attacks.noise import RandomNoise
+from robust.attacks.rungs import FLOOR_DRAWS
+from robust.attacks.self_checks import (
+    gradients_seen,
+    room_to_move,
+    strength,
+    stronger_than_noise,
+    unlimited_budget,
+)
+from robust.attacks.target import Target, aim
+from robust.attacks.unlimited import sampled
+from robust.curve import Curve
+from robust.data.live import as_data
+from robust.errors import InvalidInput
+from robust.evidence import Fact, SelfCheck, Values
+from robust.measures.assembling import assemble
+from robust.measures.single import share_interval
+from robust.models.base import require_gradients
+from robust.models.conversion import as_model
+from robust.predicting.metering import metered
+from robust.types import BoolArray
+
+
+def robustness_curve(
+    model: object, data: object, attack: Attack, *, eps: Sequence[float], level: float = 0.95, seed: int = 0
+) -> Curve:
+    """Measure robust accuracy at several budgets.
+
+    At each eps: the share of rows that are right, and that the attack breaks at no budget up to eps
+
+    A row broken at one budget is broken at every larger one, so the curve falls. FGSM takes one gradient pass
+    for all budgets, noise scales the same draws, PGD bisects the grid row by row; each costs a fraction of a
+    run a budget.
+
+    Args:
+        model: A classifier, or what `as_model` takes.
+        data: Rows with true labels, or what `as_data` takes.
+        attack: A template such as `FGSM()` or `PGD(norm="l2")`: the curve supplies the budgets.
+        eps: Increasing budgets (k,), at least 0, in the data's units.
+        level: Confidence of each one-sided bound, in (0.5, 1), each for its own point.
+        seed: Seed of whatever is random.
+
+    Returns:
+        The curve, whose points are measurements in [0, 1], higher is better; their cost is that of the whole
+        curve.
+
+    Raises:
+        InvalidInput: If the attack has a budget of its own, budgets do not increase, the model gives no
+            gradients to an attack that needs them, or is no classifier of these labels; or data outside its
+            bounds.
+
+    >>> rows = np.array([[-3.0], [-0.5], [0.5], [3.0]])
+    >>> sign = as_model(lambda x: (x[:, 0] > 0).astype(int), name="sign")
+    >>> robustness_curve(sign, (rows, [0, 0, 1, 1]), RandomNoise(), eps=[0.1, 1, 10]).values.tolist()
+    [1.0, 0.5, 0.0]
+    """
+    model, data = as_model(model), as_data(data)
+    grid = _grid(attack, eps)
+    if attack.gradients:
+        require_gradients(model)
+    with metered() as meter:
+        target = aim(model, data)
+        swept = _sweep(attack, target, grid, seed=seed)
+        checks = _checks(attack, target, swept, grid, seed=seed)
+        clean = float(swept.survived[0].mean())
+        points = []
+        for k, budget in enumerate(grid):
+            hits = swept.survived[k + 1]
+            facts = (
+                Values(metric="accuracy under attack", reference=clean, candidate=float(hits.mean())),
+                Fact(name="eps", value=budget),
+                Fact(name="attack", value=repr(attack.at(budget))),
+            )
+            points.append(
+                assemble(
+                    share_interval(hits, data, level=level, seed=seed),
+                    name="robust_accuracy",
+                    unit="share",
+                    higher_is_better=True,
+                    models=(model,),
+                    data=data,
+                    meter=meter,
+                    seed=seed,
+                    options={"attack": attack, "eps": budget},
+                    evidence=facts,
+                    validity=checks[k],
+                    row_values=hits.astype(np.float64),
+                )
+            )
+        return Curve(name="eps", grid=np.array(grid), points=tuple(points))
+
+
+def _grid(attack: Attack, eps: Sequence[float]) -> list[float]:
+    """The budgets, checked."""
+    if not isinstance(attack, Attack):
+        raise InvalidInput(f"attack got {attack!r}; a template such as PGD() would be right")
+    if attack.eps is not None:
+        raise InvalidInput(
+            f"{attack!r} has a budget of its own, but a curve supplies it; leaving eps out would be right"
+        )
+    if isinstance(eps, str) or not hasattr(eps, "__len__") or len(eps) == 0:
+        raise InvalidInput(
+            f"eps got {eps!r}; a list of increasing budgets such as [0.01, 0.03, 0.1] would be right"
+        )
+    grid = []
+    for value in eps:
+        budget = read_eps(value)
+        if not isinstance(budget, float):
+            raise InvalidInput(f"eps got {value!r} in a curve; one number for all features would be right")
+        grid.append(budget)
+    if not all(a < b for a, b in zip(grid, grid[1:], strict=False)):
+        raise InvalidInput(f"eps got {grid}; increasing budgets would be right")
+    return grid
+
+
+def _sweep(attack: Attack, target: Target, grid: list[float], *, seed: int) -> Swept:
+    """The search over all budgets, kept by content hash."""
+    identity = attack.identity()
+
+    def run() -> BoolArray:
+        swept = attack.sweep(target, grid, seed=seed)
+        return np.vstack([swept.survived, swept.flat])
+
+    if identity is None:
+        return attack.sweep(target, grid, seed=seed)
+    found = kept(target, "sweep", identity, repr(grid), str(seed), compute=run)
+    return Swept(survived=found[:-1], flat=found[-1])
+
+
+def _checks(
+    attack: Attack, target: Target, swept: Swept, grid: list[float], *, seed: int
+) -> list[tuple[SelfCheck, ...]]:
+    """The self-checks of each point; noise and the unlimited budget are tried on a sample of the rows."""
+    right = swept.survived[0]
+    if not right.any():
+        return [()] * len(grid)
+    n, part = int(right.sum()), target.part(right)
+    shared: tuple[SelfCheck, ...] = (strength(attack, chosen=True),)
+    if attack.gradients:
+        shared = (*shared, unlimited_budget(attack, part, seed=seed))
+    sample = sampled(part, seed=seed)
+    noise = None
+    if not isinstance(attack, RandomNoise):
+        floor = RandomNoise(norm=attack.norm, draws=FLOOR_DRAWS)
+        noise = _sweep(floor, part.part(sample), grid, seed=seed)
+    checks = []
+    for k, budget in enumerate(grid):
+        held = swept.survived[k + 1][right]
+        own = [room_to_move(attack.at(budget), part)] if budget > 0 else []
+        if noise is not None:
+            broken_by_noise = int((~noise.survived[k + 1]).sum())
+            own.append(
+                stronger_than_noise(noise=broken_by_noise, attacked=int((~held[sample]).sum()), n=len(sample))
+            )
+        if attack.gradients:
+            own.append(gradients_seen(part, held=int((held & swept.flat[right]).sum()), n=n))
+        checks.append((*shared, *own))
+    return checks

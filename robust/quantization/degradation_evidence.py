@@ -1,0 +1,103 @@
+"""What stands behind a degradation: flipped rows, drops by class and slice, errors that grew."""
+
+from typing import Any
+
+import numpy as np
+
+from robust.data.dataset import Dataset
+from robust.evidence import Evidence, Figure, Flips, Rows, Slice, Slices
+from robust.intervals.mcnemar import mcnemar_p
+from robust.intervals.tango import tango
+from robust.measures.details import numbers, row_ids, sampled, words
+from robust.measures.truth import Scored
+from robust.types import BoolArray
+
+_SHOWN = 20
+
+
+def flips(before: BoolArray, after: BoolArray, data: Dataset) -> Flips:
+    """Rows that changed between right and wrong."""
+    lost, won = np.flatnonzero(before & ~after), np.flatnonzero(~before & after)
+    return Flips(
+        right_to_wrong=len(lost),
+        wrong_to_right=len(won),
+        n=len(before),
+        p=mcnemar_p(len(lost), len(won)),
+        rows=row_ids(data, lost[:_SHOWN]),
+    )
+
+
+def classification_evidence(
+    reference: Scored, candidate: Scored, data: Dataset, *, level: float
+) -> tuple[Evidence, ...]:
+    """Flips, drops by class and slice with simultaneous bounds, and their figure."""
+    before, after = reference.right(), candidate.right()
+    names = np.asarray([str(reference.predictions.classes[c]) for c in reference.truth])
+    by_class = _accuracy_drops("class", names, before, after, level=level)
+    others = tuple(
+        _accuracy_drops(column.name, np.asarray([str(v) for v in column.values]), before, after, level=level)
+        for column in data.slices
+    )
+    return (flips(before, after, data), by_class, *others, _drop_figure(by_class))
+
+
+def _accuracy_drops(by: str, labels: Any, before: BoolArray, after: BoolArray, *, level: float) -> Slices:
+    """Accuracy drop on each part of the rows, worst first; Bonferroni over the parts."""
+    parts = []
+    found = np.unique(labels)
+    for name in found:
+        inside = labels == name
+        b, c = int(np.sum(before & ~after & inside)), int(np.sum(~before & after & inside))
+        interval = tango(b, c, int(inside.sum()), level=1 - (1 - level) / len(found))
+        parts.append(
+            Slice(
+                name=f"{by}={name}",
+                n=interval.n,
+                value=interval.value,
+                lower=interval.lower,
+                upper=interval.upper,
+                note=f"{b} right->wrong, {c} wrong->right",
+            )
+        )
+    parts.sort(key=lambda part: (-part.value, part.name))
+    return Slices(by=by, measure="accuracy drop", level=level, slices=tuple(parts[:_SHOWN]))
+
+
+def _drop_figure(table: Slices) -> Figure:
+    slices = table.slices
+    return Figure(
+        kind="interval",
+        title=f"Accuracy drop by {table.by}",
+        x_title="drop (positive is worse)",
+        y_title=table.by,
+        columns=(
+            words("y", [part.name.partition("=")[2] for part in slices]),
+            numbers("x", np.array([part.value for part in slices])),
+            numbers("lower", np.array([part.lower for part in slices])),
+            numbers("upper", np.array([part.upper for part in slices])),
+        ),
+        rules=(("x", 0.0, ""),),
+        note=f"bounds hold for all of them at once at {table.level:g}",
+    )
+
+
+def regression_evidence(reference: Scored, candidate: Scored, data: Dataset) -> tuple[Evidence, ...]:
+    """Rows whose error grew most, and errors of both models against each other."""
+    old = np.abs(reference.truth - reference.prediction).mean(axis=1)
+    new = np.abs(candidate.truth - candidate.prediction).mean(axis=1)
+    order = np.argsort(old - new, kind="stable")[:10]
+    grown = Rows(
+        what="rows whose absolute error grew most",
+        ids=row_ids(data, order),
+        values=tuple(float(f"{new[i] - old[i]:.4g}") for i in order),
+        total=int(np.sum(new > old)),
+    )
+    keep = sampled(len(old))
+    figure = Figure(
+        kind="point",
+        title="Absolute error, reference against candidate",
+        x_title="reference",
+        y_title="candidate",
+        columns=(numbers("x", old[keep]), numbers("y", new[keep])),
+    )
+    return (grown, figure)

@@ -1,0 +1,107 @@
+"""Models and rows that the attack tests share."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from robust.data.live import as_data
+from robust.models.conversion import as_model
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def linear():
+    """Logits x Wᵀ + b as a model, with its gradient."""
+
+    def make(weights, bias=None, **options):
+        weights = np.asarray(weights, dtype=np.float64)
+        bias = np.zeros(len(weights)) if bias is None else np.asarray(bias, dtype=np.float64)
+
+        def forward(x):
+            return np.asarray(x, dtype=np.float64).reshape(len(x), -1) @ weights.T + bias
+
+        def gradients(x, cotangent):
+            outputs = forward(x)
+            return outputs, (cotangent(outputs) @ weights).reshape(x.shape)
+
+        options = {"output": "logits", **options}
+        return as_model(forward, gradients=gradients, name="linear", **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def fit():
+    """Train a module on all rows at once; full batches, so that nothing but the seed matters."""
+
+    def train(build, x, y, *, steps=150, rate=1e-2, loss=None):
+        torch.manual_seed(0)
+        net = build()
+        dtype = next(net.parameters()).dtype
+        inputs, labels = torch.as_tensor(x).to(dtype), torch.as_tensor(y)
+        loss = nn.functional.cross_entropy if loss is None else loss
+        optimizer = torch.optim.Adam(net.parameters(), lr=rate)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss(net(inputs), labels).backward()
+            optimizer.step()
+        return net.eval()
+
+    return train
+
+
+def small_net():
+    """A CNN for 8 × 8 images."""
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(64, 10),
+    )
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """300 digits as images in [0, 1], float32."""
+    source = load_digits()
+    x = (source.images[:300] / 16).astype(np.float32)[:, None]
+    return as_data(x, source.target[:300], schema={"bounds": (0, 1)}, name="digits")
+
+
+@pytest.fixture(scope="session")
+def cancer():
+    """Standardised breast cancer, without bounds, float64."""
+    x, y = load_breast_cancer(return_X_y=True)
+    return as_data(StandardScaler().fit_transform(x), y, name="cancer")
+
+
+@pytest.fixture(scope="session")
+def digits_net(fit, digits):
+    """A CNN trained until its loss is zero on every row."""
+    return fit(small_net, digits.x, digits.y, steps=150)
+
+
+@pytest.fixture(scope="session")
+def digits_model(digits_net):
+    return as_model(digits_net, output="logits", name="digits CNN")
+
+
+@pytest.fixture(scope="session")
+def cancer_net(fit, cancer):
+    return fit(lambda: nn.Sequential(nn.Linear(30, 32), nn.ReLU(), nn.Linear(32, 2)), cancer.x, cancer.y)
+
+
+@pytest.fixture(scope="session")
+def cancer_model(cancer_net):
+    return as_model(cancer_net, output="logits", name="cancer MLP")
