@@ -12,6 +12,8 @@ from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 
 # Frameworks compute in blocks of this many rows: filling smaller gaps would gain nothing.
 _GAP = 32
+# A step this many budgets long, projected back, ends where a linear loss is largest on ball and bounds.
+_FAR = 1e3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,8 +117,9 @@ class Climb:
         )
         ended = ~out & (live.made >= self.steps)
         if ended.any():
-            end = live.part(ended)
-            self._ended.append((end.rows, end.ball.points(end.state, end.slope if grouped else None)))
+            end, slope = live.part(ended), gradient[ended]
+            corner = end.ball.ascend(end.ball.centre(), slope, _FAR)
+            self._ended.extend((end.rows, end.ball.points(state, slope)) for state in (end.state, corner))
             if sum(len(rows) for rows, _ in self._ended) >= self.target.batch:
                 self._judge_ends()
         going = ~(out | ended)
@@ -127,16 +130,20 @@ class Climb:
     def _record(self, rows: IntArray, points: AnyArray, scores: FloatArray) -> BoolArray:
         """Keep the points that are the best so far; which rows are broken by them (m,)."""
         out, margins = self.target.wrong(scores, rows), self.target.margins(scores, rows)
-        better = out | (margins > self.best[rows])
+        better = ~self.broken[rows] & (out | (margins > self.best[rows]))
         self.found[rows[better]] = points[better]
         self.best[rows[better]] = margins[better]
         self.broken[rows[out]] = True
         return out
 
     def _judge_ends(self) -> None:
-        """The last points of rows that made all their steps, which no gradient pass has looked at."""
+        """Judge what no gradient pass has looked at: the last point of each row that made all its steps, and the point
+        of the ball that its last gradient likes best, which on a linear model is the optimum.
+        """
         if self._ended:
-            rows = np.concatenate([rows for rows, _ in self._ended])
-            points = np.concatenate([points for _, points in self._ended])
+            scores = self.target.scores(np.concatenate([points for _, points in self._ended]))
+            start = 0
+            for rows, points in self._ended:
+                self._record(rows, points, scores[start : start + len(rows)])
+                start += len(rows)
             self._ended.clear()
-            self._record(rows, points, self.target.scores(points))

@@ -13,6 +13,7 @@ from robust.attacks.fgsm import FGSM
 from robust.attacks.live import Climb
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
+from robust.errors import InvalidInput
 from robust.randomness import row_uniform
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray, Norm
 
@@ -28,8 +29,10 @@ class PGD(Attack):
 
     linf: x ← Π(x + α·sign(∇L)); l2: x ← Π(x + α·∇L/‖∇L‖); Π projects onto ball, bounds and schema
 
-    L is the cross-entropy, or the margin loss where the cross-entropy's gradient is exactly zero. A row that
-    is broken leaves at once, and the next one takes its place in the batch.
+    L is the cross-entropy, or the margin loss where the cross-entropy's gradient is exactly zero. After the last
+    step, the point of the ball that the last gradient likes best is tried too: constant steps end near the optimum of
+    a linear loss, that point is the optimum. A row that is broken leaves at once, and the next one takes its place in
+    the batch.
 
     Args:
         eps: Budget in the user's units: a number, numbers by feature name, or None for a template.
@@ -63,6 +66,8 @@ class PGD(Attack):
         object.__setattr__(self, "norm", read_norm(self.norm))
         object.__setattr__(self, "steps", read_count(self.steps, "steps"))
         object.__setattr__(self, "restarts", read_count(self.restarts, "restarts"))
+        if not isinstance(self.random_start, bool):
+            raise InvalidInput(f"random_start got {self.random_start!r}; True or False would be right")
         if self.rel_step is not None:
             object.__setattr__(self, "rel_step", read_share(self.rel_step, "rel_step"))
 

@@ -5,17 +5,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from robust.baselines.linear import fit_linear
+from robust.baselines.linear import code_tables, fit_linear, recoded
 from robust.check import Check, Subject
 from robust.data.dataset import Dataset
 from robust.data.live import as_data
 from robust.errors import InvalidInput
-from robust.evidence import Evidence, Fact, Figure, Values
+from robust.evidence import Evidence, Fact, Figure, SelfCheck, Values
 from robust.intervals.mcnemar import mcnemar_p
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
 from robust.measures.details import numbers, words
-from robust.measures.paired import Change, aligned_candidate, paired_change
+from robust.measures.paired import Change, aligned, paired_change
 from robust.measures.single import single_interval
 from robust.measures.truth import Scored, score
 from robust.metrics.catalogue import find_metric
@@ -23,6 +23,9 @@ from robust.metrics.metric import Metric
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
 from robust.predicting.predictions import predict
+
+#: Share of test rows that must differ from each other for an equal row in train to mean anything.
+_TELLING = 0.9
 
 
 def gain(
@@ -53,7 +56,8 @@ def gain(
         seed: Seed of the bootstrap, where one is used.
 
     Returns:
-        The gain, positive means that the model is better; paired by row, with the bounds of `degradation`.
+        The gain, positive means that the model is better; paired by row, with the bounds of `degradation`. A pass is
+        `INVALID` where most test rows also stand in train.
 
     Raises:
         InvalidInput: If train and test share rows, have other features, or the metric is unknown.
@@ -68,13 +72,14 @@ def gain(
     if over != "linear":
         raise InvalidInput(f"gain over {over!r} is unknown; over='linear' is the baseline there is")
     candidate, fitted_on, rows = as_model(model), as_data(train), as_data(test)
-    overlap = _check_splits(fitted_on, rows)
+    overlap, separate = _check_splits(fitted_on, rows)
     with metered() as meter:
         predictions = predict(candidate, rows)
         chosen = find_metric(metric or ("accuracy" if predictions.task == "classification" else "rmse"))
-        baseline = fit_linear(fitted_on, task=predictions.task)
-        theirs = score(chosen, predict(baseline, rows), rows)
-        ours = aligned_candidate(theirs, score(chosen, predictions, rows))
+        baseline = fit_linear(fitted_on, task=predictions.task, schema=rows.schema)
+        theirs, ours = aligned(
+            score(chosen, predict(baseline, rows), rows), score(chosen, predictions, rows)
+        )
         change = paired_change(chosen, theirs, ours, rows, relative=relative, level=level, seed=seed)
         evidence = (
             Values(metric=chosen.title, reference=change.reference, candidate=change.candidate),
@@ -92,22 +97,35 @@ def gain(
             seed=seed,
             options={"over": over, "metric": chosen.name, "relative": change.unit == "relative", "train": fitted_on.fingerprint},
             evidence=evidence,
-            validity=change.validity,
+            # A memorised row raises the gain; here it stands for a loss, until the sign is turned.
+            validity=(*change.validity, separate),
         )
-    return replace(-worse, name=f"gain over {baseline.name}")
+    return replace(-change.settled(worse), name=f"gain over {baseline.name}")
 
 
-def _check_splits(train: Dataset, test: Dataset) -> tuple[Evidence, ...]:
-    """Refuse splits that cannot be compared, and say which test rows also stand in the training rows."""
-    if train.schema.names != test.schema.names or train.schema.shape != test.schema.shape:
-        raise InvalidInput(
-            f"train and test must have the same features, got {list(train.names)[:12]} and {list(test.names)[:12]}"
-        )
-    if train.fingerprint == test.fingerprint:
+def _check_splits(train: Dataset, test: Dataset) -> tuple[tuple[Evidence, ...], SelfCheck]:
+    """Refuse splits that cannot be compared, and say how many test rows also stand in the training rows.
+
+    Where the features can tell rows apart, a test set most of which stands in train is no test set; where they cannot
+    (a few yes-or-no questions), equal rows are no sign of anything.
+    """
+    theirs = np.ascontiguousarray(recoded(train.x, train.schema, {}))
+    ours = np.ascontiguousarray(recoded(test.x, test.schema, code_tables(test.schema, train.schema)))
+    if theirs.shape == ours.shape and np.array_equal(theirs, ours, equal_nan=True):
         raise InvalidInput("train and test are the same rows: a baseline judged on its own training rows proves nothing")
-    seen = {row.tobytes() for row in np.ascontiguousarray(train.x)}
-    shared = sum(row.tobytes() in seen for row in np.ascontiguousarray(test.x))
-    return (Fact(name="test rows whose inputs also stand in train", value=shared),) if shared else ()
+    seen, own = {row.tobytes() for row in theirs}, [row.tobytes() for row in ours]
+    shared = sum(row in seen for row in own)
+    telling = len(set(own)) > _TELLING * len(own)
+    apart = not (telling and shared > 0.5 * len(own))
+    check = SelfCheck(
+        name="separate rows",
+        passed=apart,
+        reason=f"{shared} of {len(own)} test rows also stand in train"
+        + ("" if apart else ": what the model has memorised counts as a gain"),
+        bias="lowers",
+    )
+    facts = (Fact(name="test rows whose inputs also stand in train", value=shared),) if shared else ()
+    return facts, check
 
 
 def _evidence(

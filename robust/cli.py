@@ -135,7 +135,8 @@ def _settled(
 
     if example and config_path:
         raise InvalidInput("--example and --config exclude each other")
-    named = {key: value for key, value in flags.items() if value not in (None, False)}
+    # By identity: a seed of 0 equals False.
+    named = {key: value for key, value in flags.items() if value is not None and value is not False}
     path = config_path or (None if example else find_config(Path.cwd()))
     if path is not None:
         config = load_config(path)

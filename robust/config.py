@@ -60,11 +60,14 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def find_config(folder: Path) -> Path | None:
-    """`robust.toml`, or a `pyproject.toml` with a `[tool.robust.models]` table, in a folder; None for neither."""
+    """`robust.toml`, or a `pyproject.toml` with a `[tool.robust]` table, in a folder; None for neither.
+
+    Also where that table has gates alone and the models come as flags: a gate must not be passed over in silence.
+    """
     own, project = folder / "robust.toml", folder / "pyproject.toml"
     if own.is_file():
         return own
-    if project.is_file() and "models" in _tool_table(_read(project)):
+    if project.is_file() and _tool_table(_read(project)):
         return project
     return None
 
@@ -82,9 +85,10 @@ def load_config(path: Path) -> Config:
         InvalidInput: If the file is missing or no TOML, or has a key or value that is not understood.
     """
     content = _read(path)
-    table = _tool_table(content) if path.name == "pyproject.toml" else content
+    own = path.name != "pyproject.toml"
+    table = content if own else _tool_table(content)
     if not table:
-        raise InvalidInput(f"{path} has no [tool.robust] table")
+        raise InvalidInput(f"config {path} {'is empty' if own else 'has no [tool.robust] table'}")
     config = read_config(table, where=str(path))
     folder = path.resolve().parent
     models = structs.replace(
@@ -132,7 +136,7 @@ def _check_keys(part: object, kind: type[Struct], place: str, where: str) -> Non
     for key in part:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f", did you mean {near[0]!r}?" if near else ""
+            hint = f", did you mean {near[0]!r}?" if near else "."
             raise InvalidInput(f"{where}: unknown key {key!r} in {place}{hint} Known keys: {', '.join(known)}")
 
 

@@ -1,11 +1,15 @@
 """From a config to a plan: loads models and data, settles the task, reads the gates."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robust.auditing.deferring import deferred_model
 from robust.auditing.discovery import discover
 from robust.auditing.gates import build_gates
+from robust.auditing.host import describe_host
+from robust.auditing.keeping import Store
 from robust.auditing.running import Plan
 from robust.check import Subject
 from robust.config import Config
@@ -15,7 +19,10 @@ from robust.data.schema import FeatureSchema
 from robust.errors import InvalidInput, MissingExtra
 from robust.models.base import Model
 from robust.models.loading import load_model
+from robust.predicting.cache import ArrayCache
 from robust.predicting.predictions import predict
+from robust.predicting.settings import Settings, using
+from robust.record.shape import Host
 
 
 def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shards: int = 1) -> Plan:
@@ -40,27 +47,34 @@ def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shar
         raise InvalidInput("no data to audit on: name it with --data, or test in [data]")
     if not 0.5 < config.level < 1:
         raise InvalidInput(f"level is the confidence of a one-sided bound, in (0.5, 1), got {config.level}")
+    if config.seed < 0:
+        raise InvalidInput(f"seed must be a whole number of at least 0, got {config.seed}")
     checks = discover()
     gates = build_gates(config.gates, checks)
     models, data = config.models, config.data
     if models.reference and Path(models.reference).resolve() == Path(models.candidate).resolve():
         raise InvalidInput(f"candidate and reference are the same file {models.candidate}: nothing would be compared")
-    candidate = _model(config, models.candidate, models.factory, trust=trust)
-    reference = _model(config, models.reference, models.reference_factory, trust=trust) if models.reference else None
+    shelf = _Shelf(store=Store(None if folder is None else folder / "results"), host=describe_host(), trust=trust)
+    candidate = shelf.model(config, models.candidate, models.factory)
+    reference = shelf.model(config, models.reference, models.reference_factory) if models.reference else None
     surrogate: Model | None = None
     absent: tuple[tuple[str, str], ...] = ()
     if models.surrogate:
         try:
-            surrogate = _model(config, models.surrogate, models.surrogate_factory, trust=trust)
+            surrogate = shelf.model(config, models.surrogate, models.surrogate_factory)
         except MissingExtra as error:
             # The rest of the audit stands without a twin; the checks that want it say what is missing.
             absent = (("surrogate", str(error)),)
     train = _data(config, data.train) if data.train else None
     # Text columns become codes: test rows take the labels' order from the training rows, so that both are coded alike.
     test = _data(config, data.test, schema=None if train is None else train.schema)
+    # Kept where the checks will look for it: the candidate is asked once.
+    arrays = ArrayCache(None if folder is None else folder / "cache")
+    with using(Settings(cache=arrays, shards=shards)):
+        task = predict(candidate, test).task
     subject = Subject(
         model=candidate,
-        task=predict(candidate, test).task,
+        task=task,
         test=test,
         reference=reference,
         surrogate=surrogate,
@@ -80,18 +94,31 @@ def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shar
     )
 
 
-def _model(config: Config, path: str, factory: str | None, *, trust: bool) -> Model:
-    table = config.models
-    classes: Sequence[object] | None = table.classes
-    return load_model(
-        path,
-        factory=factory,
-        trust=trust,
-        task=table.task,
-        output=table.output,
-        classes=classes,
-        batch_size=table.batch_size,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shelf:
+    """Where models come from: their files, or what is remembered of them until they are called."""
+
+    store: Store
+    host: Host
+    trust: bool
+
+    def model(self, config: Config, path: str, factory: str | None) -> Model:
+        table = config.models
+        classes: Sequence[object] | None = table.classes
+
+        def load() -> Model:
+            return load_model(
+                path,
+                factory=factory,
+                trust=self.trust,
+                task=table.task,
+                output=table.output,
+                classes=classes,
+                batch_size=table.batch_size,
+            )
+
+        options = (table.task, table.output, table.classes, table.batch_size, self.trust)
+        return deferred_model(path, load, options=options, factory=factory, store=self.store, host=self.host)
 
 
 def _data(config: Config, path: str, *, schema: FeatureSchema | None = None) -> Dataset:

@@ -1,10 +1,11 @@
 """Gates as a project writes them: `accuracy = ">= 95%"`."""
 
 import dataclasses
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, cast
 
 import msgspec
 
@@ -16,6 +17,14 @@ from robust.measurement import Measurement
 from robust.verdict import Operator, Verdict
 
 _LIMIT = re.compile(r"\s*(<=|>=|==|!=|<|>)\s*([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(%|KiB|MiB)?\s*")
+_COMPARE: dict[str, Callable[[Measurement, float], Verdict]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
 _SCALE = {None: 1.0, "%": 0.01, "KiB": 1024.0, "MiB": 1024.0**2}
 
 
@@ -38,8 +47,15 @@ class GateSpec:
     options: Any
 
     def judge(self, m: Measurement) -> Verdict:
-        """The verdict on a measurement."""
-        return m._judge(self.operator, self.limit)
+        """The verdict on a measurement.
+
+        Raises:
+            InvalidInput: If it is an estimate, and the gate asks whether it equals a number.
+        """
+        try:
+            return _COMPARE[self.operator](m, self.limit)
+        except TypeError as error:
+            raise InvalidInput(f"gate {self.name!r}: {error}") from error
 
 
 def parse_limit(text: object, *, gate: str) -> tuple[Operator, float]:
@@ -63,15 +79,13 @@ def parse_limit(text: object, *, gate: str) -> tuple[Operator, float]:
         raise InvalidInput(
             f'gate {gate!r} has the limit {text!r}; an operator and a number such as "< 1%" or ">= 0.95" would be right'
         )
-    operator, number, unit = match.groups()
+    sign, number, unit = match.groups()
     try:
         limit = as_limit(float(number))
     except ValueError as error:
         raise InvalidInput(f"gate {gate!r}: {number!r} is no finite number") from error
-    if operator not in get_args(Operator):
-        raise InvalidInput(f"gate {gate!r} has the unknown operator {operator!r}")
     # Divided, not multiplied: 95 % is 0.95 to the last bit.
-    return operator, limit / 100 if unit == "%" else limit * _SCALE[unit]
+    return cast(Operator, sign), limit / 100 if unit == "%" else limit * _SCALE[unit]
 
 
 def build_gates(table: Mapping[str, object], checks: tuple[Check, ...]) -> tuple[GateSpec, ...]:
@@ -91,9 +105,9 @@ def build_gates(table: Mapping[str, object], checks: tuple[Check, ...]) -> tuple
     for name, content in table.items():
         entry = dict(content) if isinstance(content, Mapping) else {"limit": content}
         check = find_check(checks, str(entry.pop("measure", name)))
-        operator, limit = parse_limit(entry.pop("limit", None), gate=name)
+        sign, limit = parse_limit(entry.pop("limit", None), gate=name)
         options = build_options(check, entry, gate=name)
-        gates.append(GateSpec(name=name, check=check, operator=operator, limit=limit, options=options))
+        gates.append(GateSpec(name=name, check=check, operator=sign, limit=limit, options=options))
     return tuple(gates)
 
 

@@ -7,7 +7,7 @@ of models and data, level and seed, package versions, processor, and this packag
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ import msgspec
 from robust.check import Check, Subject
 from robust.models.base import Model
 from robust.predicting.settings import current_settings
+from robust.record.json_form import decode, encode
 from robust.record.shape import Bounded, Host
 
 T = TypeVar("T")
@@ -38,20 +39,25 @@ class Store:
         if self._folder is None or key is None:
             return None
         try:
-            return msgspec.json.decode((self._folder / f"{key}.json").read_bytes(), type=kind)
-        except (OSError, msgspec.MsgspecError):
+            return decode((self._folder / f"{key}.json").read_bytes(), kind)
+        except (OSError, UnicodeDecodeError, msgspec.MsgspecError):
             return None
 
     def put(self, key: str | None, value: object) -> None:
         """Keep an entry, whole or not at all."""
         if self._folder is None or key is None:
             return
+        content = encode(value)
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=self._folder, suffix=".tmp")
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(msgspec.json.encode(value))
-            Path(temporary).replace(self._folder / f"{key}.json")
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(content)
+                Path(temporary).replace(self._folder / f"{key}.json")
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
 
 
 def result_key(check: Check, options: object, subject: Subject, host: Host) -> str | None:
@@ -59,7 +65,7 @@ def result_key(check: Check, options: object, subject: Subject, host: Host) -> s
     models = [_model_key(model) for model in (subject.model, subject.reference, subject.surrogate)]
     if None in models:
         return None
-    data = [None if part is None else part.fingerprint for part in (subject.test, subject.train)]
+    data = [None if part is None else (part.name, part.fingerprint) for part in (subject.test, subject.train)]
     parts: Sequence[object] = (
         check.code,
         repr(options),
@@ -106,9 +112,19 @@ def code_identity() -> str:
     roots = {Path(folder) for folder in robust.__path__}
     for package in (robust.attacks, robust.baselines, robust.residuals, robust.sensitivity):
         roots |= {Path(folder) for folder in package.__path__}
+    return tree_identity(roots, deep=True)
+
+
+def tree_identity(roots: Iterable[Path], *, deep: bool) -> str:
+    """Hash of Python files by name, size and time.
+
+    Args:
+        roots: Folders.
+        deep: Whether folders below count too.
+    """
     digest = hashlib.sha256()
     for root in sorted(roots):
-        for path in sorted(root.rglob("*.py")):
+        for path in sorted(root.rglob("*.py") if deep else root.glob("*.py")):
             state = path.stat()
             digest.update(f"{path.relative_to(root)}:{state.st_size}:{state.st_mtime_ns}".encode())
     return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,6 +95,7 @@ def run_audit(plan: Plan, progress: Progress) -> Record:
     arrays = ArrayCache(None if plan.folder is None else plan.folder / "cache")
     jobs = _jobs(plan, ledger)
     infos: list[ModelInfo] = []
+    ran = 0
     with using(Settings(cache=arrays, shards=plan.shards)):
         progress.begin(len(jobs))
         try:
@@ -103,9 +105,13 @@ def run_audit(plan: Plan, progress: Progress) -> Record:
                 before = time.perf_counter()
                 _run_one(check, spec, options, subject, store, host, ledger)
                 ledger.seconds.append((spec.name if spec else check.name, time.perf_counter() - before))
+                ran += 1
                 progress.done()
         except KeyboardInterrupt:
             ledger.interrupted = True
+            ledger.skipped += [
+                _not_run(check, spec, "interrupted before it was measured") for check, spec, _ in jobs[ran:]
+            ]
     return Record(
         version=VERSION,
         robust=__version__,
@@ -143,9 +149,7 @@ def _jobs(plan: Plan, ledger: _Ledger) -> list[tuple[Check, GateSpec | None, Any
         missing = lacking(check, plan.subject)
         if missing is not None:
             if specs or not other_task(check, plan.subject):
-                ledger.skipped.append(
-                    Skipped(code=check.code, name=check.name, title=check.title, reason=missing, gated=bool(specs))
-                )
+                ledger.skipped += [_not_run(check, spec, missing) for spec in specs or [None]]
         elif specs:
             jobs += [(check, spec, spec.options) for spec in specs]
         else:
@@ -163,21 +167,34 @@ def _run_one(
     if results is None:
         try:
             found = check.run(subject, options)
+            # Inside: a check may give its measurements one by one, and fail at any of them.
+            measured: Sequence[Measurement] = [found] if isinstance(found, Measurement) else list(found)
         except (InvalidInput, MissingExtra, ModelFault) as error:
-            ledger.skipped.append(
-                Skipped(
-                    code=check.code, name=name, title=check.title, reason=str(error), failed=True, gated=spec is not None
-                )
-            )
+            ledger.skipped.append(_not_run(check, spec, str(error), failed=True))
             return
-        measured: Sequence[Measurement] = [found] if isinstance(found, Measurement) else list(found)
+        if not measured:
+            ledger.skipped.append(_not_run(check, spec, "it gave no measurement", failed=True))
+            return
         results = tuple(bounded(m) for m in measured)
         store.put(key, results)
     else:
         ledger.cached.append(name)
     for i, result in enumerate(results):
-        judged = gate(spec.name, spec.judge(measurement(result))) if spec is not None and i == 0 else None
+        judged = None
+        if spec is not None and i == 0:
+            try:
+                judged = gate(spec.name, spec.judge(measurement(result)))
+            except InvalidInput as error:
+                ledger.skipped.append(_not_run(check, spec, str(error), failed=True))
         ledger.entries.append(Entry(code=check.code, name=name, title=check.title, measurement=result, gate=judged))
+
+
+def _not_run(check: Check, spec: GateSpec | None, reason: str, *, failed: bool = False) -> Skipped:
+    """A check, or a gate on it, that gave no answer."""
+    name = spec.name if spec else check.name
+    return Skipped(
+        code=check.code, name=name, title=check.title, reason=reason, failed=failed, gated=spec is not None
+    )
 
 
 def _model_infos(subject: Subject, store: Store, host: Host) -> list[ModelInfo]:
@@ -189,13 +206,14 @@ def _model_infos(subject: Subject, store: Store, host: Host) -> list[ModelInfo]:
         key = noise_key(model, subject, host)
         noise = store.get(key, Noise)
         if noise is None:
-            noise = host_noise(model, subject.test)
-            store.put(key, noise)
+            with suppress(InvalidInput, ModelFault):  # the checks that need this model will say why
+                noise = host_noise(model, subject.test)
+                store.put(key, noise)
         infos.append(_model_info(role, model, noise))
     return infos
 
 
-def _model_info(role: Any, model: Model, noise: Noise) -> ModelInfo:
+def _model_info(role: Any, model: Model, noise: Noise | None) -> ModelInfo:
     return ModelInfo(role=role, name=model.name, framework=model.framework, sha256=model.identity() or "", noise=noise)
 
 

@@ -1,0 +1,1 @@
+"""Models of every kind, loaded by how far they can be trusted."""

@@ -41,7 +41,7 @@ class SklearnAdapter:
 
     def identity(self) -> str | None:
         """Content hash of the fitted estimator as it is now."""
-        return object_hash((self.method, self.estimator))
+        return object_hash((self.method, self.estimator), plain=_plain)
 
     def weights(self) -> str | None:
         """Content hash of the fitted estimator: its numbers cannot be told from its options."""
@@ -148,6 +148,15 @@ def _is(estimator: Any, question: str) -> bool:
 
     ask: Callable[[Any], bool] = getattr(base, question)
     return bool(ask(estimator))
+
+
+def _plain(value: object) -> object:
+    """A nearest-neighbour tree without its counters, which each prediction moves."""
+    if type(value).__module__ in ("sklearn.neighbors._kd_tree", "sklearn.neighbors._ball_tree"):
+        state = value.__getstate__()
+        if isinstance(state, tuple):
+            return ("neighbours", type(value).__name__, *state[:5])
+    return value
 
 
 def _kind(task: Task | None) -> str:

@@ -77,6 +77,8 @@ class _Walk:
             return self._array(value)
         if isinstance(value, np.generic):
             return self._join("scalar", [value.dtype.str.encode(), value.tobytes()])
+        if isinstance(value, np.random.RandomState):  # its own account adds a seed that it never used
+            return self._join("random", [self.digest(value.get_state(legacy=False))])
         if type(value) in (list, tuple):
             return self._join(type(value).__name__, map(self.digest, value))  # type: ignore[call-overload]
         if type(value) is dict:

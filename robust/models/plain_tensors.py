@@ -1,4 +1,4 @@
-"""Reads torch's pickles with its restricted unpickler, which knows tensors and plain containers and calls nothing."""
+"""Reads checkpoints with torch's restricted unpickler, which knows tensors and plain containers alone."""
 
 import io
 import warnings
@@ -14,7 +14,7 @@ def load_plain(content: bytes) -> object:
         RuntimeError: If its archive is damaged; other errors come from damaged pickles.
     """
     with warnings.catch_warnings():
-        # torch warns of pickle protocols that it does not write itself: what they lead to is an error of its own.
+        # torch warns of pickle protocols that it does not write; what they lead to is an error of its own.
         warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
         found: object = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return found

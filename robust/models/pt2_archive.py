@@ -89,7 +89,7 @@ def _require_raw_tensors(config: object, present: set[str], folder: PurePosixPat
 
 
 def _require_plain_sample(sample: bytes, path: Path) -> None:
-    """The sample inputs must be tensors alone: the file's own loader would go on to unpickle anything else."""
+    """The sample inputs must be tensors alone: the file's own loader would unpickle anything else."""
     from robust.models.plain_tensors import load_plain
 
     if sample.startswith(b"PK"):
@@ -99,4 +99,6 @@ def _require_plain_sample(sample: bytes, path: Path) -> None:
             load_plain(sample)
     # After any error at all the file's own loader unpickles without restriction; so any error is a refusal.
     except Exception as error:
-        raise untrusted(path, "holds sample inputs that are no plain tensors, a pickle that can run code") from error
+        raise untrusted(
+            path, "holds sample inputs that are no plain tensors, a pickle that can run code"
+        ) from error

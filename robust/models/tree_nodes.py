@@ -37,7 +37,7 @@ def check_stored_trees(content: bytes) -> None:
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         schema = json.loads(archive.read("schema.json"))
-        _require_one_meaning(schema, {})
+        _require_one_meaning(schema, archive, {})
         for node in _stored(schema):
             _check_stored(node, archive)
 
@@ -57,8 +57,9 @@ def check_trees(estimator: object) -> None:
         elif kind.__module__ in _UNCHECKED:
             raise InvalidInput(f"{kind.__name__} does not check its trees against its rows")
         elif kind.__module__ == "sklearn.tree._classes":
-            _check_width(part.tree_, part)
-            owned.add(id(part.tree_))
+            if hasattr(part, "tree_"):  # the template in an ensemble has none
+                _check_width(part.tree_, part)
+                owned.add(id(part.tree_))
         elif kind.__module__ == "sklearn.ensemble._forest":
             for member in part.estimators_:
                 _check_width(member.tree_, part)
@@ -66,24 +67,27 @@ def check_trees(estimator: object) -> None:
         raise InvalidInput("a tree belongs to no decision tree estimator")
 
 
-def _require_one_meaning(value: object, seen: dict[object, bytes]) -> bytes:
-    """Digest of a part; parts with one id must be equal: the loader builds the first for all of them."""
+def _require_one_meaning(value: object, archive: zipfile.ZipFile, seen: dict[object, bytes]) -> bytes:
+    """Digest of a part without its ids; parts with one id must be equal: the loader builds one for all.
+
+    Ids of the parts inside may differ, since each description of an object may make new parts. Arrays count by
+    their content.
+    """
+    digest = hashlib.sha256(type(value).__name__.encode())
     if isinstance(value, dict):
-        digest = hashlib.sha256(b"{")
         for key, item in value.items():
-            digest.update(json.dumps(key).encode() + _require_one_meaning(item, seen))
+            if key == "file" and isinstance(item, str):
+                digest.update(hashlib.sha256(archive.read(item)).digest())
+            elif key != "__id__":
+                digest.update(json.dumps(key).encode() + _require_one_meaning(item, archive, seen))
+        mark = value.get("__id__")
+        if mark and seen.setdefault(mark, digest.digest()) != digest.digest():
+            raise InvalidInput("two different parts go by one id")
     elif isinstance(value, list):
-        digest = hashlib.sha256(b"[")
         for item in value:
-            digest.update(_require_one_meaning(item, seen))
+            digest.update(_require_one_meaning(item, archive, seen))
     else:
-        digest = hashlib.sha256(json.dumps(value).encode())
-    if (
-        isinstance(value, dict)
-        and value.get("__id__")
-        and seen.setdefault(value["__id__"], digest.digest()) != digest.digest()
-    ):
-        raise InvalidInput("two different parts go by one id")
+        digest.update(json.dumps(value).encode())
     return digest.digest()
 
 

@@ -13,6 +13,7 @@ from robust.errors import InvalidInput
 from robust.evidence import Cost, Provenance
 from robust.intervals.interval import Sizing
 from robust.measurement import Affine, Measurement
+from robust.record.json_form import decode, encode
 from robust.record.shape import VERSION, Bounded, Gate, Record
 from robust.verdict import Verdict
 
@@ -28,6 +29,18 @@ _SIZING_HOMES = (
     "robust.intervals.block",
     "robust.intervals.cluster",
     "robust.intervals.clipping",
+)
+
+#: Numbers of the evidence that may be null: struct, field.
+_NULLABLE = (
+    ("Fact", "value"),
+    ("Rows", "values"),
+    ("Series", "values"),
+    ("Slice", "lower"),
+    ("Slice", "upper"),
+    ("Slice", "value"),
+    ("Values", "candidate"),
+    ("Values", "reference"),
 )
 
 
@@ -98,7 +111,7 @@ def gate(name: str, verdict: Verdict) -> Gate:
 
 def dump(record: Record) -> bytes:
     """A record as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+    return msgspec.json.format(encode(record), indent=2) + b"\n"
 
 
 def load(path: Path) -> Record:
@@ -108,17 +121,24 @@ def load(path: Path) -> Record:
         InvalidInput: If the file is no record of a version that is understood.
     """
     try:
-        head = msgspec.json.decode(path.read_bytes())
+        content = path.read_bytes()
+        head = msgspec.json.decode(content)
         if not isinstance(head, dict) or head.get("version") != VERSION:
             raise InvalidInput(f"{path} is no record of version {VERSION}")
-        return msgspec.convert(head, Record, strict=False)
+        return decode(content, Record)
     except (OSError, msgspec.MsgspecError) as error:
         raise InvalidInput(f"{path} cannot be read as a record: {error}") from error
 
 
 def json_schema() -> bytes:
     """The JSON schema of the record."""
-    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Record)), indent=2) + b"\n"
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Record)}
+    for struct, name in _NULLABLE:
+        place = schema["$defs"][struct]["properties"][name]
+        place = place.get("items", place)
+        known = place.pop("anyOf") if "anyOf" in place else [{"type": place.pop("type")}]
+        place["anyOf"] = [*known, {"type": "null"}]
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
 
 
 def _finite(number: float) -> float | None:
@@ -150,7 +170,7 @@ def _unpack(packed: dict[str, Any]) -> Any:
             continue
         if isinstance(value, dict):
             value = _unpack(value)
-        elif value in ("inf", "-inf"):
+        elif value in ("inf", "-inf", "nan"):
             value = float(value)
         fields[name] = value
     return kind(**fields)

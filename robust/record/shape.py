@@ -1,7 +1,8 @@
 """The record of an audit: everything that was measured, as data; every report is made from it.
 
 Version 1. The JSON schema beside this file is generated from these classes, and a test holds the two together.
-Numbers that are infinite (a bound where nothing is proved) or NaN are null.
+Numbers that are infinite (a bound where nothing is proved) or NaN are null. Reading it back, a null in a bound is
+infinite and any other NaN.
 """
 
 from typing import Any, Literal

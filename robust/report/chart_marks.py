@@ -211,7 +211,7 @@ def _faded(content: Table, full: float) -> dict[str, Any]:
     """Series that the legend did not pick step back."""
     if len(content.series) < 2:
         return {"opacity": alt.value(full)}
-    return {"opacity": alt.condition("picked", alt.value(full), alt.value(full * 0.15))}
+    return {"opacity": alt.OpacityValue(full * 0.15, condition={"param": "picked", "value": full})}
 
 
 def _handled(layers: list[Any], content: Table, *, zoom: bool) -> list[Any]:

@@ -64,6 +64,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["percentage"] = percentage
+    environment.filters["titled"] = wording.titled
     return environment
 
 

@@ -140,6 +140,15 @@ def row_words(ids: tuple[RowId, ...], values: tuple[float, ...] = ()) -> str:
     return ", ".join(f"{printable(row)}{number}" for row, number in zip(ids, numbers, strict=True))
 
 
+def titled(text: str) -> str:
+    """A title with its first letter large; abbreviations in it stay as they are.
+
+    >>> titled("loss by AUC")
+    'Loss by AUC'
+    """
+    return text[:1].upper() + text[1:]
+
+
 def plural(count: int, word: str) -> str:
     """A count with its noun.
 

@@ -1,5 +1,7 @@
 """Models and rows that the attack tests share."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,14 @@ from robust.models.conversion import as_model
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def foolbox():
+    """The peer library; its import uses a name that scipy deprecates, which nothing here could change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return pytest.importorskip("foolbox")
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +55,7 @@ def fit():
         torch.manual_seed(0)
         net = build()
         dtype = next(net.parameters()).dtype
-        inputs, labels = torch.as_tensor(x).to(dtype), torch.as_tensor(y)
+        inputs, labels = torch.tensor(np.array(x), dtype=dtype), torch.tensor(np.array(y))
         loss = nn.functional.cross_entropy if loss is None else loss
         optimizer = torch.optim.Adam(net.parameters(), lr=rate)
         for _ in range(steps):

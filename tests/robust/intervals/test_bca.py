@@ -112,6 +112,8 @@ def test_bounds_shrink_with_the_root_of_n():
 
 
 def test_the_expanded_quantile_tends_to_the_normal_one():
+    # Two rows: tan(0.45 pi), the Cauchy quantile, times the square root of 2.
+    assert expanded_quantile(0.95, 2) == pytest.approx(np.tan(0.45 * np.pi) * np.sqrt(2))
     assert expanded_quantile(0.95, 10**7) == pytest.approx(norm.ppf(0.95), abs=1e-6)
     assert expanded_quantile(0.95, 1) == np.inf
 

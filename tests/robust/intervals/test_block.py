@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 from scipy.signal import lfilter
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from robust.errors import InvalidInput
 from robust.intervals.bca import bca
 from robust.intervals.block import block_bootstrap, draw_blocks
 from robust.intervals.delong import delong
 from robust.intervals.draws import CELLS, generator
+from robust.intervals.long_run import long_run_variance
 from robust.intervals.resampling import SmoothOfMeans
 
 
@@ -87,6 +88,16 @@ def test_bounds_are_reproducible_and_mirror():
     )
     assert one.method == "block-bootstrap"
     assert "mean block length" in one.notes[-1]
+
+
+def test_bounds_of_a_mean_are_those_of_the_t_interval_from_cosines():
+    rng = np.random.default_rng(8)
+    for rho in (0.0, 0.5, 0.8):
+        rows = autoregression(rng, 300, rho)
+        variance, freedom = long_run_variance(rows - rows.mean())
+        half = t.ppf(0.95, freedom) * np.sqrt(variance)
+        interval = block_bootstrap(mean_of(rows), 300, level=0.95, seed=0, resamples=10_000)
+        assert interval.upper - interval.lower == pytest.approx(2 * half, rel=0.04)
 
 
 def test_dependence_widens():

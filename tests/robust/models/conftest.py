@@ -43,7 +43,9 @@ def exported(tmp_path_factory):
     net = nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(144, 3)
     ).eval()
-    program = torch.export.export(net, (torch.zeros(4, 1, 8, 8),), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    program = torch.export.export(
+        net, (torch.zeros(4, 1, 8, 8),), dynamic_shapes=({0: torch.export.Dim("batch")},)
+    )
     path = tmp_path_factory.mktemp("exported") / "net.pt2"
     torch.export.save(program, path)
     return path, net
@@ -51,13 +53,9 @@ def exported(tmp_path_factory):
 
 @pytest.fixture
 def rewrite(tmp_path):
-    """Writes an archive again, with members edited, removed (None) or added; names are without the top folder."""
+    """Writes an archive again with members edited, removed (None) or added; names are without the folder."""
 
-    def write(source, name="changed.pt2", /, **members):
-        changes = {key.replace("__", "/"): value for key, value in members.items()}
-        return write_members(source, name, changes)
-
-    def write_members(source, name, changes):
+    def write(source, name, changes):
         with zipfile.ZipFile(source) as archive:
             parts = {member: archive.read(member) for member in archive.namelist()}
         top = next(iter(parts)).partition("/")[0]
@@ -73,7 +71,6 @@ def rewrite(tmp_path):
                 archive.writestr(member, part)
         return path
 
-    write.members = write_members
     return write
 
 
@@ -86,7 +83,7 @@ def edit_graph(rewrite, exported):
             graph = json.loads(text)
             return json.dumps(edit(graph) or graph).encode()
 
-        return rewrite.members(exported[0], "edited.pt2", {"models/model.json": change})
+        return rewrite(exported[0], "edited.pt2", {"models/model.json": change})
 
     return write
 

@@ -38,7 +38,7 @@ def linear(path, *, batch="n", name="w", weight=W, kind=TensorProto.FLOAT, const
 
 
 def classifier(path, *, zipped, texts):
-    """A linear classifier as scikit-learn's exporters write it: a label, and probabilities or maps of them."""
+    """A linear classifier as exporters write it: a label, and probabilities or maps of them."""
     labels = {"classlabels_strings": ["no", "yes"]} if texts else {"classlabels_ints": [3, 7]}
     nodes = [
         helper.make_node(
@@ -150,7 +150,9 @@ def test_tensors_outside_the_folder_are_refused(tmp_path, place):
 
 def test_shapes_that_do_not_fit_are_both_named(tmp_path):
     model = load_model(linear(tmp_path / "m.onnx"))
-    with pytest.raises(InvalidInput, match=r"takes rows of shape \(4\) \(input 'x'\), got rows of shape \(1, 2, 2\)"):
+    with pytest.raises(
+        InvalidInput, match=r"takes rows of shape \(4\) \(input 'x'\), got rows of shape \(1, 2, 2\)"
+    ):
         model.forward(X.reshape(10, 1, 2, 2))
     with pytest.raises(InvalidInput, match=r"takes rows of shape \(4\) .* got rows of shape \(3\)"):
         model.forward(X[:, :3])
@@ -158,7 +160,10 @@ def test_shapes_that_do_not_fit_are_both_named(tmp_path):
 
 def identity(path, kind):
     return write(
-        path, [helper.make_node("Identity", ["x"], ["y"])], [value("x", kind, ["n", 4])], [value("y", kind, ["n", 4])]
+        path,
+        [helper.make_node("Identity", ["x"], ["y"])],
+        [value("x", kind, ["n", 4])],
+        [value("y", kind, ["n", 4])],
     )
 
 
@@ -175,7 +180,7 @@ def test_a_quantized_input_refuses_floats(tmp_path, kind):
 def test_whole_numbers_are_cast_and_fractions_are_not(tmp_path):
     model = load_model(identity(tmp_path / "m.onnx", TensorProto.INT64))
     assert model.forward(np.full((2, 4), 3.0)).tolist() == [[3] * 4] * 2
-    with pytest.raises(InvalidInput, match="takes int64 .* between 0.5 and 0.5: pass whole numbers"):
+    with pytest.raises(InvalidInput, match=r"takes int64 .* between 0.5 and 0.5: pass whole numbers"):
         model.forward(np.full((2, 4), 0.5))
 
 
@@ -193,7 +198,9 @@ def test_several_inputs_or_outputs_are_named(tmp_path):
         [value("a", f, ["n", 4]), value("b", f, ["n", 4])],
         [value("y", f, ["n", 4])],
     )
-    with pytest.raises(InvalidInput, match=r"2 inputs \(a tensor\(float\), b tensor\(float\)\); models with several"):
+    with pytest.raises(
+        InvalidInput, match=r"2 inputs \(a tensor\(float\), b tensor\(float\)\); models with several"
+    ):
         load_model(two)
     pair = write(
         tmp_path / "pair.onnx",
@@ -210,7 +217,10 @@ def test_a_text_input_and_unknown_operators_are_named(tmp_path):
         load_model(identity(tmp_path / "m.onnx", TensorProto.STRING))
     f = TensorProto.FLOAT
     odd = write(
-        tmp_path / "odd.onnx", [helper.make_node("Odd", ["x"], ["y"])], [value("x", f, ["n"])], [value("y", f, ["n"])]
+        tmp_path / "odd.onnx",
+        [helper.make_node("Odd", ["x"], ["y"])],
+        [value("x", f, ["n"])],
+        [value("y", f, ["n"])],
     )
     with pytest.raises(InvalidInput, match="onnxruntime must know its operators"):
         load_model(odd)

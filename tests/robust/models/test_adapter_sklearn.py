@@ -7,7 +7,13 @@ from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    OneHotEncoder,
+    PolynomialFeatures,
+    StandardScaler,
+)
 
 from robust.errors import InvalidInput
 from robust.models.conversion import as_model
@@ -49,8 +55,12 @@ def test_a_vote_becomes_probabilities_of_zero_and_one():
 
 def test_output_chooses_the_method():
     estimator = linear_model.LogisticRegression(max_iter=1000).fit(X, Y)
-    np.testing.assert_array_equal(as_model(estimator, output="logits").forward(X), estimator.decision_function(X))
-    with pytest.raises(InvalidInput, match=r"are probabilities, not logits: .*as_model\(estimator, output='logits'\)"):
+    np.testing.assert_array_equal(
+        as_model(estimator, output="logits").forward(X), estimator.decision_function(X)
+    )
+    with pytest.raises(
+        InvalidInput, match=r"are probabilities, not logits: .*as_model\(estimator, output='logits'\)"
+    ):
         as_model(as_model(estimator), output="logits")
     with pytest.raises(InvalidInput, match="GaussianNB gives no logits; it gives probabilities"):
         as_model(GaussianNB().fit(X, Y), output="logits")
@@ -71,7 +81,9 @@ def test_a_pipeline_on_a_table_names_its_columns():
     table = pandas.DataFrame(X, columns=["a", "b", "c", "d"])
     from sklearn.compose import ColumnTransformer
 
-    encode = ColumnTransformer([("n", StandardScaler(), ["a", "b"]), ("c", OneHotEncoder(handle_unknown="ignore"), ["c"])])
+    encode = ColumnTransformer(
+        [("n", StandardScaler(), ["a", "b"]), ("c", OneHotEncoder(handle_unknown="ignore"), ["c"])]
+    )
     estimator = make_pipeline(encode, linear_model.LogisticRegression()).fit(table, Y)
     model = as_model(estimator)
     assert model.columns == ("a", "b", "c", "d")
@@ -86,8 +98,16 @@ def test_a_pipeline_on_a_table_names_its_columns():
         (linear_model.Ridge(), {}, "Ridge is not fitted: call fit"),
         (make_pipeline(StandardScaler(), linear_model.Ridge()), {}, r"Pipeline\(Ridge\) is not fitted"),
         (StandardScaler().fit(X), {}, "StandardScaler cannot predict"),
-        (GaussianNB().fit(X, Y), {"task": "regression"}, "is a classifier, and cannot be used for regression"),
-        (linear_model.Ridge().fit(X, Y), {"classes": [0, 1]}, "is a regressor, and cannot be used for classification"),
+        (
+            GaussianNB().fit(X, Y),
+            {"task": "regression"},
+            "is a classifier, and cannot be used for regression",
+        ),
+        (
+            linear_model.Ridge().fit(X, Y),
+            {"classes": [0, 1]},
+            "is a regressor, and cannot be used for classification",
+        ),
         (GaussianNB().fit(X, Y), {"classes": [0, 1]}, r"fitted on 3 classes \[0, 1, 2\], got 2: \[0, 1\]"),
         (KNeighborsClassifier().fit(X, np.stack([Y, Y], 1)), {}, "predicts several labels a row"),
     ],
@@ -129,7 +149,9 @@ SCALERS = [
 ]
 
 
-@pytest.mark.parametrize("scalers", SCALERS, ids=lambda steps: "-".join(type(step).__name__ for step in steps) or "bare")
+@pytest.mark.parametrize(
+    "scalers", SCALERS, ids=lambda steps: "-".join(type(step).__name__ for step in steps) or "bare"
+)
 @pytest.mark.parametrize(("estimator", "target", "output"), LINEAR, ids=lambda value: str(value)[:30])
 def test_closed_form_equals_the_estimator_and_central_differences(scalers, estimator, target, output):
     model = as_model(make_pipeline(*scalers, estimator).fit(X, target), output=output)
@@ -141,7 +163,9 @@ def test_closed_form_equals_the_estimator_and_central_differences(scalers, estim
     for j in range(4):
         step = np.zeros(4)
         step[j] = h
-        higher, lower = (np.sin(model.forward(rows + sign * step).reshape(len(rows), -1)).sum(axis=1) for sign in (1, -1))
+        higher, lower = (
+            np.sin(model.forward(rows + sign * step).reshape(len(rows), -1)).sum(axis=1) for sign in (1, -1)
+        )
         np.testing.assert_allclose(gradient[:, j], (higher - lower) / (2 * h), atol=1e-6)
 
 
@@ -161,7 +185,7 @@ def test_a_model_fitted_on_a_table_has_gradients_on_arrays():
 class Squared(linear_model.LinearRegression):
     """A deliberately misleading subclass: coefficients that do not say what it predicts."""
 
-    def predict(self, X):  # noqa: N803
+    def predict(self, X):
         return super().predict(X) ** 2
 
 
@@ -183,6 +207,16 @@ def test_other_models_have_no_closed_form(estimator):
     assert as_model(estimator.fit(X, Y)).gradients is None
 
 
+@pytest.mark.parametrize("algorithm", ["kd_tree", "ball_tree", "brute"])
+def test_predictions_do_not_change_the_identity_of_nearest_neighbours(algorithm):
+    """Their trees count the calls."""
+    model = as_model(KNeighborsClassifier(algorithm=algorithm).fit(X, Y))
+    before = model.identity()
+    model.forward(X)
+    assert model.identity() == before is not None
+    assert as_model(KNeighborsClassifier(algorithm=algorithm).fit(X + 1, Y)).identity() != before
+
+
 def test_a_model_that_is_changed_after_it_was_wrapped_has_another_identity():
     estimator = linear_model.Ridge().fit(X, Y)
     model = as_model(estimator)
@@ -190,6 +224,7 @@ def test_a_model_that_is_changed_after_it_was_wrapped_has_another_identity():
     assert model.identity() == before
     estimator.coef_[0] = np.nextafter(estimator.coef_[0], 9)
     assert model.identity() != before
-    assert as_model(linear_model.LogisticRegression().fit(X, TWO), output="logits").identity() != as_model(
-        linear_model.LogisticRegression().fit(X, TWO)
-    ).identity()
+    assert (
+        as_model(linear_model.LogisticRegression().fit(X, TWO), output="logits").identity()
+        != as_model(linear_model.LogisticRegression().fit(X, TWO)).identity()
+    )

@@ -46,9 +46,7 @@ def test_bits_of_outputs_and_gradients_do_not_depend_on_the_batch(net, images, s
     assert slope.shape == images.shape
 
 
-def test_unpadded_batches_would_differ_which_is_why_they_are_filled_up():
-    # The oracle of the test above: the plain module is not batch invariant on wide layers, so that equality is no accident
-    # of a module whose kernels never change. Hosts where it is invariant have nothing to show.
+def test_wide_layers_whose_kernels_depend_on_the_batch_are_equal_too():
     torch.manual_seed(0)
     wide = nn.Sequential(nn.Linear(256, 512), nn.Tanh(), nn.Linear(512, 10)).eval()
     x = np.random.default_rng(0).random((100, 256))
@@ -179,12 +177,12 @@ def test_a_module_must_return_one_tensor():
         def forward(self, x):
             return x, x
 
-    with pytest.raises(InvalidInput, match="must return one tensor .* returned tuple"):
+    with pytest.raises(InvalidInput, match=r"must return one tensor .* returned tuple"):
         as_model(Pair()).forward(np.ones((2, 2)))
 
 
 def test_a_module_that_trains_during_evaluation_would_be_caught(images):
-    # A deliberately bad model: dropout that ignores the mode. The adapter reports what it sees, two different answers.
+    # A deliberately bad model: dropout that ignores the mode. The adapter shows two different answers.
     class Careless(nn.Module):
         def forward(self, x):
             return nn.functional.dropout(x.flatten(1), 0.5, training=True)

