@@ -11,11 +11,12 @@ from robust.attacks.budget import Eps, feature_eps
 from robust.attacks.keeping import kept
 from robust.attacks.obedience import obeys
 from robust.attacks.projection import Space, space_of
-from robust.attacks.target import Target, aim
+from robust.attacks.target import Target, aim, require_classifier
 from robust.data.dataset import read_only
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.models.conversion import as_model
+from robust.predicting.predictions import predict
 from robust.types import AnyArray, BoolArray, Norm
 
 
@@ -120,7 +121,7 @@ class Attack(ABC):
                 no classifier of these labels.
         """
         model, data = as_model(model), as_data(data)
-        target = aim(model, data)
+        target = aim(model, data, predictions=require_classifier(predict(model, data)))
         right = np.flatnonzero(~target.wrong(target.scores(target.x, keep=True), slice(None)))
         rows = target.x.copy()
         if len(right):

@@ -147,7 +147,7 @@ def aim(model: Model, data: Dataset, *, predictions: Predictions | None = None) 
         )
     caller = bind(model, data.schema)
     if predictions is None:
-        predictions = interpret(model, caller.outputs(data.x[:_PROBE]), y[:_PROBE])
+        predictions = interpret(model, caller.outputs(data.x[:_PROBE], keep=True), y[:_PROBE])
         if predictions.kind == "labels":
             predictions = predict(model, data)  # which labels there are, all rows tell
     require_classifier(predictions)

@@ -7,7 +7,7 @@ from robust.data.dataset import Dataset
 from robust.data.ordering import TimeOrder
 from robust.evidence import Evidence, Fact, Finding, Slice
 from robust.intervals.interval import Interval
-from robust.residuals.lag_products import Autocorrelations, series_autocorrelations
+from robust.residuals.lag_products import Autocorrelations
 from robust.residuals.portmanteau import automatic_p, box_pierce_p, standardised_squares
 from robust.types import FloatArray, IntArray
 
@@ -30,10 +30,10 @@ def by_lag(found: Autocorrelations, *, level: float) -> tuple[Slice, ...]:
     return tuple(sorted(parts, key=lambda part: -abs(part.value)))
 
 
-def joint_p(found: Autocorrelations, n: int) -> float:
+def joint_p(found: Autocorrelations, sequence: FloatArray) -> float:
     """Joint p-value over the lags asked for: robust Box–Pierce for one series, Bonferroni's for groups."""
     if np.isinf(found.null_dof):
-        return box_pierce_p(standardised_squares(found, n))
+        return box_pierce_p(standardised_squares(sequence, found.lags))
     ratios = np.divide(
         np.abs(found.values), found.null_errors, out=np.zeros(len(found.lags)), where=found.null_errors > 0
     )
@@ -60,8 +60,7 @@ def automatic_test(sequence: FloatArray) -> tuple[Evidence, ...]:
     """The joint p-value that needs no choice of lags."""
     n = len(sequence)
     most = int(min(10 * np.log10(n), n // 5))
-    every = series_autocorrelations(sequence, np.arange(1, most + 1))
-    p, chosen = automatic_p(standardised_squares(every, n), n)
+    p, chosen = automatic_p(standardised_squares(sequence, np.arange(1, most + 1)), n)
     return (Fact(name=f"automatic portmanteau p ({chosen} of {most} lags chosen)", value=float(f"{p:.3g}")),)
 
 

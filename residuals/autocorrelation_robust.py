@@ -102,7 +102,7 @@ def residual_autocorrelation(
         interval = autocorrelation_interval(found, differing=residuals.differing, n=len(rows), level=level)
         table = by_lag(found, level=level)
         evidence: tuple[Evidence, ...] = (
-            *finding(interval, table[0], joint_p(found, len(rows)), lags=len(lags)),
+            *finding(interval, table[0], joint_p(found, sequence), lags=len(lags)),
             *(group_facts(sequence, sizes) if grouped else automatic_test(sequence)),
             Slices(by="lag", measure="autocorrelation of residuals", level=level, slices=table),
             *residuals.facts,

@@ -62,7 +62,9 @@ def _strongest(one: Analysed, p: float) -> str:
     """A column and its strongest term."""
     j = one.marginal.strongest
     label = one.marginal.labels[j]
-    where = one.terms.name if label == "linear" else f"{one.terms.name} ({label})"
+    where = one.terms.name
+    if label != "linear":
+        where += f" by {label}" if one.terms.numeric else f" {label}"
     return f"{where} (r = {one.marginal.values[j]:+.2f}, p = {p:.2g})"
 
 

@@ -66,7 +66,7 @@ def series_autocorrelations(residuals: FloatArray, lags: IntArray) -> Autocorrel
     [-0.999]
     """
     n = len(residuals)
-    d = _scaled(residuals - residuals.mean())
+    d = scaled(residuals - residuals.mean())
     total = float(d @ d)
     gamma = total / n
     # A noisy estimate may fall below what independent residuals would give.
@@ -118,7 +118,7 @@ def group_autocorrelations(residuals: FloatArray, sizes: IntArray, lags: IntArra
     """
     count = len(sizes)
     groups = np.repeat(np.arange(count), sizes)
-    d = _scaled(residuals - (np.bincount(groups, residuals) / sizes)[groups])
+    d = scaled(residuals - (np.bincount(groups, residuals) / sizes)[groups])
     usual = int(np.median(sizes))
     # Solving for too many lags of short groups costs more in noise than it saves in bias (simulated).
     horizon = max(int(lags.max()), min(usual - 2, 2 + usual // 3, 10))
@@ -182,7 +182,7 @@ def within_design(size: int, horizon: int) -> FloatArray:
     )
 
 
-def _scaled(deviations: FloatArray) -> FloatArray:
+def scaled(deviations: FloatArray) -> FloatArray:
     """Deviations over their largest size: correlations stay, and fourth powers cannot overflow."""
     largest = float(np.abs(deviations).max())
     return deviations / largest if largest > 0 else deviations

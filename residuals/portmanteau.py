@@ -5,21 +5,38 @@ import math
 import numpy as np
 from scipy.special import chdtrc
 
-from robust.residuals.lag_products import Autocorrelations
-from robust.types import FloatArray
+from robust.residuals.lag_products import scaled
+from robust.types import FloatArray, IntArray
 
 # Escanciano and Lobato's q: above √(q log n) a standardised autocorrelation counts as large.
 _LARGE = 2.4
 
 
-def standardised_squares(found: Autocorrelations, n: int) -> FloatArray:
-    """N ρ̃_k² = n γ_k²/τ_k at each lag (m,): χ² with one degree of freedom each without autocorrelation.
+def standardised_squares(residuals: FloatArray, lags: IntArray) -> FloatArray:
+    """Squared autocorrelations over their variance if there were none, whatever the variance of rows does.
 
-    γ_k = (1/(n − k)) Σ d_t d_{t−k}, as in Escanciano and Lobato (2009), section 2.
+    n γ_k²/τ_k with γ_k = (1/(n − k)) Σ d_t d_{t−k}, τ_k = (1/(n − k)) Σ d_t² d_{t−k}² and d = e − ē
+
+    Args:
+        residuals: In time order (n,), not constant.
+        lags: Lags (m,), each below n.
+
+    Returns:
+        The squares (m,): χ² with one degree of freedom each without autocorrelation.
+
+    Source: Escanciano and Lobato (2009), Journal of Econometrics 151:140, section 2.
+
+    >>> standardised_squares(np.array([1.0, -1.0, 1.0, -1.0]), np.array([1])).tolist()
+    [4.0]
     """
-    gammas = found.values * n / (n - found.lags)
-    errors = found.null_errors * np.sqrt(n - found.lags)
-    return n * np.divide(gammas, errors, out=np.zeros(len(gammas)), where=errors > 0) ** 2
+    n = len(residuals)
+    d = scaled(residuals - residuals.mean())
+    squares = np.zeros(len(lags))
+    for i, k in enumerate(lags):
+        products = d[k:] * d[:-k]
+        spread = float(products @ products)
+        squares[i] = n * float(products.sum()) ** 2 / ((n - k) * spread) if spread > 0.0 else 0.0
+    return squares
 
 
 def box_pierce_p(squares: FloatArray) -> float:

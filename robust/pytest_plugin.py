@@ -96,7 +96,7 @@ class Gates:
 
     def _texts(self, record: Record) -> list[str]:
         """The gates as they travel with the test: text, so that worker processes and JUnit can carry it."""
-        from robust.report.assertion import gate_property, omitted_property
+        from robust.report.gate_table import gate_property, omitted_property
 
         gates = list(record.gates.items())
         texts = [gate_property(verdict, used=key in record.used) for key, verdict in gates]
@@ -217,7 +217,7 @@ class Gates:
         """List all gates, passed ones too: a shrinking margin shows before it breaks."""
         if not self._properties:
             return
-        from robust.report.assertion import gate_table
+        from robust.report.gate_table import gate_table
 
         terminalreporter.section("robustness gates")
         for status, line in gate_table(self._properties):

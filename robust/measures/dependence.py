@@ -1,18 +1,16 @@
 """Intervals for rows that depend on each other: blocks in time, clusters by group."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from robust.data.dataset import Dataset
 from robust.data.ordering import time_order
 from robust.intervals.block import block_bootstrap
-from robust.intervals.clopper_pearson import clopper_pearson_bounds
 from robust.intervals.cluster import cluster_bootstrap, cluster_units
 from robust.intervals.interval import Interval
 from robust.intervals.long_run import block_units, mean_block_length
 from robust.intervals.resampling import Statistic, influence
-from robust.intervals.vacuous import FEW, never_vacuous
+from robust.measures.floors import floored
+from robust.metrics.metric import Rate
 from robust.types import BoolArray, FloatArray, IntArray
 
 
@@ -28,7 +26,7 @@ def dependent_interval(
     level: float,
     seed: int,
     odd: BoolArray,
-    effect: float | Callable[[float], float | None] | None,
+    effect: float | Rate | None,
     anchor: float | None = None,
 ) -> Interval:
     """Interval of a figure of dependent rows.
@@ -43,22 +41,28 @@ def dependent_interval(
         seed: Seed of the bootstrap.
         odd: Rows that differ, (n,).
         effect: Largest change of the figure a share of rows that differ, as a number or as a function of the
-            largest share; None where there is no bound.
+            share; None where there is no bound.
         anchor: The figure if no row differed; None for the value measured.
 
     Returns:
         The interval.
     """
+    rate: Rate = effect if callable(effect) else lambda _share: effect
     if data.groups is not None:
         interval = cluster_bootstrap(statistic, data.groups, level=level, seed=seed)
         differing, units = cluster_units(odd, data.groups)
         largest = int(np.unique(data.groups, return_counts=True)[1].max())
         # One group moves the figure by its share of the rows: the largest counts for all.
         stretch = largest * units / len(data)
-        rate = _rate(effect, min(stretch * floor_share(differing, units, level=level), 1.0))
-        reach = None if rate is None else rate * stretch
-        return never_vacuous(
-            interval, differing=differing, units=units, effect=reach, level=level, anchor=anchor, unit="groups"
+        return floored(
+            interval,
+            differing=differing,
+            units=units,
+            rate=rate,
+            level=level,
+            anchor=anchor,
+            unit="groups",
+            stretch=stretch,
         )
     rows = time_order(data).rows
     back = np.argsort(rows)
@@ -68,24 +72,9 @@ def dependent_interval(
     length = mean_block_length(slopes)
     interval = block_bootstrap(in_time, len(rows), level=level, seed=seed, influence=slopes, length=length)
     differing, units = block_units(odd[rows], length)
-    rate = _rate(effect, floor_share(differing, units, level=level))
-    return never_vacuous(
-        interval, differing=differing, units=units, effect=rate, level=level, anchor=anchor, unit="blocks"
+    return floored(
+        interval, differing=differing, units=units, rate=rate, level=level, anchor=anchor, unit="blocks"
     )
-
-
-def floor_share(differing: int, units: int, *, level: float) -> float:
-    """Largest share of units that may differ, as `never_vacuous` takes it.
-
-    >>> round(floor_share(0, 60, level=0.95), 4)
-    0.0487
-    """
-    return clopper_pearson_bounds(differing if differing < FEW else 0, units, level)[1]
-
-
-def _rate(effect: float | Callable[[float], float | None] | None, share: float) -> float | None:
-    """Effect at a share of rows."""
-    return effect(share) if callable(effect) else effect
 
 
 class _InTime:

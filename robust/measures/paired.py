@@ -16,10 +16,11 @@ from robust.intervals.resampling import SmoothOfMeans, Statistic, distinct
 from robust.intervals.tango import tango
 from robust.intervals.vacuous import never_vacuous
 from robust.measurement import Measurement
-from robust.measures.dependence import dependent_interval, floor_share, is_dependent
+from robust.measures.dependence import dependent_interval, is_dependent
+from robust.measures.floors import floored
 from robust.measures.single import class_scores, single_interval
 from robust.measures.truth import Scored
-from robust.metrics.metric import Metric
+from robust.metrics.metric import Metric, Rate
 from robust.metrics.ranking import WeightedAuc
 from robust.types import BoolArray, FloatArray
 
@@ -96,30 +97,30 @@ def paired_change(
                 undefined=new != 0,
             )
     statistic = _statistic(metric, reference, candidate, relative=relative)
+    rate = _rate(metric, reference, candidate, relative=relative)
     if is_dependent(data):
-
-        def rate(share: float) -> float | None:
-            return _effect(metric, reference, candidate, share, relative=relative)
-
         interval = dependent_interval(statistic, data, level=level, seed=seed, odd=differ, effect=rate, anchor=0.0)
     elif metric.proportion and not relative:
         before, after = reference.right(), candidate.right()
         interval = tango(int(np.sum(before & ~after)), int(np.sum(~before & after)), len(data), level=level)
+    elif metric.function is None and not relative:
+        old_scores, new_scores = class_scores(reference.prediction), class_scores(candidate.prediction)
+        estimate = delong_paired(reference.truth, old_scores, new_scores, level=level)
+        few = min(int(differ.sum()), estimate.carrying)
+        interval = never_vacuous(
+            estimate.interval, differing=few, units=len(differ), effect=estimate.effect, level=level, anchor=0.0
+        )
     else:
-        few, n = int(differ.sum()), len(differ)
-        effect = _effect(metric, reference, candidate, floor_share(few, n, level=level), relative=relative)
-        if metric.function is None and not relative:
-            old_scores, new_scores = class_scores(reference.prediction), class_scores(candidate.prediction)
-            estimate = delong_paired(reference.truth, old_scores, new_scores, level=level)
-            interval, few, effect = estimate.interval, min(few, estimate.carrying), estimate.effect
-        elif metric.function is None:
+        if metric.function is None:
             ranked = _statistic(metric, *_sorted(reference, candidate), relative=relative)
-            interval = bca(ranked, np.ones(n, dtype=np.int64), level=level, seed=seed)
+            interval = bca(ranked, np.ones(len(differ), dtype=np.int64), level=level, seed=seed)
         else:
             values, counts = distinct(_rows(metric, reference, candidate))
             smooth = _smooth(metric, values, _width(metric, reference), relative=relative)
             interval = bca(smooth, counts, level=level, seed=seed)
-        interval = never_vacuous(interval, differing=few, units=n, effect=effect, level=level, anchor=0.0)
+        interval = floored(
+            interval, differing=int(differ.sum()), units=len(differ), rate=rate, level=level, anchor=0.0
+        )
     if not relative:
         span = metric.high - metric.low  # infinite where the metric has no end
         interval = clip(interval, -span, span)
@@ -240,17 +241,20 @@ def _differing(metric: Metric, reference: Scored, candidate: Scored) -> BoolArra
     return np.asarray((old != new).any(axis=1))
 
 
-def _effect(
-    metric: Metric, reference: Scored, candidate: Scored, share: float, *, relative: bool
-) -> float | None:
+def _rate(metric: Metric, reference: Scored, candidate: Scored, *, relative: bool) -> Rate:
     """Largest change a share of rows, seen from the reference; relative to its value where asked."""
     old, new = reference.prediction, candidate.prediction
     seen = np.hstack([old, new]) if metric.task == "regression" else old
-    effect = metric.effect(reference.truth, old, share, seen)
-    if effect is None or not relative:
-        return effect
+    rate = metric.effect(reference.truth, old, seen)
+    if not relative:
+        return rate
     value = abs(_values(metric, reference))
-    return effect / value if value > 0 else None
+
+    def scaled(share: float) -> float | None:
+        found = rate(share)
+        return None if found is None or value == 0 else found / value
+
+    return scaled
 
 
 def _zero_reference(

@@ -13,8 +13,9 @@ from robust.intervals.resampling import SmoothOfMeans, Statistic, distinct
 from robust.intervals.vacuous import never_vacuous
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
-from robust.measures.dependence import dependent_interval, floor_share, is_dependent
+from robust.measures.dependence import dependent_interval, is_dependent
 from robust.measures.details import single_evidence
+from robust.measures.floors import floored
 from robust.measures.truth import Scored, score
 from robust.metrics.metric import Metric
 from robust.metrics.ranking import WeightedAuc
@@ -73,11 +74,8 @@ def _unclipped(metric: Metric, scored: Scored, data: Dataset, *, level: float, s
     else:
         statistic = SmoothOfMeans(rows, metric.function)
         odd = scored.right() == 0 if metric.task == "classification" and metric.needs == "labels" else _unlike(rows)
+    rate = metric.effect(truth, prediction, prediction)
     if is_dependent(data):
-
-        def rate(share: float) -> float | None:
-            return metric.effect(truth, prediction, share, prediction)
-
         return dependent_interval(statistic, data, level=level, seed=seed, odd=odd, effect=rate)
     if metric.proportion:
         return clopper_pearson(int(rows.sum()), len(rows), level=level)
@@ -88,9 +86,7 @@ def _unclipped(metric: Metric, scored: Scored, data: Dataset, *, level: float, s
         )
     values, counts = distinct(rows)
     interval = bca(SmoothOfMeans(values, metric.function), counts, level=level, seed=seed)
-    few, n = int(odd.sum()), len(odd)
-    effect = metric.effect(truth, prediction, floor_share(few, n, level=level), prediction)
-    return never_vacuous(interval, differing=few, units=n, effect=effect, level=level)
+    return floored(interval, differing=int(odd.sum()), units=len(odd), rate=rate, level=level)
 
 
 def class_scores(probabilities: FloatArray) -> FloatArray:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from robust.metrics.metric import Metric
+from robust.metrics.metric import Metric, Rate
 from robust.types import AnyArray, FloatArray, IntArray
 
 #: Probabilities are clipped here, as scikit-learn does: one row costs at most −ln ε.
@@ -66,7 +66,7 @@ def macro_f1(means: FloatArray) -> FloatArray:
     return np.asarray(ratio.sum(axis=1) / np.maximum(occurs.sum(axis=1), 1))
 
 
-def f1_effect(y: AnyArray, labels: AnyArray, share: float, _seen: AnyArray) -> float:
+def f1_effect(y: AnyArray, labels: AnyArray, _seen: AnyArray) -> Rate:
     """Largest change of macro-F1 a share of rows that change their prediction, among the classes that occur.
 
     With a, p, t the shares of actual, predicted and hit rows of a class and e = a + p, losing or gaining h hits and w
@@ -77,10 +77,6 @@ def f1_effect(y: AnyArray, labels: AnyArray, share: float, _seen: AnyArray) -> f
     Args:
         y: True class indices (n,).
         labels: Predicted class indices (n,).
-        share: Largest share of rows that may change, in (0, 1].
-
-    Returns:
-        A rate that holds for that share and for every smaller one.
     """
     means = f1_rows(y, labels).mean(axis=0)
     k = len(means) // 3
@@ -90,19 +86,22 @@ def f1_effect(y: AnyArray, labels: AnyArray, share: float, _seen: AnyArray) -> f
     # A class that no label names has no floor: it can vanish from the average.
     floor = np.where(actual > 0, np.minimum(both - hit, actual + hit), 0.0)
 
-    def rate(moved: float) -> float:
-        left = both * np.maximum(both - moved, floor)
+    def slope(share: float) -> float:
+        left = both * np.maximum(both - share, floor)
         if not left.all():
             return math.inf
-        return float((2 * (both - hit) / left).max() + (2 * hit / left).max()) / int(occurs.sum())
+        return float((2 * (both - hit) / left).max() + (2 * hit / left).max()) / len(both)
 
-    low, high = 0.0, share
-    if share * rate(share) <= 1:
-        return rate(share)
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if middle * rate(middle) <= 1 else (low, middle)
-    return 1.0 / low
+    def rate(share: float) -> float:
+        if share * slope(share) <= 1:
+            return slope(share)
+        low, high = 0.0, share
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if middle * slope(middle) <= 1 else (low, middle)
+        return 1.0 / low
+
+    return rate
 
 
 def log_loss_rows(y: IntArray, probabilities: FloatArray) -> FloatArray:
@@ -123,12 +122,12 @@ def log_loss_rows(y: IntArray, probabilities: FloatArray) -> FloatArray:
     return np.asarray(-np.log(np.minimum(own, 1.0))) + 0.0
 
 
-def _accuracy_effect(_y: AnyArray, _labels: AnyArray, _share: float, _seen: AnyArray) -> float:
-    return 1.0
+def _accuracy_effect(_y: AnyArray, _labels: AnyArray, _seen: AnyArray) -> Rate:
+    return lambda _share: 1.0
 
 
-def _log_loss_effect(_y: AnyArray, _probabilities: AnyArray, _share: float, _seen: AnyArray) -> float:
-    return -float(np.log(CLIP))
+def _log_loss_effect(_y: AnyArray, _probabilities: AnyArray, _seen: AnyArray) -> Rate:
+    return lambda _share: -math.log(CLIP)
 
 
 def _first(means: FloatArray) -> FloatArray:

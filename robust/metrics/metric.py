@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from robust.types import AnyArray, FloatArray, Task
 
 Needs: TypeAlias = Literal["labels", "probabilities", "values"]
+Rate: TypeAlias = Callable[[float], float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +30,8 @@ class Metric:
         relative: Whether `degradation` and `gain` are relative to the reference by default.
         rows: Kernel: truth (n,) or (n, k) and predictions to row statistics (n, m).
         function: Means of row statistics (B, m) to values (B,); None for the AUC, which is no function of means.
-        effect: Truth, predictions of the reference, a share s of rows and all predictions that were seen, to the
-            largest change of the value if any share of rows up to s changed its predictions in the worst way,
+        effect: From truth, predictions of the reference, and all predictions that were seen, to a rate: from a share s
+            of rows to the largest change of the value if any share up to s changed its predictions in the worst way,
             divided by that share; None where one row has no bounded effect.
         low: Smallest value that it can take.
         high: Largest value.
@@ -46,7 +47,7 @@ class Metric:
     relative: bool
     rows: Callable[[AnyArray, AnyArray], FloatArray]
     function: Callable[[FloatArray], FloatArray] | None
-    effect: Callable[[AnyArray, AnyArray, float, AnyArray], float | None]
+    effect: Callable[[AnyArray, AnyArray, AnyArray], Rate]
     low: float = 0.0
     high: float = math.inf
     proportion: bool = False

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robust.metrics.metric import Metric
+from robust.metrics.metric import Metric, Rate
 from robust.types import AnyArray, FloatArray, IntArray
 
 
@@ -55,15 +55,15 @@ def auc_rows(_y: IntArray, scores: FloatArray) -> FloatArray:
     return scores
 
 
-def _auc_effect(y: AnyArray, scores: AnyArray, _share: float, _seen: AnyArray) -> float | None:
+def _auc_effect(y: AnyArray, scores: AnyArray, _seen: AnyArray) -> Rate:
     """A row of class c takes part in a share 1/a_c of its class's pairs, and 1/(1 − a_d) of those of each other class."""
     actual = np.bincount(y, minlength=scores.shape[1]) / len(y)
     if (actual == 0).any():
-        return None
+        return lambda _share: None
     if len(actual) == 2:
-        return float(1.0 / actual.min())
+        return lambda _share: float(1.0 / actual.min())
     rest = 1.0 / (1.0 - actual)
-    return float((1.0 / actual + rest.sum() - rest).max() / len(actual))
+    return lambda _share: float((1.0 / actual + rest.sum() - rest).max() / len(actual))
 
 
 AUC = Metric(

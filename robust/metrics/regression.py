@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from robust.metrics.metric import Metric
+from robust.metrics.metric import Metric, Rate
 from robust.types import AnyArray, FloatArray
 
 
@@ -84,7 +84,7 @@ def _range(y: AnyArray, seen: AnyArray) -> float:
     return float(max(y.max(), seen.max()) - min(y.min(), seen.min()))
 
 
-def _rmse_effect(y: AnyArray, values: AnyArray, share: float, seen: AnyArray) -> float | None:
+def _rmse_effect(y: AnyArray, values: AnyArray, seen: AnyArray) -> Rate:
     """Rises and falls of √m when a share s of rows gains or loses squared errors of up to R² each, R the range.
 
     With u = sR²/m: √m(√(1 + u) − 1)/s and √m(1 − √(1 − min(u, 1)))/s. The fall is the larger, and R²/√m at its most,
@@ -92,21 +92,24 @@ def _rmse_effect(y: AnyArray, values: AnyArray, share: float, seen: AnyArray) ->
     """
     square = float(((y - values) ** 2).mean())
     reach = _range(y, seen) ** 2
-    if square == 0:
-        return None
-    fallen = min(share * reach / square, 1.0)
-    if fallen == 0:
-        return 0.0
-    return (1.0 - math.sqrt(1.0 - fallen)) / fallen * reach / math.sqrt(square)
+
+    def rate(share: float) -> float | None:
+        if square == 0:
+            return None
+        fallen = min(share * reach / square, 1.0)
+        # 1 − √(1 − u) = u/(1 + √(1 − u)), which keeps its digits for a small u.
+        return reach / math.sqrt(square) / (1.0 + math.sqrt(1.0 - fallen))
+
+    return rate
 
 
-def _mae_effect(y: AnyArray, _values: AnyArray, _share: float, seen: AnyArray) -> float:
-    return _range(y, seen)
+def _mae_effect(y: AnyArray, _values: AnyArray, seen: AnyArray) -> Rate:
+    return lambda _share: _range(y, seen)
 
 
-def _r2_effect(y: AnyArray, _values: AnyArray, _share: float, seen: AnyArray) -> float | None:
+def _r2_effect(y: AnyArray, _values: AnyArray, seen: AnyArray) -> Rate:
     variance = float(y.var(axis=0).min())
-    return _range(y, seen) ** 2 / variance if variance > 0 else None
+    return lambda _share: _range(y, seen) ** 2 / variance if variance > 0 else None
 
 
 RMSE = Metric(

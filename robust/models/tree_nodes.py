@@ -70,7 +70,7 @@ def check_trees(estimator: object) -> None:
 def _require_one_meaning(value: object, archive: zipfile.ZipFile, seen: dict[object, bytes]) -> bytes:
     """Digest of a part without its ids; parts with one id must be equal: the loader builds one for all.
 
-    Ids of the parts inside may differ, since each description of an object may make new parts. Arrays count by
+    Ids of the parts inside may differ: each description of an object may make new parts. Arrays count by
     their content.
     """
     digest = hashlib.sha256(type(value).__name__.encode())

@@ -18,6 +18,9 @@ from robust.types import AnyArray, FloatArray
 
 #: Largest relative difference between two calls on the same rows that still counts as the same answer.
 REPEATABLE = 1e-5
+#: Frameworks whose models may be called from several threads at once. Not torch: a module in training mode is put into
+#: evaluation mode for the length of a call, which another thread's call would end too early; it has threads of its own.
+_THREADED = frozenset({"onnx", "sklearn"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,7 +66,7 @@ class Caller:
         if key is not None and (found := settings.cache.get(key)) is not None:
             return found
         blocks = list(self._blocks(len(x)))
-        if settings.shards > 1 and self.model.framework != "callable":
+        if settings.shards > 1 and self.model.framework in _THREADED:
             with ThreadPoolExecutor(settings.shards) as pool:
                 parts = list(pool.map(lambda block: self._block(x, block), blocks))
         else:

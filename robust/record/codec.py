@@ -29,6 +29,7 @@ _SIZING_HOMES = (
     "robust.intervals.block",
     "robust.intervals.cluster",
     "robust.intervals.clipping",
+    "robust.measures.floors",
 )
 
 #: Numbers of the evidence that may be null: struct, field.

@@ -1,19 +1,17 @@
-"""Verdicts as text lines: a failed assertion, its report section, and the closing table of all gates."""
+"""Verdicts as text lines: a failed assertion and its report section."""
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from robust.evidence import Cost, Fact, Flips, Rows, Slices, Values
 from robust.measurement import Affine, Measurement
+from robust.report.wording import printable
 from robust.verdict import Verdict, aligned, percentage
 
 # pytest cuts an explanation at 8 lines or 640 characters: nothing that matters may stand behind the cut.
 LINES, CHARACTERS, WIDTH = 8, 640, 110
 SLICES, IDS = 20, 3
-HEADING = ["gate", "value", "bound", "limit", "margin", "n", "verdict"]
 Kind = TypeVar("Kind")
 
 
@@ -51,7 +49,7 @@ def evidence_lines(verdict: Verdict) -> list[str]:
     m, made = verdict.measurement, verdict.measurement.provenance
     value, lower, upper = aligned(m.value, m.lower, m.upper)
     bounds = "no sampling error" if m.exact else f"{lower} .. {upper}, each {percentage(m.level)} one-sided"
-    lines = [_clean(verdict.line()), _line("reason", verdict.reason)]
+    lines = [printable(verdict.line()), _line("reason", verdict.reason)]
     lines.append(_line("measured", f"{m.name} {value} ({m.unit}), {bounds}, n={m.n}, method {m.method}"))
     for item in m.evidence:
         lines += _evidence(item)
@@ -77,7 +75,7 @@ def unsettled_text(uses: Sequence[tuple[Verdict, str]]) -> str:
     others = len({id(other) for other, _ in uses}) - 1
     lines = [
         _headline(verdict),
-        _clean(f"  was used as a truth value at {where}, and nothing failed: while unsettled it is false,"),
+        printable(f"  was used as a truth value at {where}, and nothing failed: while unsettled it is false,"),
         "  so `not`, `or` and `if` make a pass of it that nothing proves",
         *_why(verdict),
         *_fix(verdict),
@@ -91,83 +89,20 @@ def unsettled_text(uses: Sequence[tuple[Verdict, str]]) -> str:
 # --- the closing table --------------------------------------------------------------------------------------
 
 
-def gate_property(verdict: Verdict, *, used: bool) -> str:
-    """Write a verdict, and whether it was `used` as a truth value, as the JSON that travels with a test."""
-    m = verdict.measurement
-    row: dict[str, Any] = {"name": m.name, "operator": verdict.operator, "n": int(m.n), "used": used}
-    row |= {"status": verdict.status, "needed_n": verdict.needed_n}
-    numbers = {"value": m.value, "bound": verdict.bound, "limit": verdict.limit, "margin": verdict.margin}
-    for key, number in numbers.items():  # strict JSON has no infinities
-        row[key] = float(number) if math.isfinite(number) else str(float(number))
-    return json.dumps(row)
-
-
-def omitted_property(count: int) -> str:
-    """Say how many verdicts of a test have no row of their own."""
-    return json.dumps({"omitted": count})
-
-
-def gate_table(properties: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
-    """Lay out all gates of a run.
-
-    Args:
-        properties: For each test's id what `gate_property` and `omitted_property` wrote.
-
-    Returns:
-        A heading and one line a gate, each with its status or, where it is no gate, an empty text; by test.
-        Comparisons that nothing took for a truth value are no gates but may be forgotten ones: a last line.
-    """
-    table, unused = [("", HEADING)], []
-    for nodeid in sorted(properties):
-        for text in properties[nodeid]:
-            try:
-                status, cells = _row(nodeid, json.loads(text), alone=len(properties[nodeid]) == 1)
-            except (KeyError, TypeError, ValueError):
-                # A user's own property of the same name must not break the summary.
-                status, cells = "", [nodeid, *[""] * 5, f"unreadable: {text}"]
-            if status == "unused":
-                unused.append(nodeid)
-            else:
-                table.append((status, cells))
-    widths = [max(len(cells[column]) for _, cells in table) for column in range(6)]
-    lines = [
-        (status, _clean("  ".join([gate.ljust(widths[0]), *map(str.rjust, numbers, widths[1:]), verdict])))
-        for status, (gate, *numbers, verdict) in table
-    ]
-    if not unused:
-        return lines
-    note = f"{len(unused)} comparisons were never asserted, the first in {_clean(unused[0])}"
-    return [*(lines if len(lines) > 1 else []), ("", note)]
-
-
-def _row(nodeid: str, row: dict[str, Any], *, alone: bool) -> tuple[str, list[str]]:
-    """One row of the table."""
-    if "omitted" in row:
-        return "", [nodeid, *[""] * 5, f"({int(row['omitted'])} more comparisons)"]
-    value, bound, limit = aligned(*(float(row[key]) for key in ("value", "bound", "limit")))
-    margin = aligned(float(row["margin"]), 0.0)[0]
-    margin = f"+{margin}" if float(row["margin"]) >= 0 else margin
-    verdict = "pass" if row["status"] == "PASS" else str(row["status"])
-    verdict += f", need n>={row['needed_n']}" if row["needed_n"] else ""
-    gate = nodeid if alone else f"{nodeid} [{row['name']}]"
-    status = str(row["status"]) if row["used"] else "unused"
-    return status, [gate, value, bound, f"{row['operator']} {limit}", margin, str(row["n"]), verdict]
-
-
 # --- single lines: none where there is nothing to say -------------------------------------------------------
 
 
 def _headline(verdict: Verdict) -> str:
     """The verdict's line without the long reason of INVALID, which has its own line."""
     line = verdict.line().replace(f" ({verdict.reason})", "", 1)
-    return _clip(_clean(line.replace(" [", "  [", 1)))
+    return _clip(printable(line.replace(" [", "  [", 1)))
 
 
 def _why(verdict: Verdict) -> list[str]:
     """What stands in the way of a verdict; a FAIL has said it in its first line."""
     if verdict.status == "INVALID":
         return [_clip(_line("why", verdict.reason))]
-    return [f"  {_clean(verdict.reason)}"] if verdict.status == "INCONCLUSIVE" else []
+    return [f"  {printable(verdict.reason)}"] if verdict.status == "INCONCLUSIVE" else []
 
 
 def _values(m: Measurement) -> str:
@@ -283,12 +218,7 @@ def _first(m: Measurement, kind: type[Kind]) -> Kind | None:
 
 def _line(label: str, text: str) -> str:
     """A labelled line; the text starts in one column while labels are short."""
-    return f"  {_clean(label):<9} {_clean(text)}"
-
-
-def _clean(text: str) -> str:
-    """Names and ids come from data: a newline or an escape sequence in one must not reach the terminal."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return f"  {printable(label):<9} {printable(text)}"
 
 
 def _clip(line: str) -> str:

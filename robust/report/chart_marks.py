@@ -30,15 +30,25 @@ def _line(figure: Figure, content: Table) -> Layers:
     layers: list[Any] = []
     if content.bounded:
         shade = {} if many else {**_hue(content, stroke=True), **_faded(content, 0.18)}
-        layers.append(base.mark_area(opacity=0.18, color=PALETTE[0]).encode(y=_axis(alt.Y, "lower", figure.y_title, zero=False), y2="upper:Q", **shade))
+        layers.append(
+            base.mark_area(opacity=0.18, color=PALETTE[0]).encode(
+                y=_axis(alt.Y, "lower", figure.y_title, zero=False), y2="upper:Q", **shade
+            )
+        )
     if many:  # more lines than colours: each line is thin and grey, and its tooltip names it
-        layers.append(base.mark_line(strokeWidth=1, opacity=0.45, color=PALETTE[0]).encode(y=y, detail="series:N"))
+        layers.append(
+            base.mark_line(strokeWidth=1, opacity=0.45, color=PALETTE[0]).encode(y=y, detail="series:N")
+        )
     else:
-        stroke = base.mark_line(strokeWidth=2, color=PALETTE[0]).encode(y=y, **_hue(content, stroke=True), **_dash(content), **_faded(content, 1.0))
+        stroke = base.mark_line(strokeWidth=2, color=PALETTE[0]).encode(
+            y=y, **_hue(content, stroke=True), **_dash(content), **_faded(content, 1.0)
+        )
         layers.append(stroke)
     # Points carry the tooltips; where they would hide the line they are there without being seen.
     seen = 0.0 if many or len(content.rows) / max(len(content.series), 1) > _MOST_DOTS else 1.0
-    dots = base.mark_point(filled=True, size=32 if seen else 90, color=PALETTE[0], **({} if seen else {"opacity": 0.0}))
+    dots = base.mark_point(
+        filled=True, size=32 if seen else 90, color=PALETTE[0], **({} if seen else {"opacity": 0.0})
+    )
     hue = {} if many else {**_hue(content, stroke=True), **(_faded(content, 1.0) if seen else {})}
     layers.append(dots.encode(y=y, tooltip=_tooltips(figure, content), **hue))
     return _handled(layers, content, zoom=not content.x_labels), 230, content.rows
@@ -47,7 +57,18 @@ def _line(figure: Figure, content: Table) -> Layers:
 def _point(figure: Figure, content: Table) -> Layers:
     """A scatter; series differ in shape as well as in colour."""
     hue = _hue(content) if len(content.series) <= _MOST_SERIES else {}
-    shape = {"shape": alt.Shape("series:N", sort=None, scale=alt.Scale(domain=content.series), legend=_legend(content, stroke=False))} if hue else {}
+    shape = (
+        {
+            "shape": alt.Shape(
+                "series:N",
+                sort=None,
+                scale=alt.Scale(domain=content.series),
+                legend=_legend(content, stroke=False),
+            )
+        }
+        if hue
+        else {}
+    )
     dots = (
         alt.Chart()
         .mark_point(filled=True, size=28, color=PALETTE[0], **({} if hue else {"opacity": 0.55}))
@@ -69,11 +90,11 @@ def _bar(figure: Figure, content: Table) -> Layers:
     lying = len(labels) > 12 or max(map(len, labels)) > 10
     across, along = (alt.Y, alt.X) if lying else (alt.X, alt.Y)
     names = _axis(across, "x", figure.x_title, labels=True)
-    base = alt.Chart().encode(
-        **{"y" if lying else "x": names, "tooltip": _tooltips(figure, content)}
-    )
+    base = alt.Chart().encode(**{"y" if lying else "x": names, "tooltip": _tooltips(figure, content)})
     end = "x" if lying else "y"
-    bars = base.mark_bar(color=PALETTE[0], opacity=0.45 if content.bounded else 0.8, size=16).encode(**{end: _axis(along, "y", figure.y_title)})
+    bars = base.mark_bar(color=PALETTE[0], opacity=0.45 if content.bounded else 0.8, size=16).encode(
+        **{end: _axis(along, "y", figure.y_title)}
+    )
     layers = [bars]
     if content.bounded:
         layers.append(_whiskers(base, end, along, figure.y_title, zero=True))
@@ -103,11 +124,17 @@ def _matrix(figure: Figure, content: Table) -> Layers:
     upright = sum(map(len, columns)) * 7 > 400
     x = _axis(alt.X, "x", figure.x_title, labels=True, labelAngle=-45 if upright else 0)
     base = alt.Chart().encode(x=x, y=_axis(alt.Y, "y", figure.y_title, labels=True))
-    shade = alt.Color("value:Q", legend=None, scale=alt.Scale(type="sqrt", domain=[low, high], range=list(SHADES)))
+    shade = alt.Color(
+        "value:Q", legend=None, scale=alt.Scale(type="sqrt", domain=[low, high], range=list(SHADES))
+    )
     tips = [*_tooltips(figure, content), alt.Tooltip("text:N", title="value")]
-    cells = base.mark_rect(stroke="#ffffff", strokeOpacity=0.35, strokeWidth=1).encode(color=shade, tooltip=tips)
+    cells = base.mark_rect(stroke="#ffffff", strokeOpacity=0.35, strokeWidth=1).encode(
+        color=shade, tooltip=tips
+    )
     counts = base.mark_text(fontSize=11).encode(
-        text="text:N", color=alt.condition("datum.deep", alt.value("#ffffff"), alt.value("#1d232b")), tooltip=tips
+        text="text:N",
+        color=alt.condition("datum.deep", alt.value("#ffffff"), alt.value("#1d232b")),
+        tooltip=tips,
     )
     return [cells, counts], 28 * len({row["y"] for row in content.rows}), content.rows
 
@@ -115,16 +142,27 @@ def _matrix(figure: Figure, content: Table) -> Layers:
 def _histogram(figure: Figure, content: Table) -> Layers:
     """Counts in equal bins, made here: the page carries bins, not rows."""
     kept = np.array([row["x"] for row in content.rows if row["x"] is not None], dtype=float)
-    edges = np.histogram_bin_edges(kept, bins=min(_BINS, max(5, int(np.sqrt(len(kept)))))) if len(kept) else np.zeros(2)
+    edges = (
+        np.histogram_bin_edges(kept, bins=min(_BINS, max(5, int(np.sqrt(len(kept))))))
+        if len(kept)
+        else np.zeros(2)
+    )
     bins: list[Row] = []
     for name in content.series or [None]:
         own = [row["x"] for row in content.rows if row["x"] is not None and row.get("series") == name]
         counts, _ = np.histogram(np.array(own, dtype=float), bins=edges)
         for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True):
             row: Row = {"low": float(f"{low:.6g}"), "high": float(f"{high:.6g}"), "count": int(count)}
-            bins.append(row | {"range": f"{brief(row['low'])} .. {brief(row['high'])}"} | ({} if name is None else {"series": name}))
+            bins.append(
+                row
+                | {"range": f"{brief(row['low'])} .. {brief(row['high'])}"}
+                | ({} if name is None else {"series": name})
+            )
     series = _hue(content) if 0 < len(content.series) <= _MOST_SERIES else {}
-    tips = [alt.Tooltip("range:N", title=_tip(figure.x_title, "from .. to")), alt.Tooltip("count:Q", title="rows ")]
+    tips = [
+        alt.Tooltip("range:N", title=_tip(figure.x_title, "from .. to")),
+        alt.Tooltip("count:Q", title="rows "),
+    ]
     if series:
         tips.append(alt.Tooltip("series:N", title="series"))
     bars = (
@@ -204,7 +242,9 @@ def _dash(content: Table) -> dict[str, Any]:
     if not content.series:
         return {}
     scale = alt.Scale(domain=content.series, range=[list(dash) for dash in DASHES[: len(content.series)]])
-    return {"strokeDash": alt.StrokeDash("series:N", scale=scale, sort=None, legend=_legend(content, stroke=True))}
+    return {
+        "strokeDash": alt.StrokeDash("series:N", scale=scale, sort=None, legend=_legend(content, stroke=True))
+    }
 
 
 def _faded(content: Table, full: float) -> dict[str, Any]:
@@ -235,9 +275,14 @@ def _tip(title: str, otherwise: str) -> str:
 def _tooltips(figure: Figure, content: Table) -> list[Any]:
     """What a mark says of itself."""
     x, y = _tip(figure.x_title, "x"), _tip(figure.y_title, "y")
-    kinds = {"x": "N" if content.x_labels else "Q", "y": "N" if figure.kind in ("interval", "matrix") else "Q"}
+    kinds = {
+        "x": "N" if content.x_labels else "Q",
+        "y": "N" if figure.kind in ("interval", "matrix") else "Q",
+    }
     tips = [
-        alt.Tooltip(f"{field}:{kinds[field]}", title=title, **({"format": ".6~g"} if kinds[field] == "Q" else {}))
+        alt.Tooltip(
+            f"{field}:{kinds[field]}", title=title, **({"format": ".6~g"} if kinds[field] == "Q" else {})
+        )
         for field, title in (("x", x), ("y", f"{y} " if y == x else y))
     ]
     if content.bounded:

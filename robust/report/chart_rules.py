@@ -25,7 +25,11 @@ def rule_layers(figure: Figure, content: Table) -> list[Any]:
     layers: list[Any] = []
     seen = {"x": 0, "y": 0}
     for axis, position, label in figure.rules:
-        if figure.kind == "matrix" or (axis == "x" and content.x_labels) or (axis == "y" and figure.kind == "interval"):
+        if (
+            figure.kind == "matrix"
+            or (axis == "x" and content.x_labels)
+            or (axis == "y" and figure.kind == "interval")
+        ):
             continue
         base = alt.Chart(alt.Data(values=[{"at": position, "label": _fitting(label)}]))
         where = alt.X("at:Q") if axis == "x" else alt.Y("at:Q")
@@ -42,7 +46,9 @@ def _label(base: Any, axis: str, where: Any, late: bool, number: int) -> Any:
         text = base.mark_text(align="left", dx=4, dy=-6, fontSize=10.5, color=INK)
         return text.encode(y=where, x=alt.value(0), text="label:N")
     # Neighbouring labels step down, so that they do not lie over each other.
-    text = base.mark_text(align="right" if late else "left", dx=-4 if late else 4, dy=6 + 13 * number, fontSize=10.5, color=INK)
+    text = base.mark_text(
+        align="right" if late else "left", dx=-4 if late else 4, dy=6 + 13 * number, fontSize=10.5, color=INK
+    )
     return text.encode(x=where, y=alt.value(0), text="label:N")
 
 

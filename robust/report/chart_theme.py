@@ -37,7 +37,15 @@ def config(font: str) -> dict[str, Any]:
             "labelLimit": 150,
             "labelOverlap": True,
         },
-        "legend": {**words, "orient": "top", "labelFontSize": 11, "titleFontSize": 11, "labelLimit": 200, "columns": 4, "symbolOpacity": 1},
+        "legend": {
+            **words,
+            "orient": "top",
+            "labelFontSize": 11,
+            "titleFontSize": 11,
+            "labelLimit": 200,
+            "columns": 4,
+            "symbolOpacity": 1,
+        },
         "title": {
             "color": INK,
             "subtitleColor": INK,

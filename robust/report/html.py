@@ -32,23 +32,29 @@ def render_html(record: Record, *, cache: Path | None = None) -> str:
         A whole HTML document; the same record gives the same text.
     """
     parts = sections(record)
-    specs = {drawn.id: drawn.spec for part in parts for card in part.cards for drawn in card.figures if drawn.spec}
+    specs = {
+        drawn.id: drawn.spec for part in parts for card in part.cards for drawn in card.figures if drawn.spec
+    }
     scripts = [bundle(cache), _read("report.js")] if specs else []
     cards = [card for part in parts for card in part.cards]
     entry_ids = {id(card.entry): card.id for card in cards}
-    page = _environment().get_template("report.html.j2").render(
-        record=record,
-        sentence=verdict_sentence(record),
-        answer=answer(record),
-        sections=parts,
-        gates=[card for card in cards if card.entry.gate is not None],
-        findings=[(text, entry_ids[id(record.entries[i])]) for text, i in findings(record)],
-        styles=Markup(_read("report.css")),  # noqa: S704 - our own file
-        policy=_policy(scripts),
-        scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own, and the bundle without end tags
-        specs=_embedded(specs),
-        words=wording,
-        numbers=numbers,
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            record=record,
+            sentence=verdict_sentence(record),
+            answer=answer(record),
+            sections=parts,
+            gates=[card for card in cards if card.entry.gate is not None],
+            findings=[(text, entry_ids[id(record.entries[i])]) for text, i in findings(record)],
+            styles=Markup(_read("report.css")),  # noqa: S704 - our own file
+            policy=_policy(scripts),
+            scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own, and the bundle without end tags
+            specs=_embedded(specs),
+            words=wording,
+            numbers=numbers,
+        )
     )
     return page if page.endswith("\n") else f"{page}\n"
 

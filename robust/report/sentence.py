@@ -23,16 +23,16 @@ class Tally:
     @property
     def total(self) -> int:
         """All gates that were set."""
-        return sum(
-            map(len, (self.passed, self.failed, self.inconclusive, self.invalid, self.unmeasured))
-        )
+        return sum(map(len, (self.passed, self.failed, self.inconclusive, self.invalid, self.unmeasured)))
 
 
 def tally(record: Record) -> Tally:
     """Sort the gates of a record by what became of them."""
 
     def named(status: Status) -> tuple[str, ...]:
-        return tuple(entry.gate.name for entry in record.entries if entry.gate and entry.gate.status == status)
+        return tuple(
+            entry.gate.name for entry in record.entries if entry.gate and entry.gate.status == status
+        )
 
     return Tally(
         passed=named("PASS"),

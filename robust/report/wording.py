@@ -101,7 +101,9 @@ def level_words(level: float) -> str:
     >>> level_words(0.95)
     'each bound one-sided 95%, together a two-sided 90% interval'
     """
-    return f"each bound one-sided {percentage(level)}, together a two-sided {percentage(2 * level - 1)} interval"
+    return (
+        f"each bound one-sided {percentage(level)}, together a two-sided {percentage(2 * level - 1)} interval"
+    )
 
 
 def bias_words(check: SelfCheck) -> str:

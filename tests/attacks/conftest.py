@@ -83,10 +83,10 @@ def small_net():
 
 @pytest.fixture(scope="session")
 def digits():
-    """300 digits as images in [0, 1], float32."""
+    """200 digits as images in [0, 1], float32."""
     source = load_digits()
-    x = (source.images[:300] / 16).astype(np.float32)[:, None]
-    return as_data(x, source.target[:300], schema={"bounds": (0, 1)}, name="digits")
+    x = (source.images[:200] / 16).astype(np.float32)[:, None]
+    return as_data(x, source.target[:200], schema={"bounds": (0, 1)}, name="digits")
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +99,7 @@ def cancer():
 @pytest.fixture(scope="session")
 def digits_net(fit, digits):
     """A CNN trained until its loss is zero on every row."""
-    return fit(small_net, digits.x, digits.y, steps=150)
+    return fit(small_net, digits.x, digits.y, steps=100)
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ def test_l2_projection_is_the_nearest_point(seed):
     x, goal = rng.uniform(0, 1, (1, 3)), rng.normal(0.5, 1.5, (1, 3))
     eps = rng.uniform(0.1, 1.0)
     ball = ball_around(space(eps=eps, norm="l2", spec={"bounds": (0, 1)}), x)
-    found = x + ball.state_of(goal)
+    found = ball.points(ball.state_of(goal))
     best = minimize(
         lambda z: np.sum((z - goal[0]) ** 2),
         x[0],

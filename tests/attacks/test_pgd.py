@@ -22,7 +22,7 @@ def accuracy(attack, model, data):
     return float(np.mean(model.forward(attack.perturb(model, data)).argmax(axis=1) == data.y))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(["linf", "l2"]))
 def test_closed_form_on_linear_models(linear, seed, norm):
     rng = np.random.default_rng(seed)
@@ -55,13 +55,13 @@ def test_optimum_inside_bounds_on_a_linear_model(linear):
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_decisions_do_not_depend_on_batches_or_order(digits, digits_net, norm):
-    attack = PGD(eps=0.08 if norm == "linf" else 0.6, norm=norm, steps=10)
+    attack = PGD(eps=0.08 if norm == "linf" else 0.6, norm=norm, steps=6)
     found = {}
     for size in (1, 7, 64, 256):
-        rows = digits if size > 1 else digits.rows(np.arange(40))
+        rows = digits if size > 1 else digits.rows(np.arange(20))
         model = as_model(digits_net, output="logits", batch_size=size)
         found[size] = model.forward(attack.perturb(model, rows, seed=2)).argmax(axis=1)
-    assert (found[1] == found[256][:40]).all()
+    assert (found[1] == found[256][:20]).all()
     assert (found[7] == found[256]).all()
     assert (found[64] == found[256]).all()
     assert 0.1 < np.mean(found[256] != digits.y) < 0.95
@@ -76,13 +76,14 @@ def test_no_weaker_than_foolbox(foolbox, digits_net, digits, norm):
     net = copy.deepcopy(digits_net).double()
     x, y = digits.x.astype(np.float64), digits.y.copy()
     peer = foolbox.PyTorchModel(net, bounds=(0, 1), device="cpu")
-    rel = 2.5 / 40
     kind = foolbox.attacks.LinfPGD if norm == "linf" else foolbox.attacks.L2PGD
-    attack = kind(rel_stepsize=rel, steps=40)
+    attack = kind(rel_stepsize=2.5 / 40, steps=40)  # the same steps as ours
+    torch.manual_seed(0)
     data, model = as_data(x, y, schema={"bounds": (0, 1)}), as_model(net, output="logits")
-    for eps in (0.05, 0.1) if norm == "linf" else (0.3, 0.6):
-        broken = attack(peer, torch.from_numpy(x), torch.from_numpy(y), epsilons=eps)[2].numpy()
-        assert accuracy(PGD(eps=eps, norm=norm), model, data) <= np.mean(~broken) + 0.01
+    eps = 0.08 if norm == "linf" else 0.5
+    broken = attack(peer, torch.from_numpy(x), torch.from_numpy(y), epsilons=eps)[2].numpy()
+    assert 0.1 < np.mean(broken) < 0.9
+    assert accuracy(PGD(eps=eps, norm=norm), model, data) <= np.mean(~broken) + 0.02  # the spread of its seeds
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

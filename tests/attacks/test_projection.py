@@ -61,7 +61,7 @@ def check(new, old, eps, norm):
         assert a[8] <= a[9] + 1e-5
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     dtype=st.sampled_from([np.float32, np.float64]),

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from robust.residuals import residual_autocorrelation
-from robust.residuals.autocorrelation_robust import CHECKS, AutocorrelationOptions
 from scipy.signal import lfilter
 
 from robust.check import Subject
@@ -11,6 +9,8 @@ from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import Fact, Figure, Finding, Slices
 from robust.models.conversion import as_model
+from robust.residuals import residual_autocorrelation
+from robust.residuals.autocorrelation_robust import CHECKS, AutocorrelationOptions
 
 ZERO = as_model(lambda x: 0 * x[:, 0], task="regression", name="zero")
 
@@ -70,7 +70,10 @@ def test_the_value_is_the_largest_over_the_lags_and_signs_are_kept():
 def test_row_order_does_not_matter_but_time_does():
     e = ar(300, 0.5)
     mixed = np.random.default_rng(1).permutation(300)
-    m, again = residual_autocorrelation(ZERO, series(e)), residual_autocorrelation(ZERO, series(e[mixed], order=mixed))
+    m, again = (
+        residual_autocorrelation(ZERO, series(e)),
+        residual_autocorrelation(ZERO, series(e[mixed], order=mixed)),
+    )
     assert (again.value, again.lower, again.upper) == pytest.approx((m.value, m.lower, m.upper))
     wrong = residual_autocorrelation(ZERO, series(e[mixed]))
     assert wrong.value < m.value / 2
@@ -95,7 +98,9 @@ def test_groups_are_judged_inside():
     rng = np.random.default_rng(4)
     groups, time = np.repeat([f"g{i}" for i in range(60)], 20), np.tile(np.arange(20), 60)
     offsets = np.repeat(3 * rng.standard_normal(60), 20)
-    honest = residual_autocorrelation(ZERO, series(offsets + rng.standard_normal(1200), order=time, groups=groups))
+    honest = residual_autocorrelation(
+        ZERO, series(offsets + rng.standard_normal(1200), order=time, groups=groups)
+    )
     assert (honest < 0.2).status == "PASS"
     assert honest.method == "cluster-robust"
     assert fact(honest, "share of residual variance between groups") > 0.8
@@ -124,7 +129,9 @@ def test_few_mistakes_prove_nothing():
 
 def test_uneven_spacing_is_said():
     e = ar(100, 0.0)
-    assert "a lag counts rows" in fact(residual_autocorrelation(ZERO, series(e, order=np.arange(100) ** 2)), "uneven")
+    assert "a lag counts rows" in fact(
+        residual_autocorrelation(ZERO, series(e, order=np.arange(100) ** 2)), "uneven"
+    )
     even = residual_autocorrelation(ZERO, series(e, order=np.arange(100) * 0.1))
     assert not any(item.name == "uneven spacing" for item in evidence(even, Fact))
 

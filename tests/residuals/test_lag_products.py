@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from robust.residuals.autocorrelation_robust import autocorrelation_interval
-from robust.residuals.lag_products import group_autocorrelations, series_autocorrelations, within_design
-from robust.residuals.portmanteau import automatic_p, box_pierce_p, standardised_squares
 from scipy.signal import lfilter
 from scipy.stats import chi2
 from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.tsa.stattools import acf
 
 from robust.errors import InvalidInput
+from robust.residuals.autocorrelation_robust import autocorrelation_interval
+from robust.residuals.lag_products import group_autocorrelations, series_autocorrelations, within_design
+from robust.residuals.portmanteau import automatic_p, box_pierce_p, standardised_squares
 
 LEVEL = 0.95
 
@@ -31,7 +31,11 @@ def garch(rng, rows):
 
 def interval(residuals, lags, sizes=None):
     lags = np.array(lags)
-    found = series_autocorrelations(residuals, lags) if sizes is None else group_autocorrelations(residuals, sizes, lags)
+    found = (
+        series_autocorrelations(residuals, lags)
+        if sizes is None
+        else group_autocorrelations(residuals, sizes, lags)
+    )
     return autocorrelation_interval(found, differing=len(residuals), n=len(residuals), level=LEVEL)
 
 
@@ -88,7 +92,7 @@ def test_null_errors_are_those_of_independent_values_where_variance_is_constant(
 
 def test_the_robust_portmanteau_is_ljung_box_for_constant_variance():
     e = np.random.default_rng(3).standard_normal(20_000)
-    squares = standardised_squares(series_autocorrelations(e, np.arange(1, 11)), len(e))
+    squares = standardised_squares(e, np.arange(1, 11))
     theirs = acorr_ljungbox(e, lags=[10])["lb_stat"].iloc[0]
     assert squares.sum() == pytest.approx(theirs, rel=0.05)
     assert box_pierce_p(squares) == pytest.approx(chi2.sf(squares.sum(), 10))
@@ -195,7 +199,7 @@ def joint_rejections(make, rows, repeats, seed):
     """How often each of the two joint tests rejects at 5 %."""
     rng, rejected = np.random.default_rng(seed), np.zeros(2)
     for _ in range(repeats):
-        squares = standardised_squares(series_autocorrelations(make(rng, rows), np.arange(1, 16)), rows)
+        squares = standardised_squares(make(rng, rows), np.arange(1, 16))
         rejected += [box_pierce_p(squares[:10]) < 0.05, automatic_p(squares, rows)[0] < 0.05]
     return rejected / repeats
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from robust.residuals.residual_rows import pearson_residuals, residual_rows
 
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.models.conversion import as_model
 from robust.predicting.predictions import predict
+from robust.residuals.residual_rows import pearson_residuals, residual_rows
 
 
 def residuals(model, x, y):

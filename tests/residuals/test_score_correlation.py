@@ -2,12 +2,6 @@
 
 import numpy as np
 import pytest
-from robust.residuals import unused_feature_correlation
-from robust.residuals.column_terms import column_terms
-from robust.residuals.correlation_evidence import holm
-from robust.residuals.correlations import correlate, input_table, orthonormal, without
-from robust.residuals.mean_errors import Sampling
-from robust.residuals.score_correlation import CHECKS, UnusedFeatureOptions
 from scipy.signal import lfilter
 from scipy.stats import pearsonr, rankdata, spearmanr
 from statsmodels.api import OLS, add_constant
@@ -19,6 +13,12 @@ from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import Fact, Figure, Finding, Slices
 from robust.models.conversion import as_model
+from robust.residuals import unused_feature_correlation
+from robust.residuals.column_terms import column_terms
+from robust.residuals.correlation_evidence import holm
+from robust.residuals.correlations import correlate, input_table, orthonormal, without
+from robust.residuals.mean_errors import Sampling
+from robust.residuals.score_correlation import CHECKS, UnusedFeatureOptions
 
 FIRST = as_model(lambda x: x[:, 0], task="regression", name="first")
 
@@ -138,7 +138,7 @@ def test_effects_without_a_slope_are_found(shape):
 
 
 def test_an_honest_model_passes_with_enough_rows():
-    m = unused_feature_correlation(FIRST, left_out(6000, 0.0))
+    m = unused_feature_correlation(FIRST, left_out(6000, 0.0, seed=1))
     assert (m < 0.1).status == "PASS"
     assert evidence(m, Finding) == []
 
@@ -166,7 +166,7 @@ def test_text_columns():
     y = rng.standard_normal(900) + 1.0 * (site == "south")
     m = unused_feature_correlation(FIRST, as_data(np.zeros((900, 1)), y, unused={"site": site}))
     assert (m < 0.1).status == "FAIL"
-    assert "site (= south)" in evidence(m, Finding)[0].text
+    assert "site = south" in evidence(m, Finding)[0].text
     assert evidence(m, Figure)[1].columns[0].values[-1] == "south"
 
 
@@ -174,7 +174,9 @@ def test_row_order_and_units_do_not_matter():
     data = left_out(300, 0.3)
     mixed = np.random.default_rng(9).permutation(300)
     m, again = (unused_feature_correlation(FIRST, one) for one in (data, data.rows(mixed)))
-    scaled = as_data(data.x, data.targets, unused={"z": -1e6 * data.unused[0].values, "n": data.unused[1].values})
+    scaled = as_data(
+        data.x, data.targets, unused={"z": -1e6 * data.unused[0].values, "n": data.unused[1].values}
+    )
     other = unused_feature_correlation(FIRST, scaled)
     for found in (again, other):
         assert (found.value, found.lower, found.upper) == pytest.approx((m.value, m.lower, m.upper))
@@ -199,7 +201,9 @@ def test_rare_values_prove_nothing():
     rng = np.random.default_rng(11)
     flag = np.zeros(500)
     flag[:4] = 1
-    m = unused_feature_correlation(FIRST, as_data(np.zeros((500, 1)), rng.standard_normal(500), unused={"flag": flag}))
+    m = unused_feature_correlation(
+        FIRST, as_data(np.zeros((500, 1)), rng.standard_normal(500), unused={"flag": flag})
+    )
     assert (m < 0.9).status == "INCONCLUSIVE"
     assert any("4 rows differ" in str(item.value) for item in evidence(m, Fact))
 
@@ -212,14 +216,20 @@ def test_unmeasurable_columns_and_missing_values_are_said():
     m = unused_feature_correlation(FIRST, as_data(data.x, data.targets, unused=columns))
     facts = {item.name: item.value for item in evidence(m, Fact)}
     assert facts["rows without a value of z, left out"] == 50
-    assert next(value for name, value in facts.items() if name.startswith("columns not measurable")) == "constant"
+    assert (
+        next(value for name, value in facts.items() if name.startswith("columns not measurable"))
+        == "constant"
+    )
     assert not m.validity[0].passed
     assert (m < 0.1).status == "FAIL"
 
 
 def test_figures_show_a_sample_chosen_by_row_id():
     data = left_out(1000, 0.5)
-    one, two = (unused_feature_correlation(FIRST, data.rows(order)) for order in (np.arange(1000), np.arange(1000)[::-1]))
+    one, two = (
+        unused_feature_correlation(FIRST, data.rows(order))
+        for order in (np.arange(1000), np.arange(1000)[::-1])
+    )
     shown = [evidence(m, Figure)[1] for m in (one, two)]
     assert len(shown[0].columns[0].values) == 310
     assert sorted(shown[0].columns[0].values) == pytest.approx(sorted(shown[1].columns[0].values))
@@ -264,7 +274,12 @@ def heavy(rng, n):
 def grouped(rng, n):
     owner = np.arange(n) // 20
     draw = rng.standard_normal((2, n // 20))
-    return draw[0][owner] / 2 + rng.standard_normal(n), draw[1][owner], Sampling(kind="groups", labels=owner), 0.0
+    return (
+        draw[0][owner] / 2 + rng.standard_normal(n),
+        draw[1][owner],
+        Sampling(kind="groups", labels=owner),
+        0.0,
+    )
 
 
 def in_time(rng, n):

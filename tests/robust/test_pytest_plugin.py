@@ -17,7 +17,8 @@ import pytest
 from robust.evidence import Fact, Flips, Rows, SelfCheck, Slice, Slices, Values
 from robust.intervals.interval import RootSizing
 from robust.measurement import Measurement
-from robust.report.assertion import assertion_lines, evidence_lines, gate_property, gate_table
+from robust.report.assertion import assertion_lines, evidence_lines
+from robust.report.gate_table import gate_property, gate_table
 from robust.verdict import Verdict
 
 HAND = """

@@ -53,17 +53,17 @@ def test_it_agrees_with_scipy(scale):
 
 
 def test_distinct_values_have_the_law_of_their_rows():
-    flips = np.random.default_rng(5).choice([-1.0, 0.0, 1.0], size=2000, p=[0.02, 0.94, 0.04])
-    few = bca(*mean_of(flips), level=0.95, seed=0, resamples=20_000)
+    flips = np.random.default_rng(5).choice([-1.0, 0.0, 1.0], size=1000, p=[0.02, 0.94, 0.04])
+    few = bca(*mean_of(flips), level=0.95, seed=0, resamples=8000)
     rows = bca(
         SmoothOfMeans(flips, lambda means: means[:, 0]),
-        np.ones(2000, dtype=int),
+        np.ones(1000, dtype=int),
         level=0.95,
         seed=1,
-        resamples=20_000,
+        resamples=8000,
     )
-    # Both lie on a lattice of 1/2000.
-    assert (few.lower, few.upper) == pytest.approx((rows.lower, rows.upper), abs=1.01 / 2000)
+    # Both lie on a lattice of 1/1000.
+    assert (few.lower, few.upper) == pytest.approx((rows.lower, rows.upper), abs=1.01 / 1000)
 
 
 def test_the_same_seed_gives_the_same_bits_for_any_order_of_rows():

@@ -110,13 +110,13 @@ def test_macro_variance_agrees_with_the_bootstrap():
     other = scores + 0.7 * rng.normal(size=scores.shape)
     single, paired = delong(y, scores, level=0.95), delong_paired(y, scores, other, level=0.95)
     values = []
-    for _ in range(600):
+    for _ in range(300):
         rows = rng.integers(0, n, n)
         first = delong(y[rows], scores[rows], level=0.95).interval.value
         values.append((first, first - delong(y[rows], other[rows], level=0.95).interval.value))
     spread = np.std(values, axis=0, ddof=1)
-    # The standard deviation of 600 resamples has a relative error of 3 %.
-    assert np.sqrt([single.variance, paired.variance]) == pytest.approx(spread, rel=0.1)
+    # The standard deviation of 300 resamples has a relative error of 4 %.
+    assert np.sqrt([single.variance, paired.variance]) == pytest.approx(spread, rel=0.12)
 
 
 def test_variance_counts_what_classes_share():

@@ -1,0 +1,117 @@
+"""The attack check of the catalogue, and what it does when nobody names an attack or a budget."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from robust.attacks.accuracy_under_attack import robust_accuracy
+from robust.attacks.base import Attack
+from robust.attacks.budget import Eps, read_norm
+from robust.attacks.fgsm import FGSM
+from robust.attacks.noise import RandomNoise
+from robust.attacks.pgd import PGD
+from robust.attacks.transfer import Transfer
+from robust.check import Check, Subject
+from robust.data.dataset import Dataset
+from robust.measurement import Measurement
+
+# Of a bounded feature's range; 8/255 of an image's, the usual budget, is 3.1 %.
+_OF_RANGE = 0.03
+# Of an unbounded feature's standard deviation.
+_OF_SPREAD = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RobustAccuracyOptions:
+    """What a gate on robust accuracy may set.
+
+    Args:
+        attack: `pgd`, `fgsm` or `noise`, taken from the surrogate where the candidate gives no gradients; None for
+            all that apply.
+        eps: Budget in the data's units, one number or numbers by feature; None for 3 % of a bounded feature's
+            range, and a tenth of an unbounded one's standard deviation.
+        norm: `linf` or `l2`.
+        steps: Gradient steps of PGD.
+        restarts: Random starts of PGD.
+    """
+
+    attack: Literal["pgd", "fgsm", "noise"] | None = None
+    eps: float | dict[str, float] | None = None
+    norm: Literal["linf", "l2"] = "linf"
+    steps: int = 40
+    restarts: int = 1
+
+
+def default_eps(data: Dataset) -> Eps:
+    """A small budget in the data's own units.
+
+    3 % of a bounded feature's range, 10 % of an unbounded one's standard deviation
+
+    Args:
+        data: The rows.
+
+    Returns:
+        One number where all features have the same, else numbers by feature name.
+
+    >>> from robust.data.live import as_data
+    >>> default_eps(as_data(np.array([[0.0], [1.0]]), schema={"bounds": (0, 1)}))
+    0.03
+    """
+    schema = data.schema
+    bounded = np.isfinite(schema.lower) & np.isfinite(schema.upper)
+    budget = np.zeros(schema.width)
+    budget[bounded] = _OF_RANGE * (schema.upper - schema.lower)[bounded]
+    loose = np.asarray(schema.flat(data.x)[:, ~bounded], dtype=np.float64)
+    known = ~np.isnan(loose)
+    count = np.maximum(known.sum(axis=0), 1)
+    centred = np.where(known, loose - np.where(known, loose, 0.0).sum(axis=0) / count, 0.0)
+    budget[~bounded] = _OF_SPREAD * np.sqrt((centred**2).sum(axis=0) / count)
+    if len(np.unique(budget)) == 1:
+        return float(budget[0])
+    return {name: float(f"{amount:.3g}") for name, amount in zip(schema.names, budget, strict=True)}
+
+
+def _run(subject: Subject, options: RobustAccuracyOptions) -> Measurement:
+    """Measure the candidate, with its surrogate's gradients where it has none."""
+    eps = default_eps(subject.test) if options.eps is None else options.eps
+    if isinstance(eps, Mapping):
+        eps = dict(eps)
+    borrowed = subject.model.gradients is None and subject.surrogate is not None
+    name = "pgd" if options.attack is None and borrowed else options.attack
+    given = {"level": subject.level, "seed": subject.seed}
+    if name is None:
+        return robust_accuracy(subject.model, subject.test, eps=eps, norm=options.norm, **given)
+    attack = _attack(name, eps, options)
+    if borrowed and attack.gradients:
+        attack = Transfer(attack=attack, surrogate=subject.surrogate)
+    return robust_accuracy(subject.model, subject.test, attack=attack, **given)
+
+
+def _attack(name: str, eps: Eps, options: RobustAccuracyOptions) -> Attack:
+    """The named attack."""
+    norm = read_norm(options.norm)
+    if name == "noise":
+        return RandomNoise(eps=eps, norm=norm)
+    if name == "fgsm":
+        return FGSM(eps=eps, norm=norm)
+    return PGD(eps=eps, norm=norm, steps=options.steps, restarts=options.restarts)
+
+
+CHECKS = (
+    Check(
+        code="ATK001",
+        name="robust_accuracy",
+        title="accuracy under attack",
+        measure=robust_accuracy,
+        run=_run,
+        options=RobustAccuracyOptions,
+        needs=frozenset({"targets", "classification"}),
+        why="A model that is right on the test rows may be wrong right beside them. Small changes that somebody chooses, "
+        "or that a sensor adds, find those places; random noise seldom does.",
+        remedy="Look at the rows that break first, and whether eps is a change that can happen. Train on adversarial rows "
+        "(PGD), smooth the inputs, or narrow what the model accepts. An INVALID pass means that gradients were hidden: "
+        'give the logits (output="logits"), or attack a twin with Transfer.',
+    ),
+)

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from robust.attacks.checks import CHECKS, RobustAccuracyOptions, default_eps
+from robust.auditing.discovery import discover
+from robust.check import Subject
+from robust.data.live import as_data
+from robust.models.conversion import as_model
+
+
+def run(subject, **options):
+    return CHECKS[0].run(subject, RobustAccuracyOptions(**options))
+
+
+def test_the_audit_finds_it():
+    assert "ATK001" in [check.code for check in discover()]
+
+
+def test_default_budget_is_in_the_data_s_own_units():
+    x = np.array([[0.0, 10.0, 1.0], [1.0, 20.0, np.nan], [0.5, 30.0, 3.0]])
+    eps = default_eps(as_data(x, schema={"x0": {"bounds": (0, 1)}}))
+    assert eps == pytest.approx({"x0": 0.03, "x1": 0.1 * np.std([10, 20, 30]), "x2": 0.1}, rel=1e-2)
+
+
+def test_attacks_by_name(digits, digits_model):
+    subject = Subject(model=digits_model, task="classification", test=digits.rows(np.arange(50)))
+    values = {name: run(subject, attack=name, eps=0.1, steps=5).value for name in ("pgd", "fgsm", "noise", None)}
+    assert values[None] <= values["pgd"] <= values["fgsm"] <= values["noise"]
+    options = dict(run(subject, attack="pgd", eps=0.1, norm="l2", steps=3, restarts=2).provenance.options)
+    assert "steps=3" in options["attack"]
+    assert "restarts=2" in options["attack"]
+    assert "'l2'" in options["attack"]
+
+
+def test_a_candidate_without_gradients_borrows_its_surrogate_s(digits, digits_model):
+    blind = as_model(digits_model.forward, output="logits", name="blind")
+    few = digits.rows(np.arange(50))
+    alone = Subject(model=blind, task="classification", test=few)
+    twinned = Subject(model=blind, task="classification", test=few, surrogate=digits_model)
+    assert run(twinned, eps=0.1).value < run(alone, eps=0.1).value
+    assert "Transfer" in dict(run(twinned, eps=0.1).provenance.options)["attack"]
+    assert "RandomNoise" in dict(run(twinned, attack="noise", eps=0.1).provenance.options)["attack"]
+
+
+def test_the_example_s_gate_passes_and_a_tighter_one_does_not():
+    from robust.data.loading import load_data
+    from robust.examples.catalogue import example_path
+    from robust.models.loading import load_model
+
+    folder = example_path("digits")
+    subject = Subject(
+        model=load_model(folder / "int8.onnx", output="logits"),
+        task="classification",
+        test=load_data(folder / "test.npz", schema={"bounds": (0, 1)}),
+        surrogate=load_model(
+            folder / "net.safetensors", factory="robust.examples.digits_torch:small_cnn", output="logits"
+        ),
+    )
+    m = run(subject, attack="pgd", eps=0.03)
+    assert (m > 0.9).status == "PASS"
+    assert (m > 0.999).status == "FAIL"

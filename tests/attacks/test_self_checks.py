@@ -1,0 +1,255 @@
+"""Honest models are never called invalid; models that hide their gradients, and attacks that do not look, always are."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from torch import nn
+
+from robust.attacks.accuracy_curve import robustness_curve
+from robust.attacks.accuracy_under_attack import robust_accuracy
+from robust.attacks.base import Attack
+from robust.attacks.fgsm import FGSM
+from robust.attacks.noise import RandomNoise
+from robust.attacks.pgd import PGD
+from robust.data.live import as_data
+from robust.data.loading import load_data
+from robust.examples.catalogue import example_path
+from robust.models.conversion import as_model
+from robust.models.loading import load_model
+
+
+def flat_digits(digits):
+    return as_data(digits.x.reshape(len(digits), -1), digits.y, schema={"bounds": (0, 1)})
+
+
+def adversarially_trained(digits):
+    """An MLP trained on single-step adversarial rows."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+    x, y = torch.tensor(np.array(digits.x)), torch.tensor(np.array(digits.y))
+    optimizer = torch.optim.Adam(net.parameters(), lr=5e-3)
+    for _ in range(150):
+        start = (x + torch.empty_like(x).uniform_(-0.1, 0.1)).clamp(0, 1).requires_grad_()
+        (slope,) = torch.autograd.grad(nn.functional.cross_entropy(net(start), y), start)
+        batch = torch.clamp(start.detach() + 0.1 * slope.sign(), 0, 1)
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(batch), y).backward()
+        optimizer.step()
+    return net.eval()
+
+
+@pytest.fixture(scope="module")
+def honest(fit, digits, cancer, digits_net, cancer_net):
+    """Ten models of different kinds, several trained to zero loss, each with rows and a budget that leaves most right."""
+    iris_x, iris_y = load_iris(return_X_y=True)
+    iris = as_data(iris_x, iris_y)
+    folder = example_path("digits")
+    test = load_data(folder / "test.npz", schema={"bounds": (0, 1)}).rows(np.arange(200))
+    shipped = load_model(
+        folder / "net.safetensors", factory="robust.examples.digits_torch:small_cnn", output="logits"
+    )
+    flat = flat_digits(digits)
+    sharp = fit(lambda: nn.Sequential(nn.Linear(30, 32), nn.ReLU(), nn.Linear(32, 2)), cancer.x, cancer.y, steps=400)
+    binary = fit(
+        lambda: nn.Linear(30, 1),
+        cancer.x,
+        cancer.y,
+        loss=lambda z, y: nn.functional.binary_cross_entropy_with_logits(z[:, 0], y.float()),
+    )
+    tanh = fit(
+        lambda: nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 3)).double(), iris_x, iris_y, steps=200
+    )
+    return {
+        "CNN trained to zero loss": (as_model(digits_net, output="logits"), digits, 0.02),
+        "the same with a softmax": (as_model(nn.Sequential(digits_net, nn.Softmax(1)), output="probabilities"), digits, 0.02),
+        "shipped CNN": (shipped, test, 0.02),
+        "adversarially trained MLP": (as_model(adversarially_trained(digits), output="logits"), digits, 0.05),
+        "MLP on a table": (as_model(cancer_net, output="logits"), cancer, 0.05),
+        "MLP trained to zero loss on a table": (as_model(sharp, output="logits"), cancer, 0.05),
+        "sigmoid": (as_model(nn.Sequential(binary, nn.Sigmoid()), output="probabilities"), cancer, 0.05),
+        "tanh in double precision": (as_model(tanh, output="logits"), iris, 0.05),
+        "logistic regression": (as_model(LogisticRegression(max_iter=500).fit(flat.x, flat.y)), flat, 0.02),
+        "sharp logistic regression behind a scaler": (
+            as_model(make_pipeline(StandardScaler(), LogisticRegression(C=1e5, max_iter=5000)).fit(iris_x, iris_y)),
+            iris,
+            0.05,
+        ),
+        "support vectors": (as_model(LinearSVC(dual=False).fit(cancer.x, cancer.y)), cancer, 0.05),
+    }
+
+
+def faults(m):
+    return [check for check in m.validity if not check.passed and check.bias != "none"]
+
+
+@pytest.mark.parametrize("make", [None, FGSM(), PGD(steps=10), PGD(steps=10, norm="l2")], ids=repr)
+def test_honest_models_are_never_invalid(honest, make):
+    assert len(honest) >= 10
+    invalid = {}
+    for name, (model, data, eps) in honest.items():
+        m = robust_accuracy(model, data, eps=eps) if make is None else robust_accuracy(model, data, attack=make.at(eps))
+        if faults(m) or (m > m.value - 0.2).status == "INVALID":
+            invalid[name] = faults(m)
+    assert invalid == {}
+
+
+def test_honest_curves_are_never_invalid(honest):
+    for model, data, eps in honest.values():
+        for point in robustness_curve(model, data, FGSM(), eps=[eps / 2, eps]):
+            assert faults(point) == []
+
+
+class Rounds(nn.Module):
+    """Rounds its input, so that every gradient is zero."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return self.net(torch.round(x * 16) / 16)
+
+
+class Hot(nn.Module):
+    """A softmax of logits that are far too large: all probabilities are exactly 0 or 1."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return torch.softmax(self.net(x) * 1e4, dim=1)
+
+
+class Steep(nn.Module):
+    """A saturated sigmoid between input and network: the gradient underflows nearly everywhere."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return self.net(torch.sigmoid((x - 0.47) * 2e4))
+
+
+@pytest.fixture(scope="module")
+def masked(fit, digits, digits_net):
+    black_and_white = (digits.x > 0.47).astype(np.float32)
+    steep = fit(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), black_and_white, digits.y)
+    return {
+        "rounds": as_model(Rounds(digits_net), output="logits"),
+        "hot softmax": as_model(Hot(digits_net), output="probabilities"),
+        "hot softmax called logits": as_model(Hot(digits_net), output="logits"),
+        "steep sigmoid": as_model(Steep(steep), output="logits"),
+    }
+
+
+@pytest.mark.parametrize("name", ["rounds", "hot softmax", "hot softmax called logits", "steep sigmoid"])
+@pytest.mark.parametrize("attack", [None, FGSM(eps=0.02), PGD(eps=0.02, steps=10)], ids=repr)
+def test_a_pass_of_a_masked_model_is_invalid(masked, digits, name, attack):
+    given = {"eps": 0.02} if attack is None else {"attack": attack}
+    m = robust_accuracy(masked[name], digits, **given)
+    assert m.value > 0.8
+    verdict = m > 0.5
+    assert verdict.status == "INVALID"
+    assert "gradient" in str(verdict)
+    # What is already below its floor is a real failure, since masking can only have raised it.
+    assert (m > 0.999).status in ("FAIL", "INCONCLUSIVE", "INVALID")
+    low = robust_accuracy(masked[name], digits.rows(np.arange(60)), attack=RandomNoise(eps=0.9, draws=5))
+    assert (low > 0.99).status == "FAIL"
+
+
+@pytest.mark.parametrize("name", ["rounds", "hot softmax"])
+def test_so_is_a_point_of_its_curve(masked, digits, name):
+    for attack in (FGSM(), PGD(steps=5)):
+        curve = robustness_curve(masked[name], digits, attack, eps=[0.01, 0.02])
+        assert [(point > 0.5).status for point in curve] == ["INVALID", "INVALID"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle(Attack):
+    """Claims to follow gradients, and stays where it is."""
+
+    eps: float | None = None
+    norm: str = "linf"
+
+    @property
+    def gradients(self):
+        return True
+
+    def at(self, eps):
+        return replace(self, eps=eps)
+
+    def search(self, target, space, *, seed):
+        return target.x.copy()
+
+
+def test_an_attack_that_does_not_look_is_caught(digits, digits_model):
+    m = robust_accuracy(digits_model, digits, attack=Idle(eps=0.1))
+    assert m.value == 1
+    assert (m > 0.9).status == "INVALID"
+    assert {check.name for check in faults(m)} == {"unlimited budget"}
+    strong = robust_accuracy(digits_model, digits, attack=Idle(eps=0.5))
+    assert {check.name for check in faults(strong)} == {"unlimited budget", "stronger than noise"}
+
+
+def test_an_attack_that_noise_beats_is_caught(linear):
+    # A bowl: the gradient at the rows points outwards, where the answer stays; noise falls into the well beside it.
+    model = linear([[0.0, 0.0], [1.0, 0.0]])
+
+    def forward(x):
+        return np.stack([np.zeros(len(x)), np.where(np.abs(x[:, 0] - 0.4) < 0.3, -1.0, 1.0)], axis=1)
+
+    def gradients(x, cotangent):
+        outputs = forward(x)
+        return outputs, cotangent(outputs)[:, 1:] * np.array([[1.0, 0.0]])
+
+    trap = type(model)(name="trap", framework="callable", forward=forward, output="logits", gradients=gradients)
+    data = as_data(np.zeros((50, 2)), np.ones(50, dtype=int))
+    m = robust_accuracy(trap, data, attack=FGSM(eps=1.0))
+    assert m.value == 1
+    assert "stronger than noise" in {check.name for check in faults(m)}
+    assert (m > 0.5).status == "INVALID"
+
+
+def test_relations_that_send_every_row_back_are_no_pass(linear):
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(0.5, 1, 100), rng.uniform(0.5, 1, 100)
+    data = as_data(
+        np.column_stack([a, b, a + b]), np.ones(100, dtype=int), names=["a", "b", "total"],
+        schema={"relations": ["total = a + b"]},
+    )
+    m = robust_accuracy(linear([[0.0] * 3, [1.0, 1.0, 0.0]]), data, eps=0.9)
+    assert m.value == 1
+    assert "relations" in {check.name for check in faults(m)}
+    assert (m > 0.5).status == "INVALID"
+
+
+def test_a_schema_that_lets_nothing_move_is_no_pass(linear):
+    data = as_data(np.ones((50, 1)), np.ones(50, dtype=int), schema={"x0": {"immutable": True}})
+    m = robust_accuracy(linear([[0.0], [1.0]]), data, eps=5)
+    assert (m > 0.5).status == "INVALID"
+    assert "no feature may move" in str(m > 0.5)
+
+
+def test_a_budget_in_other_units_is_pointed_out(digits, digits_model):
+    m = robust_accuracy(digits_model, digits, attack=FGSM(eps=8.0))
+    (units,) = [check for check in m.validity if check.name == "units"]
+    assert not units.passed
+    assert units.bias == "none"
+    assert "exceeds the range 0 … 1" in units.reason
+
+
+def test_rounded_probabilities_are_pointed_out(digits, digits_net, masked):
+    warm = robust_accuracy(masked["hot softmax"], digits, attack=FGSM(eps=0.02))
+    (logits,) = [check for check in warm.validity if check.name == "logits"]
+    assert not logits.passed
+    assert logits.bias == "none"
+    assert 'output="logits"' in logits.reason

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from robust.attacks.accuracy_under_attack import robust_accuracy
+from robust.attacks.fgsm import FGSM
+from robust.attacks.noise import RandomNoise
+from robust.attacks.obedience import obeys
+from robust.attacks.pgd import PGD
+from robust.attacks.transfer import Transfer
+from robust.data.loading import load_data
+from robust.errors import InvalidInput
+from robust.examples.catalogue import example_path
+from robust.models.loading import load_model
+
+
+@pytest.fixture(scope="module")
+def example():
+    folder = example_path("digits")
+    data = load_data(folder / "test.npz", schema={"bounds": (0, 1)}).rows(np.arange(300))
+    twin = load_model(
+        folder / "net.safetensors", factory="robust.examples.digits_torch:small_cnn", output="logits"
+    )
+    return load_model(folder / "int8.onnx", output="logits"), twin, data
+
+
+def held(attack, model, data):
+    new = attack.perturb(model, data)
+    assert obeys(new, data.x, data.schema, eps=attack.eps, norm=attack.norm).all()
+    return model.forward(new).argmax(axis=1) == data.y
+
+
+def test_an_int8_build_falls_to_the_gradients_of_its_float_twin(example):
+    int8, twin, data = example
+    noise = held(RandomNoise(eps=0.1, draws=20), int8, data).mean()
+    one = held(Transfer(attack=FGSM(eps=0.1), surrogate=twin), int8, data).mean()
+    many = held(Transfer(attack=PGD(eps=0.1), surrogate=twin), int8, data).mean()
+    assert many < one - 0.05 < noise - 0.1
+
+
+def test_patience_makes_rows_that_break_another_model(example):
+    # A row that only just breaks the twin holds on the int8 build more often than one with the largest loss.
+    int8, twin, data = example
+    early = int8.forward(PGD(eps=0.1).perturb(twin, data)).argmax(axis=1) == data.y
+    assert held(Transfer(attack=PGD(eps=0.1), surrogate=twin), int8, data).mean() < early.mean() - 0.05
+
+
+def test_a_transfer_says_what_it_is(example):
+    int8, twin, data = example
+    attack = Transfer(attack=PGD(eps=0.1, steps=10), surrogate=twin)
+    m = robust_accuracy(int8, data, attack=attack)
+    (strength,) = [check for check in m.validity if check.name == "strength"]
+    assert strength.passed
+    assert strength.bias == "none"
+    assert "upper bound" in strength.reason
+    assert [name for name, _ in m.provenance.models] == [int8.name, twin.name]
+    assert (m > 0.9).status == "FAIL"
+
+
+def test_noise_alone_says_that_it_is_weak(example):
+    int8, _, data = example
+    m = robust_accuracy(int8, data, eps=0.03)
+    (strength,) = [check for check in m.validity if check.name == "strength"]
+    assert not strength.passed
+    assert strength.bias == "none"
+    assert "Transfer" in strength.reason
+    assert (m > 0.9).status == "PASS"
+
+
+def test_to_itself_a_transfer_is_the_attack(digits, digits_model):
+    few = digits.rows(np.arange(100))
+    itself = held(Transfer(attack=FGSM(eps=0.1), surrogate=digits_model), digits_model, few)
+    assert (itself == held(FGSM(eps=0.1), digits_model, few)).all()
+
+
+def test_budget_and_norm_are_the_attacks(digits_model):
+    attack = Transfer(attack=PGD(norm="l2"), surrogate=digits_model)
+    assert attack.eps is None
+    assert attack.at(0.5).eps == 0.5
+    assert attack.norm == "l2"
+    assert not attack.gradients
+
+
+def test_errors(digits_model):
+    with pytest.raises(InvalidInput, match="attack got 'pgd'"):
+        Transfer(attack="pgd", surrogate=digits_model)
+    with pytest.raises(InvalidInput, match="attack got Transfer"):
+        Transfer(attack=Transfer(attack=FGSM(), surrogate=digits_model), surrogate=digits_model)
