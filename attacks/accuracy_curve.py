@@ -108,9 +108,7 @@ def _grid(attack: Attack, eps: Sequence[float]) -> list[float]:
             f"{attack!r} has a budget of its own, but a curve supplies it; leaving eps out would be right"
         )
     if isinstance(eps, str) or not hasattr(eps, "__len__") or len(eps) == 0:
-        raise InvalidInput(
-            f"eps got {eps!r}; a list of increasing budgets such as [0.01, 0.03, 0.1] would be right"
-        )
+        raise InvalidInput(f"eps got {eps!r}; a list of increasing budgets such as [0.01, 0.03, 0.1] would be right")
     grid = []
     for value in eps:
         budget = read_eps(value)
@@ -158,9 +156,7 @@ def _checks(
         own = [room_to_move(attack.at(budget), part)] if budget > 0 else []
         if noise is not None:
             broken_by_noise = int((~noise.survived[k + 1]).sum())
-            own.append(
-                stronger_than_noise(noise=broken_by_noise, attacked=int((~held[sample]).sum()), n=len(sample))
-            )
+            own.append(stronger_than_noise(noise=broken_by_noise, attacked=int((~held[sample]).sum()), n=len(sample)))
         if attack.gradients:
             own.append(gradients_seen(part, held=int((held & swept.flat[right]).sum()), n=n))
         checks.append((*shared, *own))

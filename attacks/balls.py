@@ -100,9 +100,7 @@ class LinfBall:
 
     def part(self, keep: IntArray | BoolArray) -> "LinfBall":
         """The boxes of some rows."""
-        return replace(
-            self, x=self.x[keep], eps=_part(self.eps, keep), low=self.low[keep], high=self.high[keep]
-        )
+        return replace(self, x=self.x[keep], eps=_part(self.eps, keep), low=self.low[keep], high=self.high[keep])
 
     def joined(self, other: "LinfBall") -> "LinfBall":
         """The boxes of these rows and some more."""
@@ -162,9 +160,7 @@ class L2Ball:
 
     def part(self, keep: IntArray | BoolArray) -> "L2Ball":
         """The balls around some rows."""
-        return replace(
-            self, x=self.x[keep], eps=_part(self.eps, keep), low=self.low[keep], high=self.high[keep]
-        )
+        return replace(self, x=self.x[keep], eps=_part(self.eps, keep), low=self.low[keep], high=self.high[keep])
 
     def joined(self, other: "L2Ball") -> "L2Ball":
         """The balls around these rows and some more."""
@@ -258,8 +254,6 @@ def _joined(first: FloatArray, second: FloatArray, m: int, k: int) -> FloatArray
 def _unit(vectors: FloatArray) -> FloatArray:
     """Rows scaled to length 1; zero rows stay zero."""
     largest = np.abs(vectors).max(axis=1, keepdims=True)
-    vectors = vectors / np.where(
-        largest > 0, largest, 1.0
-    )  # first by the largest, so that no square underflows
+    vectors = vectors / np.where(largest > 0, largest, 1.0)  # first by the largest, so that no square underflows
     length = np.sqrt(np.sum(vectors**2, axis=1, keepdims=True))
     return np.asarray(vectors / np.where(length > 0, length, 1.0))

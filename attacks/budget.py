@@ -109,7 +109,5 @@ def _amount(value: object, what: str) -> float:
     """One budget: a finite number, at least 0."""
     number = float(value) if is_number(value) else math.nan  # type: ignore[arg-type]
     if not (math.isfinite(number) and number >= 0):
-        raise InvalidInput(
-            f"{what} got {value!r}; a finite number of at least 0, in the data's units, would be right"
-        )
+        raise InvalidInput(f"{what} got {value!r}; a finite number of at least 0, in the data's units, would be right")
     return number

@@ -28,8 +28,8 @@ class RobustAccuracyOptions:
     """What a gate on robust accuracy may set.
 
     Args:
-        attack: `pgd`, `fgsm` or `noise`, taken from the surrogate where the candidate gives no gradients; None for
-            all that apply.
+        attack: `pgd`, `fgsm` or `noise`, taken from the surrogate where the candidate gives no gradients;
+            None for all that apply.
         eps: Budget in the data's units, one number or numbers by feature; None for 3 % of a bounded feature's
             range, and a tenth of an unbounded one's standard deviation.
         norm: `linf` or `l2`.

@@ -92,16 +92,12 @@ class Climb:
                 live = self._step(live)
         self._judge_ends()
 
-    def _entered(
-        self, rows: IntArray, start: Callable[[Ball, IntArray], FloatArray], eps: FloatArray | None
-    ) -> _Live:
+    def _entered(self, rows: IntArray, start: Callable[[Ball, IntArray], FloatArray], eps: FloatArray | None) -> _Live:
         """Rows at their starts."""
         ball = ball_around(self.space, self.target.x[rows], eps=None if eps is None else eps[rows])
         # The slope decides between members of a one-hot group alone; without such groups nothing is carried along.
         slope = np.zeros((len(rows), self.target.x.shape[1] if self.space.groups else 0))
-        return _Live(
-            rows=rows, ball=ball, state=start(ball, rows), slope=slope, made=np.zeros(len(rows), dtype=int)
-        )
+        return _Live(rows=rows, ball=ball, state=start(ball, rows), slope=slope, made=np.zeros(len(rows), dtype=int))
 
     def _step(self, live: _Live) -> _Live | None:
         """One gradient step of all; the rows that go on."""
@@ -137,7 +133,8 @@ class Climb:
         return out
 
     def _judge_ends(self) -> None:
-        """Judge what no gradient pass has looked at: the last point of each row that made all its steps, and the point
+        """Judge what no gradient pass has looked at: the last point of each row that made all its steps, and
+        the point
         of the ball that its last gradient likes best, which on a linear model is the optimum.
         """
         if self._ended:

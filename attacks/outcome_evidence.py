@@ -94,9 +94,7 @@ def _bought(outcome: Outcome) -> list[Evidence]:
         for rung, broken in zip(outcome.ladder.rungs, outcome.broken_by, strict=True)
     ]
     if outcome.ladder.floor is None:
-        facts.append(
-            Fact(name="floor", value="random noise is the floor that a real attack must beat, not an attack")
-        )
+        facts.append(Fact(name="floor", value="random noise is the floor that a real attack must beat, not an attack"))
     else:
         missed = int((outcome.floor & ~outcome.attacked).sum())
         if missed:
@@ -110,9 +108,7 @@ def _broken_rows(outcome: Outcome, target: Target) -> Rows:
     broken = np.flatnonzero(outcome.broken)
     change = _sizes(outcome, target)[broken]
     order = broken[np.argsort(change, kind="stable")][:_MOST_ROWS]
-    what = (
-        "largest change of a feature" if outcome.ladder.strongest.norm == "linf" else "l2 norm of the change"
-    )
+    what = "largest change of a feature" if outcome.ladder.strongest.norm == "linf" else "l2 norm of the change"
     return Rows(
         what=f"broken rows, smallest change first ({what})",
         ids=row_ids(target.data, order),

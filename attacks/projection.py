@@ -87,9 +87,7 @@ class Space:
         rows = drawn_in((x.astype(np.float64) + delta).astype(self.dtype), x, np.abs(delta))
         return np.asarray(np.clip(rows, self.lower.astype(self.dtype), self.upper.astype(self.dtype)))
 
-    def _stepped(
-        self, x: AnyArray, delta: FloatArray, eps: FloatArray, slope: FloatArray | None
-    ) -> FloatArray:
+    def _stepped(self, x: AnyArray, delta: FloatArray, eps: FloatArray, slope: FloatArray | None) -> FloatArray:
         """Moves with whole steps and one-hot jumps; in l2, the other features share what these leave of the budget."""
         eps = np.broadcast_to(eps, delta.shape)
         moved = np.where(self.members, 0.0, delta)

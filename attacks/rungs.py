@@ -94,9 +94,7 @@ def plan(model: Model, *, attack: Attack | None, eps: object, norm: str) -> Ladd
         floor = RandomNoise(eps=budget, norm=known, draws=FLOOR_DRAWS)
         if model.gradients is None:
             return Ladder(rungs=(RandomNoise(eps=budget, norm=known),), floor=None, cascade=True)
-        return Ladder(
-            rungs=(FGSM(eps=budget, norm=known), PGD(eps=budget, norm=known)), floor=floor, cascade=True
-        )
+        return Ladder(rungs=(FGSM(eps=budget, norm=known), PGD(eps=budget, norm=known)), floor=floor, cascade=True)
     if not isinstance(attack, Attack):
         raise InvalidInput(f"attack got {attack!r}; an attack such as PGD(eps=8 / 255) would be right")
     if norm not in ("linf", attack.norm):

@@ -76,11 +76,7 @@ def gradients_seen(target: Target, *, held: int, n: int) -> SelfCheck:
     if not passed:
         rounded = target.kind == "probabilities"
         reason += ": the model hides its gradients"
-        reason += (
-            ", perhaps in probabilities that round to 0 and 1, before which the logits differ"
-            if rounded
-            else ""
-        )
+        reason += ", perhaps in probabilities that round to 0 and 1, before which the logits differ" if rounded else ""
     return SelfCheck(name="gradients", passed=passed, reason=reason, bias="raises")
 
 
@@ -89,7 +85,9 @@ def unlimited_budget(attack: Attack, target: Target, *, seed: int) -> SelfCheck:
     left = survives_anything(attack, target, seed=seed)
     held, n, chance = int(left.sum()), len(left), 1.0 / target.classes
     passed = clopper_pearson_bounds(held, n, _LEVEL)[0] <= chance
-    reason = f"with the whole range of every feature for a budget, {held} of {n} rows hold; chance is {100 * chance:.3g}%"
+    reason = (
+        f"with the whole range of every feature for a budget, {held} of {n} rows hold; chance is {100 * chance:.3g}%"
+    )
     if not passed:
         reason += ": gradients that lead nowhere at any distance are masked"
     return SelfCheck(name="unlimited budget", passed=passed, reason=reason, bias="raises")

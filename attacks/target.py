@@ -142,9 +142,7 @@ def aim(model: Model, data: Dataset, *, predictions: Predictions | None = None) 
     y = data.targets
     violations = data.schema.violations(data.x)
     if violations:
-        raise InvalidInput(
-            f"{data.name} breaks its schema: {'; '.join(violations)}. Declare other bounds, or rescale"
-        )
+        raise InvalidInput(f"{data.name} breaks its schema: {'; '.join(violations)}. Declare other bounds, or rescale")
     caller = bind(model, data.schema)
     if predictions is None:
         predictions = interpret(model, caller.outputs(data.x[:_PROBE], keep=True), y[:_PROBE])

@@ -22,10 +22,11 @@ def percent(share: float) -> float:
         TypeError: If `share` is no real number.
         InvalidInput: If it is NaN or infinite.
 
-    >>> percent(1)
-    0.01
+    >>> percent(1), percent(99.9)
+    (0.01, 0.999)
     """
-    return _finite(share, "percent takes") / 100
+    # In decimal, as people mean it: 99.9 / 100 is 0.9990000000000001.
+    return float(Decimal(repr(_finite(share, "percent takes"))) / 100)
 
 
 def as_limit(limit: object) -> float:

@@ -12,7 +12,7 @@ import msgspec
 from robust.auditing.discovery import find_check
 from robust.check import Check
 from robust.errors import InvalidInput
-from robust.limits import as_limit
+from robust.limits import as_limit, percent
 from robust.measurement import Measurement
 from robust.verdict import Operator, Verdict
 
@@ -84,8 +84,7 @@ def parse_limit(text: object, *, gate: str) -> tuple[Operator, float]:
         limit = as_limit(float(number))
     except ValueError as error:
         raise InvalidInput(f"gate {gate!r}: {number!r} is no finite number") from error
-    # Divided, not multiplied: 95 % is 0.95 to the last bit.
-    return cast(Operator, sign), limit / 100 if unit == "%" else limit * _SCALE[unit]
+    return cast(Operator, sign), percent(limit) if unit == "%" else limit * _SCALE[unit]
 
 
 def build_gates(table: Mapping[str, object], checks: tuple[Check, ...]) -> tuple[GateSpec, ...]:

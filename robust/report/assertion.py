@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import TypeVar
 
-from robust.evidence import Cost, Fact, Flips, Rows, Slices, Values
+from robust.evidence import Cost, Fact, Finding, Flips, Rows, Slices, Values
 from robust.measurement import Affine, Measurement
 from robust.report.wording import printable
 from robust.verdict import Verdict, aligned, percentage
@@ -200,9 +200,11 @@ def _evidence(item: object) -> list[str]:
             numbers = [f" ({aligned(number)[0]})" for number in item.values]
             texts = ", ".join(f"{row}{number}" for row, number in zip_longest(ids, numbers, fillvalue=""))
             more = f" (+{total - len(ids)})" if total > len(ids) else ""
-            return [_line("rows", f"{item.what}: {texts}{more}")]
+            return [_line("rows", f"{item.what}: {texts or 'none'}{more}")]
         case Fact(name=name, value=fact):
             return [_line(name, str(fact))]
+        case Finding(text=text):
+            return [_line("finding", text)]
     return []
 
 

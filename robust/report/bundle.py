@@ -18,8 +18,8 @@ def bundle(folder: Path | None = None) -> str:
     Making it takes seconds, reading it milliseconds.
 
     Args:
-        folder: Where it is kept between runs; None keeps it for this process only. A damaged copy is made anew, a
-            folder that cannot be written is passed over.
+        folder: Where it is kept between runs; None keeps it for this process only. A damaged copy is made anew,
+            a folder that cannot be written is passed over.
 
     Returns:
         JavaScript without `</script` and `<!--`.

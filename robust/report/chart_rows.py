@@ -85,14 +85,10 @@ def table(figure: Figure) -> Table:
 def _column(figure: Figure, name: str, values: tuple[float | str, ...], x_labels: bool) -> list[Any]:
     """Labels as printable text, numbers as finite floats or None."""
     labels = (
-        name == "series"
-        or name in _LABELS.get(figure.kind, ())
-        or (name == "x" and figure.kind == "line" and x_labels)
+        name == "series" or name in _LABELS.get(figure.kind, ()) or (name == "x" and figure.kind == "line" and x_labels)
     )
     if labels:
         return [brief(value) if isinstance(value, float) else printable(value) for value in values]
     if any(isinstance(value, str) for value in values):
-        raise InvalidInput(
-            f"column {name!r} of the {figure.kind} figure {figure.title!r} must hold numbers, got text"
-        )
+        raise InvalidInput(f"column {name!r} of the {figure.kind} figure {figure.title!r} must hold numbers, got text")
     return [float(value) if value is not None and math.isfinite(value) else None for value in values]

@@ -25,11 +25,7 @@ def rule_layers(figure: Figure, content: Table) -> list[Any]:
     layers: list[Any] = []
     seen = {"x": 0, "y": 0}
     for axis, position, label in figure.rules:
-        if (
-            figure.kind == "matrix"
-            or (axis == "x" and content.x_labels)
-            or (axis == "y" and figure.kind == "interval")
-        ):
+        if figure.kind == "matrix" or (axis == "x" and content.x_labels) or (axis == "y" and figure.kind == "interval"):
             continue
         base = alt.Chart(alt.Data(values=[{"at": position, "label": _fitting(label)}]))
         where = alt.X("at:Q") if axis == "x" else alt.Y("at:Q")

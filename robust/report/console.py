@@ -45,10 +45,7 @@ def render_table(record: Record, width: int) -> list[RenderableType]:
     parts += _listed("findings", (text for text, _ in findings(record)))
     parts += _listed(
         "not run",
-        (
-            f"{s.code} {s.title}: {s.reason}{' (a gate depends on it)' if s.gated else ''}"
-            for s in record.skipped
-        ),
+        (f"{s.code} {s.title}: {s.reason}{' (a gate depends on it)' if s.gated else ''}" for s in record.skipped),
     )
     parts += [Text(""), _text(verdict_sentence(record), _ANSWERS[answer(record)])]
     return parts
@@ -60,9 +57,7 @@ def _table(record: Record, width: int) -> Table:
     gap = 2 if width >= 100 else 1
     widest = [max(cells[i].cell_len for cells in rows) for i in range(len(_COLUMNS))]
     rigid = sum(map(max, widest, map(len, _COLUMNS))) - widest[1] + _NAME + gap * len(_COLUMNS) <= width
-    table = Table(
-        box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold", collapse_padding=True
-    )
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold", collapse_padding=True)
     for name in _COLUMNS:
         table.add_column(
             name,

@@ -32,9 +32,7 @@ def render_html(record: Record, *, cache: Path | None = None) -> str:
         A whole HTML document; the same record gives the same text.
     """
     parts = sections(record)
-    specs = {
-        drawn.id: drawn.spec for part in parts for card in part.cards for drawn in card.figures if drawn.spec
-    }
+    specs = {drawn.id: drawn.spec for part in parts for card in part.cards for drawn in card.figures if drawn.spec}
     scripts = [bundle(cache), _read("report.js")] if specs else []
     cards = [card for part in parts for card in part.cards]
     entry_ids = {id(card.entry): card.id for card in cards}

@@ -1,4 +1,4 @@
-"""Numbers as a reader sees them: enough decimals to tell different numbers apart, and never more than that."""
+"""Numbers as a reader sees them: enough decimals to tell different numbers apart, and no more."""
 
 import math
 from collections.abc import Iterable

@@ -30,9 +30,7 @@ def tally(record: Record) -> Tally:
     """Sort the gates of a record by what became of them."""
 
     def named(status: Status) -> tuple[str, ...]:
-        return tuple(
-            entry.gate.name for entry in record.entries if entry.gate and entry.gate.status == status
-        )
+        return tuple(entry.gate.name for entry in record.entries if entry.gate and entry.gate.status == status)
 
     return Tally(
         passed=named("PASS"),

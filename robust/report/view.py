@@ -69,9 +69,7 @@ def sections(record: Record) -> tuple[Section, ...]:
     for family, cards in families.items():
         if cards:
             title, question = family_words(family)
-            found.append(
-                Section(id=_identifier(family, taken), title=title, question=question, cards=tuple(cards))
-            )
+            found.append(Section(id=_identifier(family, taken), title=title, question=question, cards=tuple(cards)))
     return tuple(found)
 
 
@@ -96,16 +94,12 @@ def _card(entry: Entry, identifier: str) -> Card:
         flips=tuple((item, row_words(item.rows)) for item in _of(entry, Flips)),
         slices=tuple(_slice_table(item, entry.measurement.unit) for item in _of(entry, Slices)),
         rows=tuple(
-            (item, row_words(item.ids, item.values), max(item.total - len(item.ids), 0))
-            for item in _of(entry, Rows)
+            (item, row_words(item.ids, item.values), max(item.total - len(item.ids), 0)) for item in _of(entry, Rows)
         ),
         facts=tuple(
-            (item.name, item.value if isinstance(item.value, str) else brief(item.value))
-            for item in _of(entry, Fact)
+            (item.name, item.value if isinstance(item.value, str) else brief(item.value)) for item in _of(entry, Fact)
         ),
-        figures=tuple(
-            draw(item, f"{identifier}-figure-{i}") for i, item in enumerate(_of(entry, Figure), start=1)
-        ),
+        figures=tuple(draw(item, f"{identifier}-figure-{i}") for i, item in enumerate(_of(entry, Figure), start=1)),
     )
 
 
@@ -117,9 +111,7 @@ def _of(entry: Entry, kind: type[Kind]) -> list[Kind]:
 def _values(item: Values) -> tuple[str, str, str]:
     """Both models' values, as precise as it takes to tell them apart."""
     count = places("share", (item.reference, item.candidate))
-    return item.metric, *(
-        written(number, count, missing="not a number") for number in (item.reference, item.candidate)
-    )  # type: ignore[return-value]
+    return item.metric, *(written(number, count, missing="not a number") for number in (item.reference, item.candidate))  # type: ignore[return-value]
 
 
 def _slice_table(table: Slices, unit: str) -> SliceTable:

@@ -15,11 +15,11 @@ NO_GATE = "—"
 MARKS: dict[str, str] = {"PASS": "✓", "FAIL": "✗", "INCONCLUSIVE": "?", "INVALID": "!", NO_GATE: ""}
 
 STATUSES: dict[Status, str] = {
-    "PASS": "The bound on the unfavourable side keeps the limit. If the true value missed the limit, so good a bound "
-    "would come up in at most one of twenty such audits (at 95%).",
+    "PASS": "The bound on the unfavourable side keeps the limit. If the true value were exactly at the limit or beyond "
+    "it, so good a bound would come up in at most one of twenty such audits (at 95%).",
     "FAIL": "Even the bound on the favourable side misses the limit: more rows would not help, the model must improve.",
-    "INCONCLUSIVE": "The limit lies between the bounds: these rows cannot tell. It counts as not passed. Where a number "
-    "of rows would settle it, with the observed rates unchanged, that number is given.",
+    "INCONCLUSIVE": "The limit lies between the bounds: these rows cannot tell. It counts as not passed. Where a "
+    "number of rows would settle it, with the observed rates unchanged, that number is given.",
     "INVALID": "A self-check of the measurement failed in a way that could have produced the answer by itself. No "
     "number of rows helps: the reason has to be removed first. It counts as not passed.",
 }
@@ -36,24 +36,27 @@ FAMILIES: dict[str, tuple[str, str]] = {
 _METHODS = {
     "exact": "Exact: a count or a sum without sampling error.",
     "clopper-pearson": "Exact binomial bounds on a share of independent rows (Clopper and Pearson 1934).",
-    "tango-corrected": "Score bounds on the difference of two paired shares (Tango 1998), with a half-count correction "
-    "that keeps them honest when few rows differ.",
-    "bca-bootstrap": "Bootstrap over rows, bias-corrected and accelerated (Efron 1987); two models keep their rows paired.",
-    "delong": "Normal bounds on the area under the ROC curve from its exact variance components (DeLong et al. 1988).",
+    "tango-corrected": "Score bounds on the difference of two paired shares (Tango 1998), with a half-count "
+    "correction that keeps them honest when few rows differ.",
+    "bca-bootstrap": "Bootstrap over rows, bias-corrected and accelerated (Efron 1987); two models keep their rows "
+    "paired.",
+    "delong": "Normal bounds on the area under the ROC curve from its variance components (DeLong et al. 1988).",
     "block-bootstrap": "Bootstrap over blocks of neighbouring rows, because rows in time order depend on each other "
     "(Politis and Romano 1994).",
     "cluster-bootstrap": "Bootstrap over whole groups, because rows of one group depend on each other.",
     "paired-t": "Normal-theory bounds on a mean of per-row differences (Student 1908).",
     "hc-robust": "Bounds from a variance that allows rows to differ in spread (White 1980).",
     "heteroskedasticity-robust": "Bounds from a variance that allows rows to differ in spread (White 1980).",
-    "hac-robust": "Bounds from a variance that allows neighbours in time to depend on each other (Newey and West 1987).",
-    "cluster-robust": "Bounds from a variance that allows rows of one group to depend on each other (Liang and Zeger 1986).",
+    "hac-robust": "Bounds from a variance that allows neighbours in time to depend on each other (Newey and West "
+    "1987).",
+    "cluster-robust": "Bounds from a variance that allows rows of one group to depend on each other (Liang and Zeger "
+    "1986).",
     "none": "No bounds: nothing could be proved about the spread.",
 }
 
 _LINES = re.compile(r"[\t\n\r]+")
 
-_UNITS = {"share": "", "relative": "relative change", "target": "in units of the target"}
+_UNITS = {"share": "", "relative": "relative change", "target": "target units"}
 
 _BIAS = {
     "raises": "a failure can only make the value too high",
@@ -64,10 +67,10 @@ _BIAS = {
 
 
 def printable(text: object) -> str:
-    """Text from data on one line, safe to show: control and direction characters and lone surrogates become escapes.
+    r"""Text from data on one line, safe to show: control and direction characters become escapes.
 
-    >>> printable("a\\x1b[31m\\u202eb"), printable("naïve 日本\\n– ok")
-    ('a\\\\x1b[31m\\\\u202eb', 'naïve 日本 – ok')
+    >>> printable("a\x1b[31m\u202eb"), printable("naïve 日本\n– ok")
+    ('a\\x1b[31m\\u202eb', 'naïve 日本 – ok')
     """
     # Printable as Python sees it leaves out format characters (Cf), among them those that turn text around.
     return "".join(
@@ -101,9 +104,7 @@ def level_words(level: float) -> str:
     >>> level_words(0.95)
     'each bound one-sided 95%, together a two-sided 90% interval'
     """
-    return (
-        f"each bound one-sided {percentage(level)}, together a two-sided {percentage(2 * level - 1)} interval"
-    )
+    return f"each bound one-sided {percentage(level)}, together a two-sided {percentage(2 * level - 1)} interval"
 
 
 def bias_words(check: SelfCheck) -> str:

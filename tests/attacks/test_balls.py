@@ -30,7 +30,11 @@ def test_l2_projection_is_the_nearest_point(seed):
         x[0],
         jac=lambda z: 2 * (z - goal[0]),
         bounds=[(0, 1)] * 3,
-        constraints={"type": "ineq", "fun": lambda z: eps**2 - np.sum((z - x[0]) ** 2), "jac": lambda z: 2 * (x[0] - z)},
+        constraints={
+            "type": "ineq",
+            "fun": lambda z: eps**2 - np.sum((z - x[0]) ** 2),
+            "jac": lambda z: 2 * (x[0] - z),
+        },
         method="SLSQP",
         options={"ftol": 1e-14, "maxiter": 300},
     )

@@ -8,7 +8,10 @@ from robust.data.schema import build_schema
 from robust.errors import InvalidInput
 
 SCHEMA = build_schema(
-    {"b": {"immutable": True}, "c": {"kind": "integer"}}, names=["a", "b", "c", "d"], shape=(4,), categories={3: ("x", "y")}
+    {"b": {"immutable": True}, "c": {"kind": "integer"}},
+    names=["a", "b", "c", "d"],
+    shape=(4,),
+    categories={3: ("x", "y")},
 )
 
 

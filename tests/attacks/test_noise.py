@@ -36,9 +36,7 @@ def test_a_label_that_is_no_class_is_wrong():
 
 
 def test_text_labels():
-    model = as_model(
-        lambda x: np.hstack([x, -x]), output="logits", classes=["cat", "dog"], name="pets"
-    )
+    model = as_model(lambda x: np.hstack([x, -x]), output="logits", classes=["cat", "dog"], name="pets")
     data = as_data(np.full((50, 1), 0.1), np.array(["cat"] * 50))
     assert (RandomNoise(eps=0.2).perturb(model, data) < 0).all()
 

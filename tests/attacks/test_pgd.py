@@ -46,6 +46,7 @@ def test_optimum_inside_bounds_on_a_linear_model(linear):
     data = as_data(x, np.zeros(30, dtype=int), schema={"bounds": (0, 1)})
     new = PGD(eps=eps, norm="l2").perturb(model, data)
     for row, start in zip(new, x, strict=True):
+
         def spent(t, start=start):
             return np.linalg.norm(np.clip(start + t * weights, 0, 1) - start) - eps
 
@@ -89,7 +90,9 @@ def test_no_weaker_than_foolbox(foolbox, digits_net, digits, norm):
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_stronger_than_one_step_and_than_noise(digits, digits_model, norm):
     eps = 0.1 if norm == "linf" else 0.8
-    many, one = (accuracy(attack, digits_model, digits) for attack in (PGD(eps=eps, norm=norm), FGSM(eps=eps, norm=norm)))
+    many, one = (
+        accuracy(attack, digits_model, digits) for attack in (PGD(eps=eps, norm=norm), FGSM(eps=eps, norm=norm))
+    )
     assert many < one < accuracy(RandomNoise(eps=eps, norm=norm), digits_model, digits)
 
 

@@ -92,7 +92,11 @@ def test_whole_number_types_stay_what_they_are(linear, seed, eps, norm):
     x = rng.integers(0, 256, (5, 2, 3)).astype(np.uint8)
     model = linear(rng.normal(size=(2, 6)))
     data = as_data(x, model.forward(x).argmax(axis=1))
-    for attack in (RandomNoise(eps=eps, norm=norm, draws=2), FGSM(eps=eps, norm=norm), PGD(eps=eps, norm=norm, steps=3)):
+    for attack in (
+        RandomNoise(eps=eps, norm=norm, draws=2),
+        FGSM(eps=eps, norm=norm),
+        PGD(eps=eps, norm=norm, steps=3),
+    ):
         new = attack.perturb(model, data)
         assert new.dtype == np.uint8
         gap = np.abs(new.astype(int) - x.astype(int)).reshape(5, -1)

@@ -52,9 +52,7 @@ def honest(fit, digits, cancer, digits_net, cancer_net):
     iris = as_data(iris_x, iris_y)
     folder = example_path("digits")
     test = load_data(folder / "test.npz", schema={"bounds": (0, 1)}).rows(np.arange(200))
-    shipped = load_model(
-        folder / "net.safetensors", factory="robust.examples.digits_torch:small_cnn", output="logits"
-    )
+    shipped = load_model(folder / "net.safetensors", factory="robust.examples.digits_torch:small_cnn", output="logits")
     flat = flat_digits(digits)
     sharp = fit(lambda: nn.Sequential(nn.Linear(30, 32), nn.ReLU(), nn.Linear(32, 2)), cancer.x, cancer.y, steps=400)
     binary = fit(
@@ -63,12 +61,14 @@ def honest(fit, digits, cancer, digits_net, cancer_net):
         cancer.y,
         loss=lambda z, y: nn.functional.binary_cross_entropy_with_logits(z[:, 0], y.float()),
     )
-    tanh = fit(
-        lambda: nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 3)).double(), iris_x, iris_y, steps=200
-    )
+    tanh = fit(lambda: nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 3)).double(), iris_x, iris_y, steps=200)
     return {
         "CNN trained to zero loss": (as_model(digits_net, output="logits"), digits, 0.02),
-        "the same with a softmax": (as_model(nn.Sequential(digits_net, nn.Softmax(1)), output="probabilities"), digits, 0.02),
+        "the same with a softmax": (
+            as_model(nn.Sequential(digits_net, nn.Softmax(1)), output="probabilities"),
+            digits,
+            0.02,
+        ),
         "shipped CNN": (shipped, test, 0.02),
         "adversarially trained MLP": (as_model(adversarially_trained(digits), output="logits"), digits, 0.05),
         "MLP on a table": (as_model(cancer_net, output="logits"), cancer, 0.05),
@@ -223,7 +223,9 @@ def test_relations_that_send_every_row_back_are_no_pass(linear):
     rng = np.random.default_rng(0)
     a, b = rng.uniform(0.5, 1, 100), rng.uniform(0.5, 1, 100)
     data = as_data(
-        np.column_stack([a, b, a + b]), np.ones(100, dtype=int), names=["a", "b", "total"],
+        np.column_stack([a, b, a + b]),
+        np.ones(100, dtype=int),
+        names=["a", "b", "total"],
         schema={"relations": ["total = a + b"]},
     )
     m = robust_accuracy(linear([[0.0] * 3, [1.0, 1.0, 0.0]]), data, eps=0.9)

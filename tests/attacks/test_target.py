@@ -35,7 +35,9 @@ def test_rows_without_a_cross_entropy_gradient_are_asked_for_the_margin(linear):
         whole = np.all(np.isin(cotangent(outputs), (-1, 0, 1)), axis=1)
         return outputs, gradient * whole[:, None]
 
-    picky_model = type(model)(name="picky", framework="callable", forward=model.forward, output="logits", gradients=picky)
+    picky_model = type(model)(
+        name="picky", framework="callable", forward=model.forward, output="logits", gradients=picky
+    )
     target = aim(picky_model, as_data(np.array([[3.0, 1.0, 0.0]]), [0]))
     with metered() as meter:
         assert target.gradient(target.x, slice(None))[1].tolist() == [[-1, 1, 0]]

@@ -17,9 +17,7 @@ from robust.models.loading import load_model
 def example():
     folder = example_path("digits")
     data = load_data(folder / "test.npz", schema={"bounds": (0, 1)}).rows(np.arange(300))
-    twin = load_model(
-        folder / "net.safetensors", factory="robust.examples.digits_torch:small_cnn", output="logits"
-    )
+    twin = load_model(folder / "net.safetensors", factory="robust.examples.digits_torch:small_cnn", output="logits")
     return load_model(folder / "int8.onnx", output="logits"), twin, data
 
 

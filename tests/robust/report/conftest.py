@@ -109,9 +109,7 @@ def _evidence() -> tuple[Evidence, ...]:
             by="site",
             measure="accuracy drop",
             level=0.95,
-            slices=(
-                Slice(name="site=north", n=1013, value=0.081, lower=0.0548, upper=0.1072, note="82 flips"),
-            ),
+            slices=(Slice(name="site=north", n=1013, value=0.081, lower=0.0548, upper=0.1072, note="82 flips"),),
         ),
         Rows(what="wrong rows, most confident first", ids=(3, "b-4"), values=(0.99, 0.98), total=12),
         Fact(name="worst class", value="truck"),
@@ -256,9 +254,7 @@ def full_record() -> Record:
         _entry("RES001", value=None, lower=None, upper=None, method="none", name="unproved"),
         skipped=(
             Skipped(code="SEN001", name="flip_rate", title="flips", reason="needs a sweep"),
-            Skipped(
-                code="BAS001", name="gain", title="gain", reason="the model raised", failed=True, gated=True
-            ),
+            Skipped(code="BAS001", name="gain", title="gain", reason="the model raised", failed=True, gated=True),
         ),
         exit_code=1,
     )

@@ -44,9 +44,7 @@ def test_a_copy_that_was_cut_is_made_anew(tmp_path: Path, monkeypatch: pytest.Mo
     assert bundle(tmp_path) == whole
 
 
-def test_a_folder_that_cannot_be_written_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_written_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_made", lambda: "(() => {})();")
     (tmp_path / "file").write_text("")
     assert bundle(tmp_path / "file" / "inside") == "(() => {})();"

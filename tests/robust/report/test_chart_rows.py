@@ -59,5 +59,5 @@ def test_no_rows(figures: dict[str, Figure]) -> None:
 
 
 def test_text_where_numbers_belong(figures: dict[str, Figure]) -> None:
-    with pytest.raises(InvalidInput, match="'y' of the point figure .* must hold numbers"):
+    with pytest.raises(InvalidInput, match=r"'y' of the point figure .* must hold numbers"):
         table(_replaced(figures["point"], "y", ("a", "b", "c")))

@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from robust.evidence import Figure, Series
-from robust.report.chart_theme import DASHES, INK, PALETTE, SHADES
+from robust.report.chart_theme import DARK_INK, DASHES, INK, LIGHT_INK, PALETTE, SHADES
 from robust.report.charts import live, still
 from robust.report.drawing import svg
 
@@ -32,8 +32,7 @@ def _marks(root: ElementTree.Element, kind: str) -> int:
     """Marks of a kind that were drawn; those of axes and legends aside."""
     groups = [g for g in root.iter(f"{SVG}g") if f"mark-{kind} role-mark" in g.get("class", "")]
     return sum(
-        len(group.findall(f"{SVG}path") + group.findall(f"{SVG}text") + group.findall(f"{SVG}line"))
-        for group in groups
+        len(group.findall(f"{SVG}path") + group.findall(f"{SVG}text") + group.findall(f"{SVG}line")) for group in groups
     )
 
 
@@ -96,9 +95,7 @@ def test_text_from_data_is_text(figures: dict[str, Figure], kind: str) -> None:
     assert {element.tag for element in root.iter()} == {element.tag for element in _drawn(figure).iter()} | {
         f"{SVG}tspan"
     }
-    assert not [
-        name for element in root.iter() for name in element.attrib if name.startswith("on") or "href" in name
-    ]
+    assert not [name for element in root.iter() for name in element.attrib if name.startswith("on") or "href" in name]
 
 
 def test_field_names_never_come_from_data(figures: dict[str, Figure]) -> None:
@@ -230,8 +227,8 @@ def test_colours_stand_out_from_a_light_and_a_dark_page(page: str) -> None:
 
 
 def test_counts_can_be_read_on_their_cells() -> None:
-    assert _contrast("#1d232b", SHADES[0]) >= 4.5
-    assert _contrast("#ffffff", SHADES[1]) >= 4.5
+    assert _contrast(DARK_INK, SHADES[0]) >= 4.5
+    assert _contrast(LIGHT_INK, SHADES[1]) >= 4.5
 
 
 def _deficient(colour: str, matrix: list[list[float]]) -> np.ndarray:

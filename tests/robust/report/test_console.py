@@ -43,15 +43,10 @@ def test_the_table(full_record: Record, width: int) -> None:
 @pytest.mark.parametrize("width", [80, 120])
 def test_gates_that_did_not_pass_say_why(full_record: Record, width: int) -> None:
     text = " ".join(_printed(full_record, width).split())
-    assert (
-        "FAIL degradation: 0.0183, required < 0.01; 95% upper bound 0.0212, n=10000 the reason of fail"
-        in text
-    )
+    assert "FAIL degradation: 0.0183, required < 0.01; 95% upper bound 0.0212, n=10000 the reason of fail" in text
     assert "INVALID robust_accuracy" in text
     assert "the reason of invalid" in text
-    assert (
-        "the reason of inconclusive; 13014 rows would settle it, as FAIL if the observed rates hold" in text
-    )
+    assert "the reason of inconclusive; 13014 rows would settle it, as FAIL if the observed rates hold" in text
     assert "the reason of pass" not in text
 
 

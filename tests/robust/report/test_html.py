@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,7 @@ class Page(HTMLParser):
 
     @property
     def policy(self) -> str:
-        return next(
-            v for tag, name, v in self.attributes if tag == "meta" and name == "content" and "-src" in v
-        )
+        return next(v for tag, name, v in self.attributes if tag == "meta" and name == "content" and "-src" in v)
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +136,7 @@ def _hostile(value: Any) -> Any:
         if isinstance(node, list | tuple):
             names = key == "columns"
             return [
-                {"name": part["name"], "values": poison(part["values"], "values")}
-                if names
-                else poison(part, key)
+                {"name": part["name"], "values": poison(part["values"], "values")} if names else poison(part, key)
                 for part in node
             ]
         keep = key in fixed or (key == "rules" and node in ("x", "y"))
@@ -240,7 +237,7 @@ def test_headings_go_down_one_step_at_a_time(page: Page) -> None:
     levels = [int(tag[1]) for tag in page.tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
 def test_the_page_is_small(rendered: str) -> None:

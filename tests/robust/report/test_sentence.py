@@ -12,14 +12,10 @@ UNGATED = Skipped(code="BAS001", name="gain", title="gain", reason="needs train"
 
 
 def test_all_pass(make_record: MakeRecord, make_entry: MakeEntry) -> None:
-    record = make_record(
-        make_entry(status="PASS"), make_entry(status="PASS"), make_entry(), skipped=(UNGATED,)
-    )
+    record = make_record(make_entry(status="PASS"), make_entry(status="PASS"), make_entry(), skipped=(UNGATED,))
     assert verdict_sentence(record) == "May it ship? Yes: all 2 gates pass."
     assert answer(record) == "yes"
-    assert (
-        verdict_sentence(make_record(make_entry(status="PASS"))) == "May it ship? Yes: the only gate passes."
-    )
+    assert verdict_sentence(make_record(make_entry(status="PASS"))) == "May it ship? Yes: the only gate passes."
 
 
 def test_counts_and_names(full_record: Record) -> None:
@@ -33,9 +29,7 @@ def test_counts_and_names(full_record: Record) -> None:
 def test_one_inconclusive(make_record: MakeRecord, make_entry: MakeEntry) -> None:
     passing = [make_entry(status="PASS") for _ in range(3)]
     record = make_record(*passing, make_entry(status="INCONCLUSIVE"))
-    assert verdict_sentence(record) == (
-        "May it ship? Not settled: 3 of 4 gates pass, 1 is inconclusive (degradation)."
-    )
+    assert verdict_sentence(record) == ("May it ship? Not settled: 3 of 4 gates pass, 1 is inconclusive (degradation).")
 
 
 @pytest.mark.parametrize("status", ["INCONCLUSIVE", "INVALID"])

@@ -17,9 +17,7 @@ def test_families_come_in_the_order_of_a_report(make_record: MakeRecord, make_en
     assert [card.entry.code for card in found[0].cards] == ["MET002", "MET001"]
 
 
-def test_names_of_elements_are_plain_and_never_the_same(
-    make_record: MakeRecord, make_entry: MakeEntry
-) -> None:
+def test_names_of_elements_are_plain_and_never_the_same(make_record: MakeRecord, make_entry: MakeEntry) -> None:
     codes = ["QNT001", "QNT001", '"><script>', "", "QNT", "QNT001-2"]
     found = sections(make_record(*[make_entry(code) for code in codes]))
     ids = [section.id for section in found] + [card.id for section in found for card in section.cards]
@@ -37,9 +35,7 @@ def test_evidence_is_written_out(full_record: Record) -> None:
 
 
 def test_a_table_of_slices_has_one_number_of_decimals(make_record: MakeRecord, make_entry: MakeEntry) -> None:
-    parts = tuple(
-        Slice(name=f"s{i}", n=5, value=v, lower=-1.0, upper=2.0) for i, v in enumerate((0.5, 0.25, 1.0))
-    )
+    parts = tuple(Slice(name=f"s{i}", n=5, value=v, lower=-1.0, upper=2.0) for i, v in enumerate((0.5, 0.25, 1.0)))
     table = Slices(by="s", measure="error", level=0.95, slices=parts)
     (section,) = sections(make_record(make_entry(evidence=(table,), unit="target")))
     lengths = {len(cell.partition(".")[2]) for row in section.cards[0].slices[0].rows for cell in row[2:5]}
