@@ -2,7 +2,7 @@
 
 from robust.facade import lazy_names
 
-__all__ = ["FGSM", "PGD", "RandomNoise", "Transfer", "robust_accuracy", "robustness_curve"]  # noqa: RUF022
+__all__ = ["FGSM", "PGD", "RandomNoise", "Transfer", "robust_accuracy", "robustness_curve"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,

@@ -1,6 +1,7 @@
 """The robustness curve: robust accuracy as the budget grows, from one search over all budgets."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -107,7 +108,7 @@ def _grid(attack: Attack, eps: Sequence[float]) -> list[float]:
         raise InvalidInput(
             f"{attack!r} has a budget of its own, but a curve supplies it; leaving eps out would be right"
         )
-    if isinstance(eps, str) or not hasattr(eps, "__len__") or len(eps) == 0:
+    if not hasattr(eps, "__len__") or len(eps) == 0:
         raise InvalidInput(f"eps got {eps!r}; a list of increasing budgets such as [0.01, 0.03, 0.1] would be right")
     grid = []
     for value in eps:
@@ -115,7 +116,7 @@ def _grid(attack: Attack, eps: Sequence[float]) -> list[float]:
         if not isinstance(budget, float):
             raise InvalidInput(f"eps got {value!r} in a curve; one number for all features would be right")
         grid.append(budget)
-    if not all(a < b for a, b in zip(grid, grid[1:], strict=False)):
+    if not all(a < b for a, b in pairwise(grid)):
         raise InvalidInput(f"eps got {grid}; increasing budgets would be right")
     return grid
 

@@ -1,7 +1,5 @@
 """Robust accuracy: the share of rows that are right and stay right under attack."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from robust.attacks.base import Attack
@@ -43,11 +41,9 @@ def robust_accuracy(
     level: float = 0.95,
     seed: int = 0,
 ) -> Measurement:
-    """Measure the share of rows that a classifier gets right, and still gets right when an attack has changed
-    them.
+    """Measure the share of rows that a classifier gets right, and still gets right after an attack.
 
-    (1/n) Σ 1[f(x_i) = y_i and f(x'_i) = y_i], with x'_i the attack's row, ‖x'_i − x_i‖ ≤ eps, inside the
-    schema
+    (1/n) Σ 1[f(x_i) = y_i and f(x'_i) = y_i], with x'_i the attack's row inside the schema, ‖x'_i − x_i‖ ≤ eps
 
     It is an upper bound on the accuracy under the worst change of that size: an attack finds adversarial
     rows, it cannot prove that there are none. Given `eps` alone, noise, FGSM and PGD are run, each on the
@@ -122,18 +118,18 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
     """The self-checks that apply."""
     ladder, n = outcome.ladder, len(target)
     attack = ladder.strongest
-    checks = [room_to_move(attack, target), strength(attack, chosen=not ladder.cascade)]
-    if ladder.floor is not None:
-        noise, attacked = int(outcome.floor.sum()), int(outcome.attacked.sum())
-        checks.append(stronger_than_noise(noise=noise, attacked=attacked, n=n))
+    checks = [room_to_move(attack, target)]
     if attack.gradients:
         held = int((_flat(target) & ~outcome.broken).sum())
         checks += [gradients_seen(target, held=held, n=n), unlimited_budget(attack, target, seed=seed)]
         if target.kind == "probabilities":
             checks.append(unrounded_outputs(target))
+    if ladder.floor is not None:
+        noise, attacked = int(outcome.floor.sum()), int(outcome.attacked.sum())
+        checks.append(stronger_than_noise(noise=noise, attacked=attacked, n=n))
     if target.data.schema.relations:
         checks.append(relations_passable(stuck=int((~outcome.broken & ~outcome.moved).sum()), n=n))
-    return (*checks, plausible_units(attack, target))
+    return (*checks, strength(attack, chosen=not ladder.cascade), plausible_units(attack, target))
 
 
 def _flat(target: Target) -> BoolArray:

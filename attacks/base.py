@@ -177,6 +177,6 @@ def require_budget(attack: Attack) -> Eps:
     """
     if attack.eps is None:
         raise InvalidInput(
-            f"{attack!r} is a template, it has no budget: give it one, e.g. attack.at(8 / 255), or eps=… in its constructor"
+            f"{attack!r} is a template, it has no budget; attack.at(8 / 255), or eps=… in it, would be right"
         )
     return attack.eps

@@ -80,13 +80,13 @@ def _run(subject: Subject, options: RobustAccuracyOptions) -> Measurement:
         eps = dict(eps)
     borrowed = subject.model.gradients is None and subject.surrogate is not None
     name = "pgd" if options.attack is None and borrowed else options.attack
-    given = {"level": subject.level, "seed": subject.seed}
+    level, seed = subject.level, subject.seed
     if name is None:
-        return robust_accuracy(subject.model, subject.test, eps=eps, norm=options.norm, **given)
+        return robust_accuracy(subject.model, subject.test, eps=eps, norm=options.norm, level=level, seed=seed)
     attack = _attack(name, eps, options)
     if borrowed and attack.gradients:
         attack = Transfer(attack=attack, surrogate=subject.surrogate)
-    return robust_accuracy(subject.model, subject.test, attack=attack, **given)
+    return robust_accuracy(subject.model, subject.test, attack=attack, level=level, seed=seed)
 
 
 def _attack(name: str, eps: Eps, options: RobustAccuracyOptions) -> Attack:
@@ -108,10 +108,10 @@ CHECKS = (
         run=_run,
         options=RobustAccuracyOptions,
         needs=frozenset({"targets", "classification"}),
-        why="A model that is right on the test rows may be wrong right beside them. Small changes that somebody chooses, "
-        "or that a sensor adds, find those places; random noise seldom does.",
-        remedy="Look at the rows that break first, and whether eps is a change that can happen. Train on adversarial rows "
-        "(PGD), smooth the inputs, or narrow what the model accepts. An INVALID pass means that gradients were hidden: "
+        why="A model that is right on the test rows may be wrong right beside them. Small changes that somebody "
+        "chooses find those places; random noise seldom does.",
+        remedy="Look at the rows that break first, and whether eps is a change that can happen. Train on adversarial "
+        "rows (PGD), smooth the inputs, or narrow what the model accepts. An INVALID pass means hidden gradients: "
         'give the logits (output="logits"), or attack a twin with Transfer.',
     ),
 )

@@ -133,9 +133,10 @@ class Climb:
         return out
 
     def _judge_ends(self) -> None:
-        """Judge what no gradient pass has looked at: the last point of each row that made all its steps, and
-        the point
-        of the ball that its last gradient likes best, which on a linear model is the optimum.
+        """Judge what no gradient pass has looked at.
+
+        That is the last point of each row that made all its steps, and the point of the ball that its last gradient
+        likes best, which on a linear model is the optimum.
         """
         if self._ended:
             scores = self.target.scores(np.concatenate([points for _, points in self._ended]))

@@ -9,7 +9,7 @@ from robust.evidence import Evidence, Fact, Figure, Finding, Rows, Series, Value
 from robust.measures.details import row_ids
 from robust.measures.single import share_interval
 from robust.predicting.metering import Meter
-from robust.types import BoolArray, FloatArray
+from robust.types import BoolArray, FloatArray, IntArray
 
 _MOST_ROWS = 10
 _PERCENT = 0.01
@@ -79,8 +79,8 @@ def _meaning(outcome: Outcome) -> str:
     if outcome.ladder.cascade and outcome.ladder.floor is not None:
         names.insert(0, repr(outcome.ladder.floor))
     return (
-        f"no attack of this kind found an adversarial row for that share of the rows: {', then '.join(names)}. A stronger "
-        "attack may find more, never fewer"
+        "no attack of this kind found an adversarial row for that share of the rows: "
+        f"{', then '.join(names)}. A stronger attack may find more"
     )
 
 
@@ -125,7 +125,7 @@ def _sizes(outcome: Outcome, target: Target) -> FloatArray:
     return np.asarray(np.sqrt(np.sum(change**2, axis=1)))
 
 
-def _figure(outcome: Outcome, data: Dataset, rightly: FloatArray, *, level: float, seed: int) -> Figure:
+def _figure(outcome: Outcome, data: Dataset, rightly: IntArray, *, level: float, seed: int) -> Figure:
     """Accuracy clean, under noise, and after each rung, with bounds."""
     stages = [("clean", np.zeros(len(rightly), dtype=bool))]
     if outcome.ladder.floor is not None:

@@ -81,7 +81,7 @@ class Space:
         return rows
 
     def _rounded(self, x: AnyArray, delta: FloatArray) -> AnyArray:
-        """x + δ in the data's number type: no value farther from x than δ says, none outside the bounds."""
+        """Rows x + δ in the data's number type: no value farther from x than δ says, none outside the bounds."""
         if self.dtype.kind != "f":
             return np.asarray((x.astype(np.int64) + delta.astype(np.int64)).astype(self.dtype))
         rows = drawn_in((x.astype(np.float64) + delta).astype(self.dtype), x, np.abs(delta))

@@ -59,7 +59,7 @@ class Outcome:
     @property
     def attacked(self) -> BoolArray:
         """Rows that some rung broke (n,)."""
-        return np.any(self.broken_by, axis=0)
+        return np.asarray(np.any(self.broken_by, axis=0))
 
     @property
     def broken(self) -> BoolArray:

@@ -34,7 +34,7 @@ class Target:
     y: IntArray
     kind: Kind
     classes: int
-    labels: IntArray
+    labels: AnyArray
     patient: bool = False
 
     def __len__(self) -> int:
@@ -149,7 +149,7 @@ def aim(model: Model, data: Dataset, *, predictions: Predictions | None = None) 
         if predictions.kind == "labels":
             predictions = predict(model, data)  # which labels there are, all rows tell
     require_classifier(predictions)
-    labels = np.empty(0)
+    labels: AnyArray = np.empty(0)
     if predictions.kind == "labels":
         named = any(isinstance(label, str) for label in predictions.classes)
         labels = np.arange(len(predictions.classes)) if named else np.array(predictions.classes)
@@ -171,7 +171,7 @@ def require_classifier(predictions: Predictions) -> Predictions:
     """
     if predictions.task != "classification":
         raise InvalidInput(
-            f"robust accuracy needs a classifier, {predictions.model} is a {predictions.task} model: how far its numbers "
-            "move is asked with flip_rate(model, data, sweep=…, tolerance=…)"
+            f"robust accuracy needs a classifier, {predictions.model} is a {predictions.task} model: "
+            "flip_rate(model, data, sweep=…, tolerance=…) asks how far its numbers move"
         )
     return predictions

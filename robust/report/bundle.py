@@ -5,6 +5,7 @@ import os
 import tempfile
 from contextlib import suppress
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 # Newest Vega-Lite that both Altair's schema and the converter know.
@@ -26,9 +27,7 @@ def bundle(folder: Path | None = None) -> str:
     """
     if folder is None:
         return _made()
-    import vl_convert
-
-    path = folder / f"charts-{vl_convert.__version__}-{VEGA_LITE}.js"
+    path = folder / f"charts-{version('vl-convert-python')}-{VEGA_LITE}.js"
     with suppress(OSError, UnicodeDecodeError):
         checksum, _, kept = path.read_text(encoding="utf-8").partition("\n")
         if checksum == _checksum(kept):

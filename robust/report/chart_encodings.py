@@ -21,7 +21,7 @@ def numbers(channel: Any, field: str, title: str, *, zero: bool = True, stacked:
     # Without zero the outermost marks would lie half outside.
     scale = alt.Scale(zero=True, nice=True) if zero else alt.Scale(zero=False, nice=False, padding=8)
     # Years are no thousands.
-    axis = alt.Axis(labelFlush=False, format=".6~g")
+    axis = alt.Axis(labelFlush=False, format=".6~g", tickCount=7)
     encoded = channel(f"{field}:Q", title=_wrapped(channel, title), axis=axis, scale=scale)
     return encoded if stacked else encoded.stack(None)
 

@@ -157,7 +157,8 @@ def _bins(content: Table) -> list[Row]:
         return []
     edges = np.histogram_bin_edges(x, bins=min(_BINS, max(5, int(np.sqrt(len(x))))))
     bins: list[Row] = []
-    for name in content.series or [None]:
+    names: list[str | None] = [*content.series] or [None]
+    for name in names:
         inside = np.array([row.get("series") == name for row in finite])
         for low, high, count in zip(edges[:-1], edges[1:], np.histogram(x[inside], bins=edges)[0], strict=True):
             series = {} if name is None else {"series": name}

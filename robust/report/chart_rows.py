@@ -91,4 +91,9 @@ def _column(figure: Figure, name: str, values: tuple[float | str, ...], x_labels
         return [brief(value) if isinstance(value, float) else printable(value) for value in values]
     if any(isinstance(value, str) for value in values):
         raise InvalidInput(f"column {name!r} of the {figure.kind} figure {figure.title!r} must hold numbers, got text")
-    return [float(value) if value is not None and math.isfinite(value) else None for value in values]
+    return [_finite(value) for value in values]
+
+
+def _finite(value: float | str | None) -> float | None:
+    """A number as JSON can hold it; a record that was read back has None where there was no number."""
+    return None if value is None or not math.isfinite(float(value)) else float(value)

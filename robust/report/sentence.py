@@ -88,7 +88,7 @@ def _counts(gates: Tally) -> str:
         (gates.invalid, "is invalid", "are invalid"),
         (gates.unmeasured, "could not be measured", "could not be measured"),
     )
-    parts = []
+    parts: list[str] = []
     for names, one, many in groups:
         if names:
             subject = str(len(names)) if parts else f"{len(names)} of {plural(gates.total, 'gate')}"

@@ -122,7 +122,7 @@ def test_errors(linear):
         robust_accuracy(model, data, attack=FGSM())
     with pytest.raises(InvalidInput, match="attack got 'pgd'"):
         robust_accuracy(model, data, attack="pgd")
-    with pytest.raises(InvalidInput, match="norm got 'l2'.*has its own"):
+    with pytest.raises(InvalidInput, match=r"norm got 'l2'.*has its own"):
         robust_accuracy(model, data, attack=FGSM(eps=1), norm="l2")
     with pytest.raises(InvalidInput, match="norm got 'l3'"):
         robust_accuracy(model, data, eps=1, norm="l3")

@@ -29,7 +29,7 @@ def test_immutable_and_categorical_features_stay_even_when_named():
 
 @pytest.mark.parametrize("value", [-0.1, math.nan, math.inf, True, "8/255", [0.1]])
 def test_budgets_that_cannot_be(value):
-    with pytest.raises(InvalidInput, match="eps got .*finite number of at least 0"):
+    with pytest.raises(InvalidInput, match=r"eps got .*finite number of at least 0"):
         read_eps(value)
 
 
@@ -51,11 +51,11 @@ def test_budgets_come_back_as_python_numbers():
 
 
 def test_other_hyper_parameters():
-    with pytest.raises(InvalidInput, match="norm got 'l3'.*'linf', 'l2'"):
+    with pytest.raises(InvalidInput, match=r"norm got 'l3'.*'linf', 'l2'"):
         read_norm("l3")
     for count in (0, 1.5, True):
-        with pytest.raises(InvalidInput, match="steps got .*at least 1"):
+        with pytest.raises(InvalidInput, match=r"steps got .*at least 1"):
             read_count(count, "steps")
     for share in (0, -1, math.nan, math.inf, "a"):
-        with pytest.raises(InvalidInput, match="rel_step got .*above 0"):
+        with pytest.raises(InvalidInput, match=r"rel_step got .*above 0"):
             read_share(share, "rel_step")

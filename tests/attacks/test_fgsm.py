@@ -101,9 +101,9 @@ def test_rows_that_are_wrong_stay(linear):
 
 def test_errors(linear):
     model, rows = linear([[0.0], [1.0]]), np.ones((2, 1))
-    with pytest.raises(InvalidInput, match="gives no gradients.*Transfer"):
+    with pytest.raises(InvalidInput, match=r"gives no gradients.*Transfer"):
         FGSM(eps=0.1).perturb(as_model(lambda x: x, output="logits", name="f"), (np.ones((2, 2)), [0, 0]))
-    with pytest.raises(InvalidInput, match="FGSM.*is a template"):
+    with pytest.raises(InvalidInput, match=r"FGSM.*is a template"):
         FGSM().perturb(model, (rows, [1, 1]))
     with pytest.raises(InvalidInput, match="no targets"):
         FGSM(eps=0.1).perturb(model, rows)

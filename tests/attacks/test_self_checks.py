@@ -1,4 +1,4 @@
-"""Honest models are never called invalid; models that hide their gradients, and attacks that do not look, always are."""
+"""Honest models are never called invalid; hidden gradients, and attacks that do not look, always are."""
 
 from dataclasses import dataclass, replace
 
@@ -47,7 +47,7 @@ def adversarially_trained(digits):
 
 @pytest.fixture(scope="module")
 def honest(fit, digits, cancer, digits_net, cancer_net):
-    """Ten models of different kinds, several trained to zero loss, each with rows and a budget that leaves most right."""
+    """Models of different kinds, several trained to zero loss, each with rows and a budget that leaves most right."""
     iris_x, iris_y = load_iris(return_X_y=True)
     iris = as_data(iris_x, iris_y)
     folder = example_path("digits")

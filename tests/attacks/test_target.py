@@ -60,10 +60,10 @@ def test_gradients_that_are_no_numbers_point_nowhere(linear):
 def test_rows_outside_their_bounds_are_refused(linear):
     data = as_data(np.array([[0.5]]), [1], schema={"bounds": (0, 1)})
     outside = data.with_x(np.array([[1.5]]))
-    with pytest.raises(InvalidInput, match="breaks its schema.*above its bound"):
+    with pytest.raises(InvalidInput, match=r"breaks its schema.*above its bound"):
         aim(linear([[0.0], [1.0]]), outside)
 
 
 def test_regression_is_refused():
-    with pytest.raises(InvalidInput, match="needs a classifier, f is a regression model.*flip_rate"):
+    with pytest.raises(InvalidInput, match=r"needs a classifier, f is a regression model.*flip_rate"):
         aim(as_model(lambda x: x[:, 0], task="regression", name="f"), as_data(np.ones((2, 1)), [0.5, 1.0]))

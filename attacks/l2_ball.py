@@ -1,0 +1,107 @@
+"""The ellipsoid Σ (δ_j/eps_j)² ≤ 1 around rows, inside the bounds."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from robust.attacks.projection import JUST_BELOW, Space
+from robust.attacks.row_budgets import budget_joined, budget_part
+from robust.types import AnyArray, BoolArray, FloatArray, IntArray
+
+_NEWTON_STEPS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class L2Ball:
+    """The ellipsoid Σ (δ_j/eps_j)² ≤ 1 inside the bounds; a state is a move δ, float64.
+
+    Args:
+        space: Budget and schema.
+        x: Original rows (m, d).
+        eps: Semi-axes (1, d) or (m, d), float64; 0 where a feature must stay.
+        low: Lower bounds of δ (m, d).
+        high: Upper bounds of δ (m, d).
+    """
+
+    space: Space
+    x: AnyArray
+    eps: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+    def centre(self) -> FloatArray:
+        """No move."""
+        return np.zeros(self.x.shape)
+
+    def drawn(self, u: FloatArray) -> FloatArray:
+        """Uniform in the ball: a normal direction (Box and Muller 1958), radius U^(1/d); then clipped to the bounds."""
+        d = self.x.shape[1]
+        half = (d + 1) // 2
+        radius = np.sqrt(-2.0 * np.log1p(-u[:, :half].astype(np.float64)))
+        angle = 2.0 * np.pi * u[:, half : 2 * half].astype(np.float64)
+        normal = np.hstack([radius * np.cos(angle), radius * np.sin(angle)])[:, :d] * (self.eps > 0)
+        free = np.maximum(np.sum(self.eps > 0, axis=1), 1)
+        size = u[:, 2 * half].astype(np.float64) ** (1.0 / free)
+        return self._inside(self.eps * _unit(normal) * size[:, None])
+
+    def ascend(self, state: FloatArray, gradient: FloatArray, rate: float) -> FloatArray:
+        """State + rate·eps·g/‖g‖ with g the gradient in units of eps, projected onto ball and bounds."""
+        return self._inside(state + rate * self.eps * _unit(self.eps * gradient))
+
+    def state_of(self, rows: AnyArray) -> FloatArray:
+        """The move to given rows, projected onto ball and bounds."""
+        return self._inside(rows.astype(np.float64) - self.x.astype(np.float64))
+
+    def points(self, state: FloatArray, slope: FloatArray | None = None) -> AnyArray:
+        """Rows after the move."""
+        return self.space.settle(self.x, state, self.eps, slope)
+
+    def part(self, keep: IntArray | BoolArray) -> "L2Ball":
+        """The balls around some rows."""
+        return replace(self, x=self.x[keep], eps=budget_part(self.eps, keep), low=self.low[keep], high=self.high[keep])
+
+    def joined(self, other: "L2Ball") -> "L2Ball":
+        """The balls around these rows and some more."""
+        return replace(
+            self,
+            x=np.concatenate([self.x, other.x]),
+            eps=budget_joined(self.eps, other.eps, len(self.x), len(other.x)),
+            low=np.concatenate([self.low, other.low]),
+            high=np.concatenate([self.high, other.high]),
+        )
+
+    def _inside(self, delta: FloatArray) -> FloatArray:
+        """The nearest move inside ball and bounds, in units of eps: clip(s·δ) with the s ≤ 1 that fits.
+
+        The nearest point minimises ‖p − δ‖² on ‖p‖ ≤ 1 and box; its Lagrangian separates into clip(δ/(1 +
+        λ)). Newton steps on ‖clip(s·δ)‖ = 1 from s = 1/‖δ‖ rise to the root, since ever more features lie on
+        their bounds.
+        """
+        used = np.broadcast_to(self.eps > 0, delta.shape)
+        wish = np.divide(delta, self.eps, out=np.zeros(delta.shape), where=used)
+        room = np.where(wish > 0, self.high, -self.low)
+        room = np.divide(room, self.eps, out=np.zeros(delta.shape), where=used)
+        size = np.abs(wish)
+        far = np.flatnonzero(np.sum(np.minimum(size, room) ** 2, axis=1) > JUST_BELOW**2)
+        size, most = size[far], room[far]
+        s = 1.0 / np.sqrt(np.maximum(np.sum(size**2, axis=1), np.finfo(np.float64).tiny))
+        for _ in range(_NEWTON_STEPS):
+            bound = s[:, None] * size > most
+            fixed = np.sum(np.where(bound, most, 0.0) ** 2, axis=1)
+            loose = np.sum(np.where(bound, 0.0, size) ** 2, axis=1)
+            rise = np.sqrt(np.maximum(1.0 - fixed, 0.0) / np.where(loose > 0, loose, np.inf))
+            if not bool(np.any(rise > s * (1 + 1e-15))):
+                break
+            s = np.maximum(rise, s)
+        factor = np.ones(len(delta))
+        factor[far] = s * JUST_BELOW
+        move = np.minimum(np.abs(wish) * factor[:, None], room)
+        return np.asarray(np.copysign(move, wish) * self.eps)
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    """Rows scaled to length 1; zero rows stay zero."""
+    largest = np.abs(vectors).max(axis=1, keepdims=True)
+    vectors = vectors / np.where(largest > 0, largest, 1.0)  # first by the largest, so that no square underflows
+    length = np.sqrt(np.sum(vectors**2, axis=1, keepdims=True))
+    return np.asarray(vectors / np.where(length > 0, length, 1.0))

@@ -1,0 +1,73 @@
+"""The box |δ_j| ≤ eps_j around rows, inside the bounds."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from robust.attacks.projection import Space
+from robust.attacks.row_budgets import budget_joined, budget_part
+from robust.types import AnyArray, BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LinfBall:
+    """The box |δ_j| ≤ eps_j inside the bounds; a state is a point, in the working number type.
+
+    Args:
+        space: Budget and schema.
+        x: Original rows (m, d).
+        eps: Budgets (1, d) or (m, d), float64.
+        low: Lower corner (m, d), in the working type; no lower than the budget and the bounds allow, exactly.
+        high: Upper corner (m, d).
+    """
+
+    space: Space
+    x: AnyArray
+    eps: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+    def centre(self) -> FloatArray:
+        """The rows themselves."""
+        return self.x.astype(self.space.work)
+
+    def drawn(self, u: FloatArray) -> FloatArray:
+        """Uniform in the box; whole features uniform over the whole values in it."""
+        width = self.high - self.low
+        state = self.low + u * width
+        if self.space.steps.any():
+            steps = self.space.steps
+            state[:, steps] = self.low[:, steps] + np.floor(u[:, steps] * (width[:, steps] + 1))
+        return np.asarray(np.clip(state, self.low, self.high))
+
+    def ascend(self, state: FloatArray, gradient: FloatArray, rate: float) -> FloatArray:
+        """State + rate·eps·sign(gradient), clipped to the box."""
+        step = np.sign(gradient).astype(self.space.work)
+        step *= (rate * self.eps).astype(self.space.work)
+        step += state
+        return np.asarray(np.clip(step, self.low, self.high, out=step))
+
+    def state_of(self, rows: AnyArray) -> FloatArray:
+        """Given rows, clipped to the box."""
+        return np.asarray(np.clip(rows.astype(self.space.work), self.low, self.high))
+
+    def points(self, state: FloatArray, slope: FloatArray | None = None) -> AnyArray:
+        """The state itself where every point is a row."""
+        if self.space.smooth:
+            return state
+        delta = state.astype(np.float64) - self.x.astype(np.float64)
+        return self.space.settle(self.x, delta, self.eps, slope)
+
+    def part(self, keep: IntArray | BoolArray) -> "LinfBall":
+        """The boxes of some rows."""
+        return replace(self, x=self.x[keep], eps=budget_part(self.eps, keep), low=self.low[keep], high=self.high[keep])
+
+    def joined(self, other: "LinfBall") -> "LinfBall":
+        """The boxes of these rows and some more."""
+        return replace(
+            self,
+            x=np.concatenate([self.x, other.x]),
+            eps=budget_joined(self.eps, other.eps, len(self.x), len(other.x)),
+            low=np.concatenate([self.low, other.low]),
+            high=np.concatenate([self.high, other.high]),
+        )

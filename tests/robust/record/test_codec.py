@@ -1,0 +1,314 @@
+"""Records: every kind of evidence and sizing comes back as it was, infinities included; the shipped schema fits."""
+
+import dataclasses
+import json
+import math
+from importlib import import_module
+from importlib.resources import files
+
+import jsonschema
+import msgspec
+import numpy as np
+import pytest
+
+import robust.evidence as vocabulary
+from robust.baselines.skill import gain
+from robust.data.live import as_data
+from robust.errors import InvalidInput
+from robust.evidence import Fact, Figure, Finding, Flips, Rows, SelfCheck, Series, Slice, Slices, Values
+from robust.measurement import Measurement
+from robust.measures.classification import accuracy, auc, f1, log_loss
+from robust.measures.regression import mae, r2, rmse
+from robust.models.conversion import as_model
+from robust.quantization.degradation_paired import degradation
+from robust.record import codec
+from robust.record.codec import bounded, dump, gate, json_schema, load, measurement
+from robust.record.json_form import decode, encode
+from robust.record.shape import (
+    VERSION,
+    Bounded,
+    DataInfo,
+    Entry,
+    Host,
+    ModelInfo,
+    Noise,
+    Record,
+    Skipped,
+    Times,
+)
+
+EVERYTHING = (
+    Values(metric="m", reference=0.5, candidate=math.nan),
+    Flips(right_to_wrong=3, wrong_to_right=1, n=60, p=0.625, rows=(1, "a", 2)),
+    Slices(
+        by="site",
+        measure="drop",
+        level=0.95,
+        slices=(
+            Slice(name="a", n=3, value=0.1, lower=-math.inf, upper=math.inf, note="few"),
+            Slice(name="b", n=30, value=0.1, lower=0.0, upper=0.2),
+        ),
+    ),
+    Rows(what="rows", ids=(1, "b"), values=(0.5, math.nan), total=9),
+    Rows(what="none", ids=()),
+    Fact(name="p", value=math.nan),
+    Fact(name="n", value=3),
+    Fact(name="word", value="inf"),
+    Finding(text="<script>alert(1)</script> and ünïcode"),
+    Figure(
+        kind="interval",
+        title="t",
+        x_title="x",
+        y_title="y",
+        columns=(
+            Series(name="y", values=("a", "b")),
+            Series(name="x", values=(0.0, math.nan)),
+            Series(name="lower", values=(-math.inf, 0.1)),
+            Series(name="upper", values=(math.inf, 0.2)),
+        ),
+        rules=(("x", 0.0, ""), ("y", 1.5, "limit")),
+        note="n",
+    ),
+)
+
+
+def number(**changes):
+    fields = {"name": "m", "value": 0.2, "lower": 0.1, "upper": 0.3, "n": 60, "method": "bca-bootstrap"} | changes
+    return Measurement(**fields)
+
+
+def through_json(m):
+    return measurement(decode(encode(bounded(m)), Bounded))
+
+
+def parts(value):
+    """Plain data whose NaNs equal themselves."""
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN"
+    if isinstance(value, msgspec.Struct):
+        return (type(value).__name__, *(parts(getattr(value, field)) for field in value.__struct_fields__))
+    return tuple(parts(item) for item in value) if isinstance(value, tuple) else value
+
+
+def test_every_kind_of_evidence_is_tried_here():
+    kinds = {kind for kind in vars(vocabulary)["Evidence"].__args__}
+    assert {type(part) for part in EVERYTHING} == kinds
+
+
+@pytest.mark.parametrize("evidence", EVERYTHING, ids=lambda part: type(part).__name__)
+def test_evidence_comes_back_as_it_was(evidence):
+    m = number(evidence=(evidence,))
+    assert parts(through_json(m).evidence) == parts((evidence,))
+
+
+def sizing_classes():
+    found = {}
+    for home in codec._SIZING_HOMES:
+        for name, value in vars(import_module(home)).items():
+            if isinstance(value, type) and dataclasses.is_dataclass(value) and hasattr(value, "at"):
+                found[name] = value
+    return found
+
+
+def tricky(rows=60):
+    """Measures of every method, on rows that few models get wrong and on ordinary ones."""
+    rng = np.random.default_rng(0)
+    y = np.arange(rows) % 2
+    p = np.where(y[:, None] == np.arange(2), 0.9, 0.1) + 0.0
+    p[:20] = rng.dirichlet(np.ones(2), 20)
+    same, near = as_model(lambda x: x, output="probabilities"), as_model(lambda x: 0.9 * x + 0.05, output="probabilities")
+    numbers = as_model(lambda x: x[:, 0], task="regression")
+    other = as_model(lambda x: x[:, 0] * 1.1, task="regression")
+    target = p[:, 0] + rng.normal(size=rows)
+    for given in ({}, {"order": np.arange(rows)}, {"groups": np.arange(rows) // 3}, {"groups": np.arange(rows) // 20}):
+        data, values = as_data(p, y, **given), as_data(p, target, **given)
+        for measure in (accuracy, f1, log_loss, auc):
+            yield measure(same, data)
+        for measure in (rmse, mae, r2):
+            yield measure(numbers, values)
+        for metric in ("accuracy", "f1", "log_loss", "auc"):
+            yield degradation(same, near, data, metric=metric)
+            yield degradation(same, same, data, metric=metric)
+        for metric in ("rmse", "mae", "r2"):
+            yield degradation(numbers, other, values, metric=metric)
+            yield degradation(numbers, numbers, values, metric=metric)
+        train = as_data(p + 0.01 * rng.normal(size=p.shape), y)
+        yield gain(same, train, data)
+    constant = as_data(p, np.zeros(rows))
+    yield degradation(as_model(lambda x: 0 * x[:, 0], task="regression"), numbers, constant, metric="rmse")
+    # One row of a class: no variance, no bounds, whatever the number of rows.
+    yield auc(same, as_data(p, (np.arange(rows) == 0).astype(int)))
+    yield 2 - 3 * f1(same, as_data(p, y))
+    yield number(sizing=None, level=0.9, unit="°C", higher_is_better=True)
+    yield number(method="exact", lower=0.2, upper=0.2)
+    yield number(lower=-math.inf, upper=math.inf)
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return list(tricky())
+
+
+def packed_classes(packed):
+    yield packed["class"]
+    for value in packed.values():
+        if isinstance(value, dict):
+            yield from packed_classes(value)
+
+
+def test_every_kind_of_sizing_is_tried_here(measured):
+    seen = {name for m in measured if m.sizing is not None for name in packed_classes(bounded(m).sizing)}
+    # The exact sizing belongs to counts, which no measure here gives.
+    assert seen == set(sizing_classes()) - {"ExactSizing", "Sizing"}
+
+
+def test_measurements_come_back_with_the_same_verdicts(measured):
+    for m in measured:
+        back = through_json(m)
+        for field in ("name", "lower", "upper", "level", "n", "unit", "higher_is_better", "method", "validity"):
+            assert getattr(back, field) == getattr(m, field), field
+        assert parts((back.value,)) == parts((m.value,))
+        assert parts(back.evidence) == parts(m.evidence)
+        assert back.sizing == m.sizing
+        assert back.provenance.models == m.provenance.models
+        for limit in (-1.0, 0.0, 0.01, 0.5, 1.0, 3.0):
+            for verdict, other in ((m < limit, back < limit), (m >= limit, back >= limit)):
+                assert verdict.line() == other.line()
+                assert verdict.reason == other.reason
+                assert verdict.needed_n == other.needed_n
+
+
+def test_scalars_of_numpy_are_written_as_numbers():
+    m = number(
+        value=np.float64(0.2),
+        n=np.int64(60),
+        evidence=(Fact(name="n", value=np.int64(3)), Rows(what="r", ids=(np.int64(3), np.str_("a")))),
+    )
+    back = through_json(m)
+    assert (back.value, back.n) == (0.2, 60)
+    assert back.evidence == (Fact(name="n", value=3), Rows(what="r", ids=(3, "a")))
+
+
+def test_what_is_no_data_is_refused():
+    with pytest.raises(NotImplementedError, match="a record cannot hold a function"):
+        encode({"f": parts})
+
+
+def test_a_sizing_that_nobody_knows_is_refused():
+    with pytest.raises(InvalidInput, match="a record names an unknown sizing 'os.system'"):
+        measurement(msgspec.structs.replace(bounded(number()), sizing={"class": "os.system"}))
+
+
+def test_a_verdict_as_the_record_keeps_it():
+    verdict = number(sizing=None) < 0.25
+    kept = gate("loss", verdict)
+    assert (kept.name, kept.operator, kept.limit, kept.status) == ("loss", "<", 0.25, "INCONCLUSIVE")
+    assert (kept.decided_by, kept.bound) == ("upper", 0.3)
+    assert kept.margin == pytest.approx(-0.05)
+    assert kept.reason == verdict.reason
+    unbounded = gate("loss", number(lower=-math.inf, upper=math.inf) < 0.25)
+    assert (unbounded.bound, unbounded.margin) == (None, None)
+
+
+# --- the file -------------------------------------------------------------------------------------------------
+
+
+def record(entries=()):
+    return Record(
+        version=VERSION,
+        robust="0.1.0",
+        title="t",
+        task="regression",
+        level=0.95,
+        seed=0,
+        decide="bound",
+        models=(
+            ModelInfo(role="candidate", name="m", framework="onnx", sha256="ab", noise=Noise(rows=2, decisions_changed=0, largest_difference=1e-9)),
+            ModelInfo(role="reference", name="r", framework="onnx", sha256="cd"),
+        ),
+        data=(
+            DataInfo(
+                role="test",
+                name="d",
+                sha256="cd",
+                rows=60,
+                row_shape=(2,),
+                features=("a", "b"),
+                unused=(),
+                slices=("s",),
+                ordered=True,
+                grouped=False,
+            ),
+        ),
+        entries=tuple(entries),
+        skipped=(Skipped(code="RES001", name="n", title="t", reason="needs order", gated=True),),
+        host=Host(python="3.11", platform="p", processor="c", cpu_features=("avx2",), packages=(("numpy", "2"),)),
+        exit_code=1,
+        interrupted=False,
+        times=Times(started="2026-01-01T00:00:00+00:00", seconds=1.5, checks=(("m", 0.5),), from_cache=("m",)),
+    )
+
+
+@pytest.fixture(scope="module")
+def full(measured):
+    everything = number(evidence=EVERYTHING, validity=(SelfCheck(name="n", passed=False, reason="r", bias="either"),))
+    entries = [
+        Entry(code="MET001", name=m.name, title="t", measurement=bounded(m), gate=gate("g", m < 0.5))
+        for m in (*measured, everything)
+    ]
+    return record(entries)
+
+
+def test_a_record_is_read_as_it_was_written(full, tmp_path):
+    path = tmp_path / "record.json"
+    path.write_bytes(dump(full))
+    assert parts(load(path)) == parts(full)
+    assert dump(load(path)) == path.read_bytes()
+
+
+def test_it_is_json_that_anybody_can_read(full):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    assert json.loads(dump(full), parse_constant=refuse)["version"] == 1
+
+
+def test_the_shipped_schema_is_the_one_of_the_classes():
+    shipped = files("robust.record").joinpath(f"schema-{VERSION}.json").read_bytes()
+    assert shipped == json_schema(), "write it again: make schema"
+
+
+def test_a_real_record_obeys_the_schema(full):
+    schema = json.loads(json_schema())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(json.loads(dump(full)))
+
+
+@pytest.mark.parametrize("change", [{"version": "1"}, {"exit_code": None}, {"entries": [{}]}, {"task": "clustering"}])
+def test_the_schema_refuses_what_is_no_record(full, change):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(json.loads(dump(full)) | change, json.loads(json_schema()))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "cannot be read as a record"),
+        (b"{", "cannot be read as a record"),
+        (b"\xff\xfe", "cannot be read as a record"),
+        (b"[]", "is no record of version 1"),
+        (b"{}", "is no record of version 1"),
+        (b'{"version": 2}', "is no record of version 1"),
+        (b'{"version": 1}', "cannot be read as a record: .*missing required field"),
+    ],
+)
+def test_what_is_no_record_is_refused(tmp_path, content, message):
+    path = tmp_path / "record.json"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match=message):
+        load(path)
+
+
+def test_a_missing_record(tmp_path):
+    with pytest.raises(InvalidInput, match="cannot be read as a record"):
+        load(tmp_path / "none.json")
