@@ -1,6 +1,7 @@
 """The robustness curve: robust accuracy as the budget grows, from one search over all budgets."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +19,7 @@ from robust.attacks.self_checks import (
     unlimited_budget,
 )
 from robust.attacks.target import Target, aim
+from robust.attacks.transfer import twins
 from robust.attacks.unlimited import sampled
 from robust.curve import Curve
 from robust.data.live import as_data
@@ -25,7 +27,7 @@ from robust.errors import InvalidInput
 from robust.evidence import Fact, SelfCheck, Values
 from robust.measures.assembling import assemble
 from robust.measures.single import share_interval
-from robust.models.base import require_gradients
+from robust.models.base import Model, require_gradients
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
 from robust.types import BoolArray
@@ -64,7 +66,7 @@ def robustness_curve(
     >>> robustness_curve(sign, (rows, [0, 0, 1, 1]), RandomNoise(), eps=[0.1, 1, 10]).values.tolist()
     [1.0, 0.5, 0.0]
     """
-    model, data = as_model(model), as_data(data)
+    model, data = _pinned(as_model(model)), as_data(data)
     grid = _grid(attack, eps)
     if attack.gradients:
         require_gradients(model)
@@ -87,7 +89,7 @@ def robustness_curve(
                     name="robust_accuracy",
                     unit="share",
                     higher_is_better=True,
-                    models=(model,),
+                    models=(model, *twins(attack)),
                     data=data,
                     meter=meter,
                     seed=seed,
@@ -98,6 +100,12 @@ def robustness_curve(
                 )
             )
         return Curve(name="eps", grid=np.array(grid), points=tuple(points))
+
+
+def _pinned(model: Model) -> Model:
+    """The model with its content hash taken once, since live weights are hashed anew each time they are asked."""
+    identity = model.identity()
+    return replace(model, identity=lambda: identity)
 
 
 def _grid(attack: Attack, eps: Sequence[float]) -> list[float]:

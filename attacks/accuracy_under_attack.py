@@ -18,13 +18,12 @@ from robust.attacks.self_checks import (
     unrounded_outputs,
 )
 from robust.attacks.target import Target, aim, require_classifier
-from robust.attacks.transfer import Transfer
+from robust.attacks.transfer import twins
 from robust.data.live import as_data
 from robust.evidence import SelfCheck
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
 from robust.measures.single import share_interval
-from robust.models.base import Model
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
 from robust.predicting.predictions import predict
@@ -98,7 +97,7 @@ def robust_accuracy(
             name="robust_accuracy",
             unit="share",
             higher_is_better=True,
-            models=(model, *_twins(ladder.strongest)),
+            models=(model, *twins(ladder.strongest)),
             data=data,
             meter=meter,
             seed=seed,
@@ -107,11 +106,6 @@ def robust_accuracy(
             validity=checks,
             row_values=robust.astype(np.float64),
         )
-
-
-def _twins(attack: Attack) -> tuple[Model, ...]:
-    """The surrogate of a transfer, which took part."""
-    return (as_model(attack.surrogate),) if isinstance(attack, Transfer) else ()
 
 
 def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck, ...]:

@@ -8,6 +8,7 @@ from robust.attacks.budget import Eps
 from robust.attacks.projection import Space
 from robust.attacks.target import Target, aim
 from robust.errors import InvalidInput
+from robust.models.base import Model
 from robust.models.conversion import as_model
 from robust.types import AnyArray, Norm
 
@@ -68,3 +69,8 @@ class Transfer(Attack):
         """Attack the surrogate patiently."""
         twin = aim(as_model(self.surrogate), target.data)
         return self.attack.search(replace(twin, patient=True), space, seed=seed)
+
+
+def twins(attack: Attack) -> tuple[Model, ...]:
+    """The surrogate of a transfer, which takes part in a measurement; nothing for other attacks."""
+    return (as_model(attack.surrogate),) if isinstance(attack, Transfer) else ()

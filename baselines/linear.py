@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from robust.data.dataset import Dataset
 from robust.data.schema import FeatureSchema
@@ -15,6 +12,9 @@ from robust.errors import InvalidInput
 from robust.models.base import Model
 from robust.models.conversion import as_model
 from robust.types import AnyArray, FloatArray, Task
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 _ITERATIONS = 2000
 
@@ -42,9 +42,7 @@ def fit_linear(train: Dataset, *, task: Task, schema: FeatureSchema) -> Model:
         found = np.unique(y)
         if len(found) < 2:
             raise InvalidInput(f"a baseline needs two classes to fit, {train.name} has only {found.tolist()}")
-        estimator: Pipeline = _pipeline(train, LogisticRegression(max_iter=_ITERATIONS))
-    else:
-        estimator = _pipeline(train, LinearRegression())
+    estimator = _pipeline(train, task)
     estimator.fit(x, y)
     name = "logistic regression" if task == "classification" else "linear regression"
     inner = as_model(estimator, name=name)
@@ -105,11 +103,16 @@ def recoded(x: AnyArray, schema: FeatureSchema, tables: Mapping[int, FloatArray]
     return flat
 
 
-def _pipeline(data: Dataset, last: LogisticRegression | LinearRegression) -> Pipeline:
+def _pipeline(data: Dataset, task: Task) -> "Pipeline":
     """Encode, impute, scale, fit."""
+    # Imported when something is fitted: scikit-learn takes longer to load than a kept audit takes.
     from sklearn.compose import ColumnTransformer
-    from sklearn.preprocessing import OneHotEncoder
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+    last = LogisticRegression(max_iter=_ITERATIONS) if task == "classification" else LinearRegression()
     # Always, and with columns that are empty in train kept: the test rows may lack other values than these.
     impute = SimpleImputer(strategy="median", keep_empty_features=True)
     coded = np.flatnonzero(data.schema.mask("categorical"))

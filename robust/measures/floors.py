@@ -9,8 +9,8 @@ from robust.intervals.interval import Interval
 from robust.intervals.vacuous import FEW, FlooredSizing, never_vacuous
 from robust.metrics.metric import Rate
 
-#: Shares at which a rate is kept for other numbers of rows: from the present one down, each by this factor.
-_STEP, _STEPS = 0.85, 60
+#: A rate is kept at shares from the present one down, each by this factor, until it hardly falls any more.
+_STEP, _STEPS, _NEARLY = 0.85, 60, 1.001
 
 
 def floored(
@@ -40,22 +40,25 @@ def floored(
         The interval, widened where too few units differ; its sizing takes the effect at the share of each n.
     """
     share = clopper_pearson_bounds(differing if differing < FEW else 0, units, level)[1]
-    shares = [share * _STEP**step for step in range(_STEPS)]
-    effects = [_at(rate, one, stretch) for one in shares[:1]]
+
+    def at(one: float) -> float | None:
+        found = rate(min(one * stretch, 1.0))
+        return None if found is None else found * stretch
+
+    effect = at(share)
     wide = never_vacuous(
-        interval, differing=differing, units=units, effect=effects[0], level=level, anchor=anchor, unit=unit
+        interval, differing=differing, units=units, effect=effect, level=level, anchor=anchor, unit=unit
     )
-    if not isinstance(wide.sizing, FlooredSizing) or wide is interval or effects[0] is None:
+    least = at(share * 1e-9)
+    if wide is interval or not isinstance(wide.sizing, FlooredSizing) or effect is None or least is None:
         return wide
-    kept = tuple(found for one in shares if (found := _at(rate, one, stretch)) is not None)
-    sizing = RatedSizing(floor=wide.sizing, shares=tuple(shares), effects=kept)
+    effects = [effect]
+    while effects[-1] > _NEARLY * least and len(effects) < _STEPS:
+        effects.append(at(share * _STEP ** len(effects)) or least)
+    if len(effects) == 1:
+        return wide
+    sizing = RatedSizing(floor=wide.sizing, share=share, step=_STEP, effects=tuple(effects))
     return dataclasses.replace(wide, sizing=sizing)
-
-
-def _at(rate: Rate, share: float, stretch: float) -> float | None:
-    """Effect a share of units."""
-    found = rate(min(share * stretch, 1.0))
-    return None if found is None else found * stretch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,21 +67,21 @@ class RatedSizing:
 
     Attributes:
         floor: Bounds with the effect at the present number of rows.
-        shares: Shares of units, falling.
-        effects: Effects at these shares; each holds for smaller ones too.
+        share: Share of units that may differ at the present number of rows.
+        step: Factor from one share to the next.
+        effects: Effects at the shares share, share·step, …; each holds for all smaller shares.
     """
 
     floor: FlooredSizing
-    shares: tuple[float, ...]
+    share: float
+    step: float
     effects: tuple[float, ...]
 
     def at(self, n: int) -> tuple[float, float]:
         """Lower and upper bound at ``n`` rows, the share of differing units unchanged."""
         floor, scale = self.floor, n / self.floor.n
         share = clopper_pearson_bounds(floor.differing * scale, floor.units * scale, floor.level)[1]
-        effect = math.inf  # nothing is known about larger shares than the present one
-        for known, found in zip(self.shares, self.effects, strict=True):
-            if known * (1 + 1e-12) < share:
-                break
-            effect = found
+        # The last kept share that is not below the one at n; about larger ones than the present nothing is known.
+        place = math.floor(math.log(share / self.share) / math.log(self.step) + 1e-9)
+        effect = math.inf if place < 0 else self.effects[min(place, len(self.effects) - 1)]
         return dataclasses.replace(floor, effect=effect).at(n)

@@ -121,8 +121,8 @@ def paired_change(
         interval = floored(
             interval, differing=int(differ.sum()), units=len(differ), rate=rate, level=level, anchor=0.0
         )
-    if not relative:
-        span = metric.high - metric.low  # infinite where the metric has no end
+    span = metric.high - metric.low
+    if not relative and math.isfinite(span):
         interval = clip(interval, -span, span)
     return Change(interval=interval, reference=old, candidate=new, unit=unit, validity=validity)
 

@@ -155,6 +155,8 @@ def _pack(sizing: Any) -> dict[str, Any]:
             packed[field.name] = _pack(value)
         elif isinstance(value, float) and not math.isfinite(value):
             packed[field.name] = str(value)
+        elif isinstance(value, tuple):
+            packed[field.name] = list(value)  # as JSON gives it back
         else:
             packed[field.name] = value
     return packed
@@ -171,6 +173,8 @@ def _unpack(packed: dict[str, Any]) -> Any:
             continue
         if isinstance(value, dict):
             value = _unpack(value)
+        elif isinstance(value, list):
+            value = tuple(value)
         elif value in ("inf", "-inf", "nan"):
             value = float(value)
         fields[name] = value

@@ -34,7 +34,7 @@ def bundle(folder: Path | None = None) -> str:
             return kept
     script = _made()
     with suppress(OSError):
-        _keep(path, f"{_checksum(script)}\n{script}")
+        write_whole(path, f"{_checksum(script)}\n{script}")
     return script
 
 
@@ -54,7 +54,7 @@ def _checksum(text: str) -> str:
     return f"// sha256 {hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def _keep(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -47,21 +48,22 @@ class Drawn:
     fault: str = ""
 
 
-def draw(figure: Figure, identifier: str) -> Drawn:
+def draw(figure: Figure, identifier: str, folder: Path | None = None) -> Drawn:
     """Draw a figure for a page; one whose columns do not fit is shown as a fault, the rest of the page stands.
 
     Args:
         figure: What to draw.
         identifier: Its name in the page, letters, digits and dashes.
+        folder: Where charts are kept between runs; None lays them out anew.
 
     Returns:
         The drawn figure.
     """
     from robust.report.chart_rows import table
-    from robust.report.charts import live, untitled
+    from robust.report.kept_charts import chart
 
     try:
-        content, spec = table(figure), live(figure)
+        content, (spec, still) = table(figure), chart(figure, folder)
     except InvalidInput as error:
         return Drawn(id=identifier, title=figure.title, fault=str(error))
     rules = [f"dashed line: {label} ({brief(position)})" for _, position, label in figure.rules if label]
@@ -73,7 +75,7 @@ def draw(figure: Figure, identifier: str) -> Drawn:
         caption=tuple(filter(None, [figure.note, *rules])),
         description=spec["description"],
         hint=_hint(spec),
-        svg=svg(untitled(spec), identifier),
+        svg=inlined(still, identifier),
         spec=spec,
         headings=tuple(titles.get(field, _HEADINGS.get(field, field)) for field in fields),
         numbers=tuple(
@@ -98,7 +100,16 @@ def svg(spec: dict[str, Any], identifier: str) -> Markup:
 
     from robust.report.bundle import VEGA_LITE
 
-    text = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE)
+    return inlined(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE), identifier)
+
+
+def inlined(text: str, identifier: str) -> Markup:
+    """An SVG of the converter with ids of its own, to stand beside others in a page.
+
+    Args:
+        text: The SVG.
+        identifier: Prefix of its ids: several stills in one page must not clip each other.
+    """
     seen: dict[str, str] = {}
 
     def renamed(match: re.Match[str]) -> str:

@@ -26,12 +26,12 @@ def render_html(record: Record, *, cache: Path | None = None) -> str:
 
     Args:
         record: An audit.
-        cache: Folder in which the chart libraries are kept between runs; None makes them once a process.
+        cache: Folder in which charts and their libraries are kept between runs; None makes them anew.
 
     Returns:
         A whole HTML document; the same record gives the same text.
     """
-    parts = sections(record)
+    parts = sections(record, cache)
     specs = {drawn.id: drawn.spec for part in parts for card in part.cards for drawn in card.figures if drawn.spec}
     scripts = [bundle(cache), _read("report.js")] if specs else []
     cards = [card for part in parts for card in part.cards]

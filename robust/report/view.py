@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from robust.evidence import Evidence, Fact, Figure, Finding, Flips, Rows, Slices, Values
@@ -52,11 +53,12 @@ class Section:
     cards: tuple[Card, ...]
 
 
-def sections(record: Record) -> tuple[Section, ...]:
+def sections(record: Record, folder: Path | None = None) -> tuple[Section, ...]:
     """Arrange a record's entries by family, known families first, in the order of a report.
 
     Args:
         record: An audit.
+        folder: Where charts are kept between runs; None lays them out anew.
 
     Returns:
         One section for each family that has an entry.
@@ -64,7 +66,7 @@ def sections(record: Record) -> tuple[Section, ...]:
     taken: set[str] = set()
     families: dict[str, list[Card]] = {family: [] for family in FAMILIES}
     for entry in record.entries:
-        families.setdefault(entry.code[:3], []).append(_card(entry, _identifier(entry.code, taken)))
+        families.setdefault(entry.code[:3], []).append(_card(entry, _identifier(entry.code, taken), folder))
     found = []
     for family, cards in families.items():
         if cards:
@@ -82,7 +84,7 @@ def findings(record: Record) -> tuple[tuple[str, int], ...]:
     return tuple(found.items())
 
 
-def _card(entry: Entry, identifier: str) -> Card:
+def _card(entry: Entry, identifier: str, folder: Path | None) -> Card:
     """Evidence sorted by kind and written out."""
     return Card(
         id=identifier,
@@ -99,7 +101,7 @@ def _card(entry: Entry, identifier: str) -> Card:
         facts=tuple(
             (item.name, item.value if isinstance(item.value, str) else brief(item.value)) for item in _of(entry, Fact)
         ),
-        figures=tuple(draw(item, f"{identifier}-figure-{i}") for i, item in enumerate(_of(entry, Figure), start=1)),
+        figures=tuple(draw(item, f"{identifier}-figure-{i}", folder) for i, item in enumerate(_of(entry, Figure), start=1)),
     )
 
 

@@ -89,7 +89,7 @@ def faults(m):
     return [check for check in m.validity if not check.passed and check.bias != "none"]
 
 
-@pytest.mark.parametrize("make", [None, FGSM(), PGD(steps=10), PGD(steps=10, norm="l2")], ids=repr)
+@pytest.mark.parametrize("make", [None, FGSM(), PGD(steps=5), PGD(steps=5, norm="l2")], ids=repr)
 def test_honest_models_are_never_invalid(honest, make):
     assert len(honest) >= 10
     invalid = {}
@@ -155,7 +155,7 @@ def masked(fit, digits, digits_net):
 @pytest.mark.parametrize("attack", [None, FGSM(eps=0.02), PGD(eps=0.02, steps=10)], ids=repr)
 def test_a_pass_of_a_masked_model_is_invalid(masked, digits, name, attack):
     given = {"eps": 0.02} if attack is None else {"attack": attack}
-    m = robust_accuracy(masked[name], digits, **given)
+    m = robust_accuracy(masked[name], digits.rows(np.arange(100)), **given)
     assert m.value > 0.8
     verdict = m > 0.5
     assert verdict.status == "INVALID"
