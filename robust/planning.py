@@ -117,7 +117,10 @@ class _Shelf:
                 batch_size=table.batch_size,
             )
 
-        options = (table.task, table.output, table.classes, table.batch_size, self.trust)
+        if self.trust:
+            # A file that runs code is what the code makes of it today; its hash alone does not tell.
+            return load()
+        options = (table.task, table.output, table.classes, table.batch_size)
         return deferred_model(path, load, options=options, factory=factory, store=self.store, host=self.host)
 
 

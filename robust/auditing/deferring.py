@@ -114,11 +114,16 @@ def _from_memory(known: Remembered, load: Callable[[], Model]) -> Model:
 
 
 def _key(path: str, options: tuple[object, ...], factory: str | None, host: Host) -> str | None:
-    """Hash of the file and of all that decides what is made of it; None where it cannot be read."""
+    """Hash of the file and of all that decides what is made of it; None where that is not all in one file."""
     try:
-        digest = hashlib.sha256(Path(path).read_bytes())
+        content = Path(path).read_bytes()
     except OSError:
         return None
+    if b"location" in content:
+        # The key under which an ONNX file names another one that holds its weights: what is known of the first says
+        # nothing about those. A word that stands there by chance costs a load, no more.
+        return None
+    digest = hashlib.sha256(content)
     source = "" if factory is None else _factory_identity(factory)
     if source is None:
         return None

@@ -22,9 +22,7 @@ def check_level(level: object) -> float:
         InvalidInput: ``level`` is no number strictly between 0.5 and 1.
     """
     if isinstance(level, bool) or not isinstance(level, Real) or not 0.5 < float(level) < 1.0:
-        raise InvalidInput(
-            f"level got {level!r}; a number strictly between 0.5 and 1, such as 0.95, would be right"
-        )
+        raise InvalidInput(f"level got {level!r}; a number strictly between 0.5 and 1, such as 0.95, would be right")
     return float(level)
 
 
@@ -81,13 +79,9 @@ def check_column(name: str, values: AnyArray, *, length: int | None = None) -> F
     """
     array = np.asarray(values)
     if array.ndim != 1 or array.size == 0:
-        raise InvalidInput(
-            f"{name} got shape {array.shape}; one value a row, at least one row, would be right"
-        )
+        raise InvalidInput(f"{name} got shape {array.shape}; one value a row, at least one row, would be right")
     if length is not None and array.size != length:
-        raise InvalidInput(
-            f"{name} got {array.size} rows; {length} rows, one for each of the others, would be right"
-        )
+        raise InvalidInput(f"{name} got {array.size} rows; {length} rows, one for each of the others, would be right")
     if array.dtype.kind not in "fiub":
         raise InvalidInput(f"{name} got dtype {array.dtype}; numbers would be right")
     column = array.astype(np.float64)

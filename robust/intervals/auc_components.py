@@ -62,9 +62,7 @@ def auc_components(y: AnyArray, scores: AnyArray) -> AucComponents:
     """
     table = np.asarray(scores)
     if table.ndim not in (1, 2) or table.size == 0 or (table.ndim == 2 and table.shape[1] < 2):
-        raise InvalidInput(
-            f"scores got shape {table.shape}; (rows,) or (rows, classes), 2 or more, would be right"
-        )
+        raise InvalidInput(f"scores got shape {table.shape}; (rows,) or (rows, classes), 2 or more, would be right")
     if table.dtype.kind not in "fiub" or not np.isfinite(table).all():
         raise InvalidInput("scores got a NaN, an infinity or no number; finite scores would be right")
     number = 2 if table.ndim == 1 else table.shape[1]
@@ -99,9 +97,7 @@ def _labels(y: AnyArray, *, rows: int, number: int) -> IntArray:
     """Labels as int64, each of the classes present."""
     labels = np.asarray(y)
     if labels.shape != (rows,):
-        raise InvalidInput(
-            f"y got shape {labels.shape} for {rows} rows of scores; one label a row would be right"
-        )
+        raise InvalidInput(f"y got shape {labels.shape} for {rows} rows of scores; one label a row would be right")
     if labels.dtype.kind not in "iubf" or (labels.dtype.kind == "f" and not np.isfinite(labels).all()):
         raise InvalidInput(f"y got dtype {labels.dtype} or a NaN; classes 0 .. {number - 1} would be right")
     present = np.unique(labels)

@@ -81,9 +81,7 @@ def block_bootstrap(
         rows = jackknife_influence(statistic, ones) if n > 1 else np.zeros(1)
     mean_length = mean_block_length(rows) if length is None else check_finite("length", length)
     if not 1.0 <= mean_length <= n:
-        raise InvalidInput(
-            f"length got {length!r} for {n} rows; a mean length of 1 .. {n} rows would be right"
-        )
+        raise InvalidInput(f"length got {length!r} for {n} rows; a mean length of 1 .. {n} rows would be right")
     resampled = np.concatenate(
         [
             evaluate(statistic, block[first : first + (batch or resamples)])

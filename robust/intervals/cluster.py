@@ -118,9 +118,7 @@ def cluster_index(groups: AnyArray) -> tuple[IntArray, int]:
     """
     labels = np.asarray(groups)
     if labels.ndim != 1 or labels.size == 0:
-        raise InvalidInput(
-            f"groups got shape {labels.shape}; one group a row, at least one row, would be right"
-        )
+        raise InvalidInput(f"groups got shape {labels.shape}; one group a row, at least one row, would be right")
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise InvalidInput("groups got a NaN or an infinity; a group for each row would be right")
     if labels.dtype.kind not in "iubfUS":

@@ -107,9 +107,7 @@ def delong_paired(y: AnyArray, scores_a: AnyArray, scores_b: AnyArray, *, level:
     with np.errstate(invalid="ignore"):
         # Infinite components, those of a class with one row, stay infinite.
         unbiased = np.where(np.isinf(one.unbiased), np.inf, one.unbiased - other.unbiased)
-    return _estimate(
-        one.value - other.value, one.influence - other.influence, unbiased, one, level, logit=False
-    )
+    return _estimate(one.value - other.value, one.influence - other.influence, unbiased, one, level, logit=False)
 
 
 def carrying_rows(influence: FloatArray) -> int:

@@ -45,15 +45,8 @@ def check_multiplicities(counts: AnyArray) -> IntArray:
     array = np.asarray(counts)
     if array.ndim != 1 or array.size == 0:
         raise InvalidInput(f"counts got shape {array.shape}; one multiplicity a distinct row would be right")
-    if (
-        array.dtype.kind not in "iuf"
-        or not np.isfinite(array).all()
-        or (array < 1).any()
-        or (array % 1 != 0).any()
-    ):
-        raise InvalidInput(
-            "counts got an entry that is no whole number of at least 1; multiplicities would be right"
-        )
+    if array.dtype.kind not in "iuf" or not np.isfinite(array).all() or (array < 1).any() or (array % 1 != 0).any():
+        raise InvalidInput("counts got an entry that is no whole number of at least 1; multiplicities would be right")
     return array.astype(np.int64)
 
 

@@ -36,9 +36,7 @@ class RootSizing:
     def at(self, n: int) -> tuple[float, float]:
         """Lower and upper bound at ``n`` rows."""
         shrink = math.sqrt(self.n / n)
-        return self.value - (self.value - self.lower) * shrink, self.value + (
-            self.upper - self.value
-        ) * shrink
+        return self.value - (self.value - self.lower) * shrink, self.value + (self.upper - self.value) * shrink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

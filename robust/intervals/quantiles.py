@@ -53,11 +53,7 @@ def corrected_bounds(
     """
     defined = np.sort(resampled[np.isfinite(resampled)])
     lost = resampled.size - defined.size
-    notes = (
-        (f"{lost} of {resampled.size} resamples have no figure and count against both bounds",)
-        if lost
-        else ()
-    )
+    notes = (f"{lost} of {resampled.size} resamples have no figure and count against both bounds",) if lost else ()
     if not defined.size or math.isinf(z):
         return -math.inf, math.inf, notes
     if not lost and is_flat(defined):

@@ -60,9 +60,7 @@ class SmoothOfMeans:
         if table.ndim == 1:
             table = table[:, np.newaxis]
         if table.ndim != 2 or table.size == 0:
-            raise InvalidInput(
-                f"values got shape {np.shape(values)}; (rows, values a row), neither 0, would be right"
-            )
+            raise InvalidInput(f"values got shape {np.shape(values)}; (rows, values a row), neither 0, would be right")
         if not np.isfinite(table).all():
             raise InvalidInput("values got a NaN or an infinity; finite values would be right")
         self._values = np.ascontiguousarray(table)

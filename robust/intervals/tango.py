@@ -53,9 +53,7 @@ def tango(b: float, c: float, n: float, *, level: float) -> Interval:
     if n < 1.0:
         raise InvalidInput(f"n got {n!r}; at least one row would be right")
     if b < 0.0 or c < 0.0 or b + c > n:
-        raise InvalidInput(
-            f"b and c got {b!r} and {c!r} of {n!r}; counts from 0 that sum to at most n would be right"
-        )
+        raise InvalidInput(f"b and c got {b!r} and {c!r} of {n!r}; counts from 0 that sum to at most n would be right")
     sizing = TangoSizing(b=b, c=c, n=n, level=level)
     lower, upper = tango_bounds(b, c, n, float(ndtri(level)))
     return Interval(
@@ -69,9 +67,7 @@ def tango(b: float, c: float, n: float, *, level: float) -> Interval:
     )
 
 
-def tango_bounds(
-    b: float, c: float, n: float, z: float, *, correction: float = _CORRECTION
-) -> tuple[float, float]:
+def tango_bounds(b: float, c: float, n: float, z: float, *, correction: float = _CORRECTION) -> tuple[float, float]:
     """Score bounds for (b - c)/n at a normal quantile.
 
     Args:
@@ -180,15 +176,11 @@ def power_n_paired(pb: float, pc: float, *, limit: float, level: float, power: f
     pb, pc, limit = check_finite("pb", pb), check_finite("pc", pc), check_finite("limit", limit)
     level = check_level(level)
     if pb < 0.0 or pc < 0.0 or pb + pc > 1.0:
-        raise InvalidInput(
-            f"pb and pc got {pb!r} and {pc!r}; shares of 0 or more that sum to at most 1 would be right"
-        )
+        raise InvalidInput(f"pb and pc got {pb!r} and {pc!r}; shares of 0 or more that sum to at most 1 would be right")
     if not 0.0 < limit < 1.0:
         raise InvalidInput(f"limit got {limit!r}; a number strictly between 0 and 1 would be right")
     if not 0.5 <= power < 1.0:
-        raise InvalidInput(
-            f"power got {power!r}; a number from 0.5 up to, but not including, 1 would be right"
-        )
+        raise InvalidInput(f"power got {power!r}; a number from 0.5 up to, but not including, 1 would be right")
     margin = limit - (pb - pc)
     # A margin of rounding errors is none: 0.015 - 0.005 falls short of 0.01 by 2e-18.
     if margin <= 1e-12:

@@ -24,9 +24,7 @@ def test_bounds_of_a_normal_mean_are_those_of_the_t_interval():
     interval = bca(*mean_of(values), level=0.95, seed=1, resamples=20_000)
     half = t.ppf(0.95, 399) * values.std(ddof=1) / np.sqrt(400)
     assert interval.value == pytest.approx(values.mean())
-    assert (interval.lower, interval.upper) == pytest.approx(
-        (values.mean() - half, values.mean() + half), abs=0.004
-    )
+    assert (interval.lower, interval.upper) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.004)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.3])

@@ -49,10 +49,7 @@ def test_variance_is_the_closed_form_of_the_stationary_bootstrap(length):
 
 def test_variance_tends_to_that_of_an_autoregression():
     rng = np.random.default_rng(2)
-    found = [
-        (drawn(1000, 40.0, 200, seed=trial) @ autoregression(rng, 1000, 0.5) / 1000).var()
-        for trial in range(60)
-    ]
+    found = [(drawn(1000, 40.0, 200, seed=trial) @ autoregression(rng, 1000, 0.5) / 1000).var() for trial in range(60)]
     # (1 + rho)/(1 - rho)/n = 3/n, less the bias G/length = 4/40 and that of the estimated mean, about 2/25.
     assert np.mean(found) == pytest.approx(3 / 1000 * (1 - 4 / 120) * (1 - 0.08), rel=0.1)
 

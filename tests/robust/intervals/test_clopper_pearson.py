@@ -56,9 +56,7 @@ def test_every_true_proportion_is_covered_by_enumeration(n):
 
 
 def test_wilson_does_not_cover_which_is_why_it_is_for_display():
-    worst = min(
-        min(exact_coverage(60, p, lambda k: wilson(k, 60, level=0.95))) for p in np.linspace(0.003, 0.997, 60)
-    )
+    worst = min(min(exact_coverage(60, p, lambda k: wilson(k, 60, level=0.95))) for p in np.linspace(0.003, 0.997, 60))
     assert worst < 0.94
 
 

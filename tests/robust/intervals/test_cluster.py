@@ -103,9 +103,7 @@ def test_bounds_shrink_with_the_root_of_n():
     rows = draw(np.random.default_rng(5), 30, 0.3)
     interval = cluster_bootstrap(mean_of(rows), np.repeat(np.arange(30), 10), level=0.95, seed=0)
     assert interval.sizing.at(300) == pytest.approx((interval.lower, interval.upper))
-    assert interval.sizing.at(1200)[1] - interval.value == pytest.approx(
-        (interval.upper - interval.value) / 2
-    )
+    assert interval.sizing.at(1200)[1] - interval.value == pytest.approx((interval.upper - interval.value) / 2)
 
 
 def test_clusters_as_units_by_hand():

@@ -64,9 +64,7 @@ def test_row_order_and_monotone_scales_do_not_matter():
     order = rng.permutation(150)
     one = delong_paired(y, a, b, level=0.95)
     other = delong_paired(y[order], np.exp(a[order]), 3 * b[order] - 7, level=0.95)
-    assert (one.interval.lower, one.interval.upper) == pytest.approx(
-        (other.interval.lower, other.interval.upper)
-    )
+    assert (one.interval.lower, one.interval.upper) == pytest.approx((other.interval.lower, other.interval.upper))
     assert one.influence[order] == pytest.approx(other.influence)
     assert one.carrying == other.carrying
 
@@ -233,9 +231,7 @@ def test_coverage_with_few_differing_rows_sample(differing, covers):
 def test_without_the_floor_few_differing_rows_are_not_covered(covers):
     rng = np.random.default_rng(2)
     shift = np.sqrt(2.0) * norm.ppf(0.95)
-    truth = 0.95 - (
-        (59 / 60) ** 2 * 0.95 + 2 / 60 * 59 / 60 * norm.cdf(shift / 2 / np.sqrt(2.0)) + 0.5 / 3600
-    )
+    truth = 0.95 - ((59 / 60) ** 2 * 0.95 + 2 / 60 * 59 / 60 * norm.cdf(shift / 2 / np.sqrt(2.0)) + 0.5 / 3600)
     hits = 0
     for _ in range(200):
         y, a, _ = draw(rng, 60, 0.5, auc=0.95, twin=0.0)

@@ -34,9 +34,7 @@ def test_worked_values_without_a_flip(n, upper):
 def test_published_interval():
     # Airway hyper-responsiveness before and after transplantation, 21 children of whom 1 and 7 changed:
     # Fagerland, Lydersen and Laake (2014), Statistics in Medicine 33:2850.
-    assert tango_bounds(1, 7, 21, float(norm.ppf(0.975)), correction=0.0) == pytest.approx(
-        (-0.517, -0.026), abs=5e-4
-    )
+    assert tango_bounds(1, 7, 21, float(norm.ppf(0.975)), correction=0.0) == pytest.approx((-0.517, -0.026), abs=5e-4)
 
 
 def test_the_bound_is_where_the_restricted_likelihood_puts_it():
@@ -117,10 +115,7 @@ def span(n, p):
 def worst_size(decide, sizes, shares, correction=0.5):
     """Largest probability of a false proof over true differences at each limit."""
     return max(
-        probability(decide, n, pc + limit, pc, limit, correction)
-        for n in sizes
-        for limit in LIMITS
-        for pc in shares
+        probability(decide, n, pc + limit, pc, limit, correction) for n in sizes for limit in LIMITS for pc in shares
     )
 
 

@@ -14,9 +14,7 @@ from robust.intervals.vacuous import never_vacuous
 
 def make(value=0.0, lower=-0.001, upper=0.001, n=1000):
     sizing = RootSizing(value=value, lower=lower, upper=upper, n=n)
-    return Interval(
-        value=value, lower=lower, upper=upper, level=0.95, n=n, method="bca-bootstrap", sizing=sizing
-    )
+    return Interval(value=value, lower=lower, upper=upper, level=0.95, n=n, method="bca-bootstrap", sizing=sizing)
 
 
 def test_no_differing_row_by_hand():

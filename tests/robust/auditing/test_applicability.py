@@ -1,0 +1,75 @@
+"""What a check would need, in words."""
+
+import dataclasses
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from robust.auditing.applicability import lacking, other_task
+from robust.check import Check, Need, Subject
+from robust.data.live import as_data
+from robust.models.conversion import as_model
+
+X = np.arange(12.0).reshape(6, 2)
+BARE = Subject(model=as_model(lambda x: x[:, 0]), task="regression", test=as_data(X))
+GRADIENT = as_model(lambda x: x[:, 0], gradients=lambda x, c: (x, x))
+FULL = Subject(
+    model=GRADIENT,
+    task="classification",
+    test=as_data(X, np.arange(6) % 2, order=np.arange(6), unused={"u": np.arange(6)}),
+    reference=GRADIENT,
+    surrogate=GRADIENT,
+    train=as_data(X + 1, np.arange(6) % 2),
+)
+
+
+def check(*needs):
+    def measure():
+        """Nothing."""
+
+    return Check(code="X", name="x", title="t", measure=measure, run=measure, why="w", remedy="r", needs=frozenset(needs))
+
+
+WORDS = {
+    "reference": "--reference, or reference in",
+    "train": "--train, or train in",
+    "targets": "--target, or target in",
+    "gradients": "a candidate that gives gradients",
+    "surrogate": "surrogate in",
+    "order": "order in",
+    "unused": "unused in",
+    "classification": "a classifier",
+}
+
+
+@pytest.mark.parametrize("need", [need for need in get_args(Need) if need != "regression"])
+def test_each_need_names_what_would_help(need):
+    assert WORDS[need] in lacking(check(need), BARE)
+    assert lacking(check(need), FULL) is None
+
+
+def test_regression_is_for_regression():
+    assert lacking(check("regression"), BARE) is None
+    assert lacking(check("regression"), FULL) == "needs a regression model"
+    assert other_task(check("regression"), FULL)
+    assert not other_task(check("regression"), BARE)
+    assert not other_task(check(), FULL)
+
+
+def test_several_needs_are_listed_together():
+    assert lacking(check("reference", "train"), BARE) == (
+        "needs a reference model (--reference, or reference in [models]) and training rows with targets "
+        "(--train, or train in [data])"
+    )
+    assert lacking(check(), BARE) is None
+
+
+def test_training_rows_without_targets_and_a_twin_without_gradients_do_not_do():
+    assert "with targets" in lacking(check("train"), dataclasses.replace(FULL, train=as_data(X)))
+    assert lacking(check("surrogate"), dataclasses.replace(FULL, surrogate=as_model(len))) is not None
+
+
+def test_what_could_not_be_loaded_says_why():
+    subject = dataclasses.replace(BARE, absent=(("surrogate", 'needs pip install "robust-gates[torch]"'),))
+    assert lacking(check("surrogate"), subject).endswith('; needs pip install "robust-gates[torch]"')
