@@ -10,6 +10,7 @@ from robust.attacks.base import Attack, Swept
 from robust.attacks.budget import read_eps
 from robust.attacks.keeping import kept
 from robust.attacks.noise import RandomNoise
+from robust.attacks.outcome_evidence import NAMES
 from robust.attacks.rungs import FLOOR_DRAWS
 from robust.attacks.self_checks import (
     gradients_seen,
@@ -79,7 +80,7 @@ def robustness_curve(
         for k, budget in enumerate(grid):
             hits = swept.survived[k + 1]
             facts = (
-                Values(metric="accuracy under attack", reference=clean, candidate=float(hits.mean())),
+                Values(metric="accuracy", reference=clean, candidate=float(hits.mean()), names=NAMES),
                 Fact(name="eps", value=budget),
                 Fact(name="attack", value=repr(attack.at(budget))),
             )

@@ -11,6 +11,8 @@ from robust.measures.single import share_interval
 from robust.predicting.metering import Meter
 from robust.types import BoolArray, FloatArray, IntArray
 
+#: What the two values of an accuracy under attack are.
+NAMES = ("clean", "under attack")
 _MOST_ROWS = 10
 _PERCENT = 0.01
 
@@ -43,11 +45,11 @@ def outcome_evidence(
     clean = len(rightly) / n
     if outcome is None or target is None:
         none = Fact(name="attack success rate", value="not measurable: no row is right before the attack")
-        return (Values(metric="accuracy under attack", reference=clean, candidate=0.0), none)
+        return (Values(metric="accuracy", reference=clean, candidate=0.0, names=NAMES), none)
     broken = int(outcome.broken.sum())
     robust = (len(rightly) - broken) / n
     facts = [
-        Values(metric="accuracy under attack", reference=clean, candidate=robust),
+        Values(metric="accuracy", reference=clean, candidate=robust, names=NAMES),
         _broken_rows(outcome, target),
         Fact(name="attack success rate", value=broken / len(rightly)),
         *_bought(outcome),

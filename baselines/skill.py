@@ -10,7 +10,7 @@ from robust.check import Check, Subject
 from robust.data.dataset import Dataset
 from robust.data.live import as_data
 from robust.errors import InvalidInput
-from robust.evidence import Evidence, Fact, Figure, SelfCheck, Values
+from robust.evidence import Evidence, Fact, Figure, Finding, SelfCheck, Values
 from robust.intervals.mcnemar import mcnemar_p
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
@@ -82,7 +82,12 @@ def gain(
         )
         change = paired_change(chosen, theirs, ours, rows, relative=relative, level=level, seed=seed)
         evidence = (
-            Values(metric=chosen.title, reference=change.reference, candidate=change.candidate),
+            Values(
+                metric=chosen.title,
+                reference=change.reference,
+                candidate=change.candidate,
+                names=(baseline.name, candidate.name),
+            ),
             *_evidence(chosen, theirs, ours, rows, change, level=level, seed=seed),
             *overlap,
         )
@@ -153,7 +158,17 @@ def _evidence(
         ),
         note="intervals of each alone; the gain itself is paired and can be settled while these overlap",
     )
-    return (*facts, figure)
+    return (*facts, *_finding(metric, theirs, change), figure)
+
+
+def _finding(metric: Metric, theirs: Scored, change: Change) -> tuple[Finding, ...]:
+    """What a reader would want to know: that the simple model is as good, or better. The change is the model's loss."""
+    if change.interval.upper < 0:
+        return ()
+    name, n = theirs.predictions.model, len(theirs.truth)
+    verdict = "is better" if change.interval.lower > 0 else f"may be as good: {n} rows do not prove a gain over it"
+    values = f"{metric.title} {change.reference:.4g} against {change.candidate:.4g} of the model"
+    return (Finding(text=f"{name} {verdict} ({values})"),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -153,9 +153,24 @@ def _settled(
         config,
         models=structs.replace(config.models, **models),
         data=structs.replace(config.data, **data),
-        gates={**config.gates, **dict(_flag_gate(text) for text in gates)},
+        gates=_with_flags(config.gates, gates),
         **top,
     )
+
+
+def _with_flags(table: dict[str, Any], flags: tuple[str, ...]) -> dict[str, Any]:
+    """The gates of a config with those of flags on top: a flag changes the limit, options stay."""
+    from robust.errors import InvalidInput
+
+    found, given = dict(table), set[str]()
+    for text in flags:
+        name, limit = _flag_gate(text)
+        if name in given:
+            raise InvalidInput(f"--gate {name!r} is given twice: only one would count; put the other into a config, under a name")
+        given.add(name)
+        own = found.get(name)
+        found[name] = {**own, "limit": limit} if isinstance(own, dict) else limit
+    return found
 
 
 def _flag_gate(text: str) -> tuple[str, str]:

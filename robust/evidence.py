@@ -12,11 +12,12 @@ RowId: TypeAlias = int | str
 
 
 class Values(Struct, frozen=True, kw_only=True, tag_field="type"):
-    """The metric of each of two models: `reference -> candidate`."""
+    """A metric of two models, or of one before and after a change: `reference -> candidate`, and what each is."""
 
     metric: str
     reference: float
     candidate: float
+    names: tuple[str, str] = ("reference", "candidate")
 
 
 class Flips(Struct, frozen=True, kw_only=True, tag_field="type"):

@@ -97,8 +97,8 @@ def run_audit(plan: Plan, progress: Progress) -> Record:
     infos: list[ModelInfo] = []
     ran = 0
     with using(Settings(cache=arrays, shards=plan.shards)):
-        progress.begin(len(jobs))
         try:
+            progress.begin(len(jobs))
             infos = _model_infos(subject, store, host)
             for check, spec, options in jobs:
                 progress.check(check.code, check.title)

@@ -181,9 +181,9 @@ def _fix(verdict: Verdict) -> list[str]:
 def _evidence(item: object) -> list[str]:
     """All of one piece of evidence; a figure is for reports that can draw."""
     match item:
-        case Values(metric=metric, reference=reference, candidate=candidate):
+        case Values(metric=metric, reference=reference, candidate=candidate, names=(old, new)):
             before, after = aligned(reference, candidate)
-            return [_line(metric, f"reference {before}, candidate {after}")]
+            return [_line(metric, f"{old} {before}, {new} {after}")]
         case Flips(rows=ids, p=p):
             found = [_line("", f"right->wrong rows: {', '.join(map(str, ids))}")] if ids else []
             return [_line("flips", f"{_discordant(item)}; exact McNemar p={p:.3g}"), *found]

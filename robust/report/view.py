@@ -35,7 +35,7 @@ class Card:
     status: str
     shown: Shown
     scale: Scale | None
-    values: tuple[tuple[str, str, str], ...]
+    values: tuple[tuple[str, str, str, str, str], ...]
     flips: tuple[tuple[Flips, str], ...]
     slices: tuple[SliceTable, ...]
     rows: tuple[tuple[Rows, str, int], ...]
@@ -110,10 +110,11 @@ def _of(entry: Entry, kind: type[Kind]) -> list[Kind]:
     return [item for item in entry.measurement.evidence if isinstance(item, kind)]
 
 
-def _values(item: Values) -> tuple[str, str, str]:
+def _values(item: Values) -> tuple[str, str, str, str, str]:
     """Both models' values, as precise as it takes to tell them apart."""
     count = places("share", (item.reference, item.candidate))
-    return item.metric, *(written(number, count, missing="not a number") for number in (item.reference, item.candidate))  # type: ignore[return-value]
+    before, after = (written(number, count, missing="not a number") for number in (item.reference, item.candidate))
+    return item.metric, before, item.names[0], after, item.names[1]
 
 
 def _slice_table(table: Slices, unit: str) -> SliceTable:

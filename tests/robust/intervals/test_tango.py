@@ -91,7 +91,7 @@ def proved_above(b, c, n, limit, correction):
     linear = -b - c - (2 * n - c + b) * limit
     root = np.sqrt(np.maximum(linear**2 - 8 * n * b * limit * (1 + limit), 0.0))
     variance = n * ((root - linear) / (2 * n) - limit * (1 + limit))
-    numerator = c - b + correction + n * limit
+    numerator = c - b + correction * (1 + np.maximum(0, 1 - c / 5)) + n * limit
     return (variance > 0) & (numerator / np.sqrt(np.where(variance > 0, variance, 1.0)) <= -Z)
 
 
@@ -138,9 +138,21 @@ def test_exact_size_of_a_pass_at_5000_rows():
     assert worst_size(proved_below, (5000,), np.linspace(0.0, 0.1, 21)) <= 0.05
 
 
-def test_exact_size_of_a_false_fail_is_what_the_documentation_says():
-    worst = worst_size(proved_above, range(60, 300, 6), (0.0, 0.003, 0.01, 0.1))
-    assert 0.055 < worst <= 0.064
+def test_exact_size_of_a_proved_gain_sample():
+    assert worst_size(proved_above, (60, 82, 84, 280, 357, 500, 2000), (0.0, 0.001, 0.01, 0.1)) <= 0.05
+
+
+@pytest.mark.slow
+def test_exact_size_of_a_proved_gain():
+    sizes = (*range(60, 400, 7), 500, 700, 777, 1000, 1501, 2000, 5000)
+    assert worst_size(proved_above, sizes, (0.0, 0.001, 0.003, *np.linspace(0.005, 0.1, 12))) <= 0.05
+
+
+def test_half_a_count_alone_would_prove_gains_too_often():
+    def uncorrected(b, c, n, limit, correction):
+        return proved_above(b, np.maximum(c, 0), n, limit, correction / (1 + np.maximum(0, 1 - c / 5)))
+
+    assert worst_size(uncorrected, (82, 280, 357), (0.0, 0.001, 0.01)) > 0.055
 
 
 def test_exact_size_is_that_of_the_bounds_themselves():

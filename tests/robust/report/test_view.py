@@ -27,7 +27,7 @@ def test_names_of_elements_are_plain_and_never_the_same(make_record: MakeRecord,
 
 def test_evidence_is_written_out(full_record: Record) -> None:
     card = sections(full_record)[1].cards[0]
-    assert card.values == (("accuracy", "0.9234", "0.9051"),)
+    assert card.values == (("accuracy", "0.9234", "reference", "0.9051", "candidate"),)
     assert card.flips[0][1] == "17, row-18"
     assert card.slices[0].rows == (("site=north", "1,013", "0.0810", "0.0548", "0.1072", "82 flips"),)
     assert card.rows[0][1:] == ("3 (0.99), b-4 (0.98)", 10)
@@ -48,7 +48,7 @@ def test_both_models_values_can_be_told_apart(make_record: MakeRecord, full_reco
     close = structs.replace(entry.measurement.evidence[0], candidate=0.92341)
     m = structs.replace(entry.measurement, evidence=(close,))
     (section,) = sections(make_record(structs.replace(entry, measurement=m)))
-    assert section.cards[0].values == (("accuracy", "0.92340", "0.92341"),)
+    assert section.cards[0].values == (("accuracy", "0.92340", "reference", "0.92341", "candidate"),)
 
 
 def test_a_finding_is_told_once(make_record: MakeRecord, make_entry: MakeEntry) -> None:

@@ -1,0 +1,343 @@
+"""The command: exit codes, what it prints, flags on top of configs, what it leaves behind."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
+
+from robust import __version__, cli
+from robust.auditing import running
+from robust.auditing.discovery import discover
+from robust.record.codec import load
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A classifier that is right in about 95 % of 240 rows, and a coarser one."""
+    folder = tmp_path_factory.mktemp("files")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(480, 2)), columns=["a", "b"])
+    frame["y"] = (frame["a"] + frame["b"] + 0.2 * rng.normal(size=480) > 0).astype(int)
+    frame[:240].to_csv(folder / "train.csv", index=False)
+    frame[240:].to_csv(folder / "test.csv", index=False)
+    x, y = frame[["a", "b"]].to_numpy()[:240], frame["y"][:240]
+    skops.io.dump(LogisticRegression().fit(x, y), folder / "fine.skops")
+    skops.io.dump(DecisionTreeClassifier(max_depth=2, random_state=0).fit(x, y), folder / "coarse.skops")
+    (folder / "garbage.onnx").write_bytes(b"no model at all")
+    (folder / "pickled.pkl").write_bytes(b"\x80\x04cos\nsystem\n")
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the command in an empty folder; gives exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["robust", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Two checks, and a report that is drawn in no time: for what does not depend on either."""
+    import robust.report.html
+    from robust import planning
+
+    kept = tuple(check for check in discover() if check.name in ("accuracy", "degradation"))
+    monkeypatch.setattr(planning, "discover", lambda: kept)
+    monkeypatch.setattr(robust.report.html, "render_html", lambda record, cache: "<html></html>")
+
+
+def args(files, *more, candidate="fine.skops"):
+    return ("audit", "--candidate", files / candidate, "--data", files / "test.csv", "--target", "y", *more)
+
+
+# --- exit codes -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "code"),
+    [
+        ([], 0),
+        (["--gate", "accuracy >= 80%"], 0),
+        (["--gate", "accuracy >= 99.9%"], 1),
+        (["--gate", "accuracy >= 95%"], 4),
+        (["--gate", "accuracy>=80%", "--gate", "degradation < 1%"], 4),
+        (["--gate", "degradation < 1%"], 5),
+        (["--require-gates"], 5),
+        (["--gate", "accuracy == 95%"], 5),
+        (["--gate", "acuracy > 1"], 2),
+        (["--gate", "accuracy"], 2),
+        (["--gate", "> 3"], 2),
+        (["--gate", "accuracy > 1", "--gate", "accuracy > 2"], 2),
+        (["--level", "1.5"], 2),
+        (["--seed", "-1"], 2),
+        (["--seed", "many"], 2),
+        (["--batch-size", "0"], 2),
+        (["--shards", "0"], 2),
+        (["--target", "label"], 2),
+        (["--task", "regression"], 2),
+        (["--output", "values"], 2),
+        (["--output", "scores"], 2),
+        (["--no-such-flag"], 2),
+        (["--train", "none.csv"], 2),
+        (["--reference", "none.onnx"], 2),
+        (["--config", "none.toml"], 2),
+        (["--config", "none.toml", "--example", "digits"], 2),
+        (["--example", "iris"], 2),
+    ],
+)
+def test_exit_codes(run, files, quick, flags, code):
+    found, out, err = run(*args(files, *flags))
+    assert found == code, out + err
+    if code == 2:
+        assert "Traceback" not in err
+        assert err.strip()
+
+
+@pytest.mark.parametrize(
+    ("candidate", "message"),
+    [
+        ("none.onnx", "none.onnx does not exist"),
+        ("garbage.onnx", "garbage.onnx is no ONNX model|garbage.onnx"),
+        ("pickled.pkl", "--trust|trust=True"),
+        ("test.csv", "unknown suffix '.csv'"),
+    ],
+)
+def test_models_that_cannot_be_loaded_are_one_line_and_2(run, files, quick, candidate, message):
+    import re
+
+    code, _, err = run(*args(files, candidate=candidate))
+    assert code == 2
+    assert re.search(message, err)
+    assert err.count("\n") <= 3
+    assert "Traceback" not in err
+
+
+def test_no_model_or_no_data(run, files):
+    code, _, err = run("audit", "--data", files / "test.csv")
+    assert (code, "no model to audit: name one with --candidate" in err) == (2, True)
+    code, _, err = run("audit", "--candidate", files / "fine.skops")
+    assert (code, "no data to audit on: name it with --data" in err) == (2, True)
+
+
+def test_a_mistake_of_ours_is_3(run, files, quick, monkeypatch):
+    def broken(plan, progress):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(running, "run_audit", broken)
+    code, _, err = run(*args(files))
+    assert code == 3
+    assert "ZeroDivisionError" in err
+    assert "internal error; please report" in err
+
+
+def test_ctrl_c_is_130_and_leaves_a_record_that_the_next_run_uses(run, files, quick, tmp_path, monkeypatch):
+    measured = running._run_one
+
+    def stop_at_second(check, *rest):
+        if check.name == "degradation":
+            raise KeyboardInterrupt
+        measured(check, *rest)
+
+    arguments = args(files, "--reference", files / "coarse.skops", "--gate", "accuracy >= 80%")
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "_run_one", stop_at_second)
+        code, out, _ = run(*arguments)
+    assert code == 130
+    assert "interrupted: what was measured is kept" in out
+    record = load(tmp_path / "robust-report" / "record.json")
+    assert (record.interrupted, [entry.name for entry in record.entries]) == (True, ["accuracy"])
+    assert not (tmp_path / "robust-report" / "report.html").exists()
+    code, _, _ = run(*arguments)
+    assert code == 0
+    assert load(tmp_path / "robust-report" / "record.json").times.from_cache == ("accuracy",)
+
+
+def test_ctrl_c_while_loading_is_130(run, files, monkeypatch):
+    from robust import planning
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(planning, "build_plan", stop)
+    code, _, err = run(*args(files))
+    assert code == 130
+    assert "interrupted" in err
+
+
+# --- a whole audit --------------------------------------------------------------------------------------------
+
+
+def test_an_audit_from_end_to_end_and_again(run, files, tmp_path):
+    arguments = args(files, "--train", files / "train.csv", "--reference", files / "coarse.skops", "--gate", "accuracy >= 80%")
+    code, out, err = run(*arguments)
+    assert code == 0, out + err
+    for family in ("MET", "QNT", "ATK", "SEN", "BAS"):
+        assert f"{family}0" in out
+    assert "RES001" in out  # listed as not run, with what it would need
+    assert "order in" in out
+    assert "PASS" in out
+    page = (tmp_path / "robust-report" / "report.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>") or page.startswith("<!DOCTYPE html>")
+    first = load(tmp_path / "robust-report" / "record.json")
+    code, out, _ = run(*arguments, "--json")
+    again = json.loads(out)
+    assert code == 0
+    assert len(again["times"]["from_cache"]) == len(first.times.checks)
+    before = json.loads((tmp_path / "robust-report" / "record.json").read_text())
+    assert again == before
+    kept = json.loads(json.dumps(again))
+    original = json.loads(__import__("robust.record.codec", fromlist=["dump"]).dump(first))
+    for record in (kept, original):
+        record.pop("times")
+    assert kept == original
+
+
+def test_a_tightened_limit_names_gate_value_bound_limit_and_reason(run, files, quick, tmp_path):
+    code, out, _ = run(*args(files, "--gate", "accuracy >= 99.9%"))
+    assert code == 1
+    (entry,) = load(tmp_path / "robust-report" / "record.json").entries
+    text = " ".join(out.split())
+    assert "accuracy" in text
+    assert f"{entry.measurement.value:.4f}" in text
+    assert f"{entry.gate.bound:.4f}" in text
+    assert "0.999" in text
+    assert entry.gate.reason.split()[1] in text
+    assert "FAIL" in text
+
+
+def test_no_cache_leaves_no_folder(run, files, quick, tmp_path):
+    run(*args(files, "--no-cache"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["robust-report"]
+    run(*args(files))
+    assert (tmp_path / ".robust" / "results").is_dir()
+
+
+@pytest.mark.parametrize("out", ["file/below", "file"])
+def test_an_unwritable_folder_is_refused_before_anything_is_measured(run, files, quick, tmp_path, monkeypatch, out):
+    (tmp_path / "file").write_text("")
+
+    def never(*_, **__):
+        raise AssertionError("measured first")
+
+    monkeypatch.setattr(running, "run_audit", never)
+    code, _, err = run(*args(files, "--out", out))
+    assert code == 2
+    assert f"the output folder {out} cannot be written to" in err
+
+
+# --- configs and flags ----------------------------------------------------------------------------------------
+
+
+def write_config(files, folder, extra=""):
+    (folder / "robust.toml").write_text(
+        f"seed = 5\n{extra}\n[models]\ncandidate = '{files / 'fine.skops'}'\n"
+        f"[data]\ntest = '{files / 'test.csv'}'\ntarget = 'y'\n[gates]\naccuracy = '>= 80%'\n"
+    )
+
+
+@pytest.mark.parametrize(("flags", "seed"), [([], 5), (["--seed", "0"], 0), (["--seed", "3"], 3)])
+def test_flags_lie_on_top_of_the_config(run, files, quick, tmp_path, flags, seed):
+    write_config(files, tmp_path)
+    code, _, _ = run("audit", *flags)
+    assert code == 0
+    assert load(tmp_path / "robust-report" / "record.json").seed == seed
+
+
+def test_a_flag_gate_changes_the_limit_and_keeps_the_options(run, files, quick, tmp_path):
+    write_config(files, tmp_path)
+    text = (tmp_path / "robust.toml").read_text().replace("accuracy = '>= 80%'", "[gates.mine]\nmeasure = 'accuracy'\nlimit = '>= 80%'")
+    (tmp_path / "robust.toml").write_text(text)
+    assert run("audit")[0] == 0
+    assert run("audit", "--gate", "mine >= 99.9%")[0] == 1  # `mine` is no measure: the rest of its table still holds
+    assert run("audit", "--gate", "accuracy >= 99.9%")[0] == 1
+
+
+def test_decide_by_value_is_taken_from_the_config(run, files, quick, tmp_path):
+    write_config(files, tmp_path)
+    assert run("audit", "--gate", "accuracy >= 95%")[0] == 4
+    write_config(files, tmp_path, extra="decide = 'value'")
+    code, _, _ = run("audit", "--gate", "accuracy >= 95%")
+    record = load(tmp_path / "robust-report" / "record.json")
+    assert code == (0 if record.entries[0].measurement.value >= 0.95 else 1)
+    assert record.decide == "value"
+
+
+def test_gates_of_a_pyproject_hold_for_models_that_come_as_flags(run, files, quick, tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[tool.robust.gates]\naccuracy = '>= 99.9%'\n")
+    assert run(*args(files))[0] == 1
+
+
+def test_an_unknown_key_is_named(run, files, tmp_path):
+    write_config(files, tmp_path, extra="sede = 3")
+    code, _, err = run("audit")
+    assert code == 2
+    assert "unknown key 'sede' in the top level, did you mean 'seed'?" in err
+
+
+# --- the other commands ---------------------------------------------------------------------------------------
+
+
+def test_list(run):
+    code, out, _ = run("list")
+    assert code == 0
+    for check in discover():
+        assert f"{check.code}  {check.name}" in out
+    code, out, _ = run("list", "--json")
+    assert [row["code"] for row in json.loads(out)] == [check.code for check in discover()]
+
+
+@pytest.mark.parametrize("check", discover(), ids=lambda check: check.code)
+def test_explain(run, check):
+    by_code, by_name = run("explain", check.code), run("explain", check.name)
+    assert by_code == by_name
+    code, out, _ = by_code
+    assert code == 0
+    for part in (check.why, check.remedy, check.title, f"{check.name}("):
+        assert part in out
+
+
+def test_explain_names_the_nearest(run):
+    code, _, err = run("explain", "acuracy")
+    assert (code, "did you mean accuracy" in err) == (2, True)
+
+
+def test_help_and_version(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    for command in ("audit", "list", "explain"):
+        assert command in out
+    assert run("--version")[:2] == (0, f"robust, version {__version__}\n")
+    assert run("audit", "--help")[0] == 0
+    assert run("nonsense")[0] == 2
+
+
+def test_the_command_itself(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "robust", "explain", "nothing"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("robust: no check is called 'nothing'")
+    assert "Traceback" not in done.stderr
