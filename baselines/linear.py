@@ -79,7 +79,9 @@ def code_tables(source: FeatureSchema, target: FeatureSchema) -> dict[int, Float
     known, wanted = dict(source.categories), dict(target.categories)
     for j in set(known) ^ set(wanted):
         kinds = ("text", "numbers") if j in wanted else ("numbers", "text")
-        raise InvalidInput(f"feature {source.names[j]!r} is {kinds[0]} in train and {kinds[1]} in test: read both alike")
+        raise InvalidInput(
+            f"feature {source.names[j]!r} is {kinds[0]} in train and {kinds[1]} in test: read both alike"
+        )
     return {
         j: np.array([wanted[j].index(label) if label in wanted[j] else np.nan for label in labels])
         for j, labels in known.items()

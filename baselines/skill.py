@@ -77,9 +77,7 @@ def gain(
         predictions = predict(candidate, rows)
         chosen = find_metric(metric or ("accuracy" if predictions.task == "classification" else "rmse"))
         baseline = fit_linear(fitted_on, task=predictions.task, schema=rows.schema)
-        theirs, ours = aligned(
-            score(chosen, predict(baseline, rows), rows), score(chosen, predictions, rows)
-        )
+        theirs, ours = aligned(score(chosen, predict(baseline, rows), rows), score(chosen, predictions, rows))
         change = paired_change(chosen, theirs, ours, rows, relative=relative, level=level, seed=seed)
         evidence = (
             Values(
@@ -100,7 +98,12 @@ def gain(
             data=rows,
             meter=meter,
             seed=seed,
-            options={"over": over, "metric": chosen.name, "relative": change.unit == "relative", "train": fitted_on.fingerprint},
+            options={
+                "over": over,
+                "metric": chosen.name,
+                "relative": change.unit == "relative",
+                "train": fitted_on.fingerprint,
+            },
             evidence=evidence,
             # A memorised row raises the gain; here it stands for a loss, until the sign is turned.
             validity=(*change.validity, separate),
@@ -117,7 +120,9 @@ def _check_splits(train: Dataset, test: Dataset) -> tuple[tuple[Evidence, ...], 
     theirs = np.ascontiguousarray(recoded(train.x, train.schema, {}))
     ours = np.ascontiguousarray(recoded(test.x, test.schema, code_tables(test.schema, train.schema)))
     if theirs.shape == ours.shape and np.array_equal(theirs, ours, equal_nan=True):
-        raise InvalidInput("train and test are the same rows: a baseline judged on its own training rows proves nothing")
+        raise InvalidInput(
+            "train and test are the same rows: a baseline judged on its own training rows proves nothing"
+        )
     seen, own = {row.tobytes() for row in theirs}, [row.tobytes() for row in ours]
     shared = sum(row in seen for row in own)
     telling = len(set(own)) > _TELLING * len(own)
@@ -201,6 +206,6 @@ CHECKS = (
         options=GainOptions,
         needs=frozenset({"train", "targets"}),
         why="A complex model that a linear one matches costs latency, memory and explanation for nothing.",
-        remedy="If the gain is not proved, ship the simple model, find more data or better features, or test on more rows.",
+        remedy="If no gain is proved, ship the simple model, find more data or better features, or test on more rows.",
     ),
 )

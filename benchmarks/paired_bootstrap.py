@@ -28,7 +28,12 @@ def run() -> list[tuple[str, str]]:
 
     def theirs(method: str) -> Callable[[], object]:
         return lambda: stats.bootstrap(
-            (differences,), np.mean, n_resamples=RESAMPLES, confidence_level=0.9, method=method, rng=np.random.default_rng(0)
+            (differences,),
+            np.mean,
+            n_resamples=RESAMPLES,
+            confidence_level=0.9,
+            method=method,
+            rng=np.random.default_rng(0),
         )
 
     mine, default = alternate(ours, theirs("BCa"), runs=3, repeat=10)

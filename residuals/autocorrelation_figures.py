@@ -37,14 +37,8 @@ def sequence_figure(sequence: FloatArray, data: Dataset, order: TimeOrder, *, un
     first = order.rows[: order.starts[1]]
     values = sequence[: len(first)]
     numeric = data.order is not None and data.order.dtype.kind in "fiu"
-    at = (
-        data.order[first].astype(np.float64)
-        if numeric and data.order is not None
-        else np.arange(1.0, len(first) + 1)
-    )
-    edges = np.unique(np.linspace(0, len(values), min(len(values), _POINTS) + 1).round().astype(np.int64))[
-        :-1
-    ]
+    at = data.order[first].astype(np.float64) if numeric and data.order is not None else np.arange(1.0, len(first) + 1)
+    edges = np.unique(np.linspace(0, len(values), min(len(values), _POINTS) + 1).round().astype(np.int64))[:-1]
     sizes = np.diff(np.append(edges, len(values)))
     notes = []
     if len(edges) < len(values):

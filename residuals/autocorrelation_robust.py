@@ -95,10 +95,7 @@ def residual_autocorrelation(
         residuals = residual_rows(predict(tested, rows), rows)
         sequence, sizes = residuals.values[order.rows], np.diff(order.starts)
         grouped = rows.groups is not None
-        if grouped:
-            found = group_autocorrelations(sequence, sizes, lags)
-        else:
-            found = series_autocorrelations(sequence, lags)
+        found = group_autocorrelations(sequence, sizes, lags) if grouped else series_autocorrelations(sequence, lags)
         interval = autocorrelation_interval(found, differing=residuals.differing, n=len(rows), level=level)
         table = by_lag(found, level=level)
         evidence: tuple[Evidence, ...] = (
@@ -196,9 +193,7 @@ class AutocorrelationOptions:
 
 def _run(subject: Subject, options: AutocorrelationOptions) -> Measurement:
     lag: int | tuple[int, ...] | Literal["auto"] = options.lag if options.lag != () else "auto"
-    return residual_autocorrelation(
-        subject.model, subject.test, lag=lag, level=subject.level, seed=subject.seed
-    )
+    return residual_autocorrelation(subject.model, subject.test, lag=lag, level=subject.level, seed=subject.seed)
 
 
 CHECKS = (

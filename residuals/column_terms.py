@@ -80,9 +80,7 @@ def _numeric(name: str, known: BoolArray, z: FloatArray) -> Terms:
 def _levels(name: str, known: BoolArray, texts: AnyArray) -> Terms:
     """Indicators of common values."""
     levels, codes, counts = np.unique(texts, return_inverse=True, return_counts=True)
-    common = [
-        i for i in np.argsort(-counts, kind="stable")[:_MOST_LEVELS] if FEW <= counts[i] <= len(texts) - FEW
-    ]
+    common = [i for i in np.argsort(-counts, kind="stable")[:_MOST_LEVELS] if FEW <= counts[i] <= len(texts) - FEW]
     rest = ~np.isin(codes, common)
     labels = [f"= {levels[i]}" for i in common]
     terms = [(codes == i).astype(np.float64) for i in common]

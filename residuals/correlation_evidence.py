@@ -51,9 +51,7 @@ def findings(analysed: Sequence[Analysed], interval: Interval) -> tuple[Evidence
     for one, p in zip(analysed, adjusted, strict=True):
         if not proved or p > 1.0 - interval.level or one.terms.differing < FEW:
             continue
-        found.append(
-            Finding(text=f"residuals correlate with {_strongest(one, p)}: {_meaning(one, interval.level)}")
-        )
+        found.append(Finding(text=f"residuals correlate with {_strongest(one, p)}: {_meaning(one, interval.level)}"))
     best = analysed[0]
     return (*found[:3], Fact(name="strongest", value=_strongest(best, adjusted[0])))
 
@@ -75,9 +73,7 @@ def _meaning(one: Analysed, level: float) -> str:
     left, size = one.given_inputs.p(), float(np.abs(one.given_inputs.values).max())
     if left <= 1.0 - level:
         return f"the model could use it ({size:.2f} remains given its inputs)"
-    return (
-        f"{size:.2f} remains given the model's own inputs, which is not proved: it may only underfit an input"
-    )
+    return f"{size:.2f} remains given the model's own inputs, which is not proved: it may only underfit an input"
 
 
 def column_slices(analysed: Sequence[Analysed], *, level: float, provable: bool) -> Slices:
@@ -135,9 +131,7 @@ def correlation_figures(
     values, errors = column.values[worst.known], residuals.values[worst.known]
     if worst.numeric:
         keys = data.row_keys()[worst.known]
-        return overview, _scatter(
-            worst.name, values.astype(np.float64), errors, keys, residuals.unit, seed=seed
-        )
+        return overview, _scatter(worst.name, values.astype(np.float64), errors, keys, residuals.unit, seed=seed)
     return overview, _level_means(worst, errors, residuals.unit)
 
 

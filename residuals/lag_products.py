@@ -127,15 +127,11 @@ def group_autocorrelations(residuals: FloatArray, sizes: IntArray, lags: IntArra
         products = d[k:] * d[: len(d) - k] * (groups[k:] == groups[: len(d) - k])
         sums[:, k] = np.bincount(groups[k:], products, minlength=count)
     shapes, numbers = np.unique(sizes, return_counts=True)
-    design = sum(
-        number * within_design(int(size), horizon) for size, number in zip(shapes, numbers, strict=True)
-    )
+    design = sum(number * within_design(int(size), horizon) for size, number in zip(shapes, numbers, strict=True))
     parts = np.linalg.solve(design, sums.T).T
     gamma = float(parts[:, 0].sum())
     if gamma <= 0.0:
-        raise InvalidInput(
-            "residuals got no variance inside groups; groups in which errors vary would be right"
-        )
+        raise InvalidInput("residuals got no variance inside groups; groups in which errors vary would be right")
     share = parts[:, lags] / gamma
     values = np.clip(share.sum(axis=0), -1.0, 1.0)
     influence = share - values * parts[:, :1] / gamma
@@ -177,9 +173,7 @@ def within_design(size: int, horizon: int) -> FloatArray:
     behind = np.vstack([np.zeros(horizon + 1), np.cumsum(near, axis=0)])
     first = np.minimum(h, size)
     pairs = np.maximum(size - h, 0).astype(np.float64)
-    return np.asarray(
-        np.diag(pairs) - ahead[first] - behind[size - first] + pairs[:, None] * near.mean(axis=0)
-    )
+    return np.asarray(np.diag(pairs) - ahead[first] - behind[size - first] + pairs[:, None] * near.mean(axis=0))
 
 
 def scaled(deviations: FloatArray) -> FloatArray:

@@ -61,9 +61,7 @@ def residual_rows(predictions: Predictions, data: Dataset) -> Residuals:
 
     Source: McCullagh and Nelder (1989), Generalized Linear Models, section 2.4.1.
     """
-    found = (
-        _regression(predictions, data) if predictions.task == "regression" else _classes(predictions, data)
-    )
+    found = _regression(predictions, data) if predictions.task == "regression" else _classes(predictions, data)
     values = found.values
     spread = float(values.max() - values.min())
     if spread <= 1e-12 * max(1.0, float(np.abs(values).max())):
@@ -77,9 +75,7 @@ def residual_rows(predictions: Predictions, data: Dataset) -> Residuals:
 def _regression(predictions: Predictions, data: Dataset) -> Residuals:
     y = data.targets
     if y.dtype.kind not in "fiub":
-        raise InvalidInput(
-            f"residuals of a regression model need numbers as targets, {data.name} has {y.dtype}"
-        )
+        raise InvalidInput(f"residuals of a regression model need numbers as targets, {data.name} has {y.dtype}")
     truth = y.reshape(len(y), -1).astype(np.float64)
     outputs = predictions.values
     if truth.shape[1] != 1 or outputs.shape[1] != 1:
@@ -96,9 +92,7 @@ def _classes(predictions: Predictions, data: Dataset) -> Residuals:
     two = len(predictions.classes) == 2
     if predictions.kind == "labels":
         if two:
-            return _residuals(
-                (truth - labels).astype(np.float64), kind="label − predicted label", unit="residual"
-            )
+            return _residuals((truth - labels).astype(np.float64), kind="label − predicted label", unit="residual")
         wrong = (truth != labels).astype(np.float64)
         return _residuals(wrong, kind="1 for a wrong row, 0 for a right one", unit="wrong (1) or right (0)")
     table = predictions.probabilities
@@ -111,9 +105,7 @@ def _classes(predictions: Predictions, data: Dataset) -> Residuals:
     raw = pearson_residuals(event, share)
     cut = np.clip(raw, -LARGEST, LARGEST)
     clipped = int(np.sum(cut != raw))
-    facts = (
-        (Fact(name=f"residuals cut at ±{LARGEST:g} (confident mistakes)", value=clipped),) if clipped else ()
-    )
+    facts = (Fact(name=f"residuals cut at ±{LARGEST:g} (confident mistakes)", value=clipped),) if clipped else ()
     return _residuals(cut, kind=kind, unit="Pearson residual", facts=facts)
 
 

@@ -71,9 +71,7 @@ def unused_feature_correlation(
     tested, rows = as_model(model), as_data(data)
     columns = _chosen(rows, features)
     if len(rows) < _FEWEST_ROWS:
-        raise InvalidInput(
-            f"unused_feature_correlation got {len(rows)} rows; at least {_FEWEST_ROWS} would be right"
-        )
+        raise InvalidInput(f"unused_feature_correlation got {len(rows)} rows; at least {_FEWEST_ROWS} would be right")
     with metered() as meter:
         residuals = residual_rows(predict(tested, rows), rows)
         sampling = sampling_of(rows)
@@ -112,8 +110,7 @@ def _chosen(data: Dataset, features: Sequence[str] | None) -> tuple[Column, ...]
     """The unused columns asked for."""
     if not data.unused:
         raise InvalidInput(
-            f"{data.name} has no unused columns: give unused= (columns that are known but that the model "
-            "does not see)"
+            f"{data.name} has no unused columns: give unused= (columns that are known but that the model does not see)"
         )
     if features is None:
         return data.unused
@@ -121,15 +118,11 @@ def _chosen(data: Dataset, features: Sequence[str] | None) -> tuple[Column, ...]
     named = {column.name: column for column in data.unused}
     wrong = [name for name in asked if name not in named]
     if wrong or not asked:
-        raise InvalidInput(
-            f"features got {wrong or asked!r}; some of the unused columns {list(named)} would be right"
-        )
+        raise InvalidInput(f"features got {wrong or asked!r}; some of the unused columns {list(named)} would be right")
     return tuple(named[name] for name in dict.fromkeys(asked))
 
 
-def _analyse(
-    residuals: FloatArray, terms: Sequence[Terms], sampling: Sampling, data: Dataset
-) -> tuple[Analysed, ...]:
+def _analyse(residuals: FloatArray, terms: Sequence[Terms], sampling: Sampling, data: Dataset) -> tuple[Analysed, ...]:
     """Correlations of every column, marginal and given the inputs."""
     table = input_table(data)
     whole = None if table is None else orthonormal(table)
@@ -196,9 +189,7 @@ def _unmeasured(terms: Sequence[Terms], measurable: Sequence[Terms]) -> tuple[Ev
     ]
     lost = [found.name for found in terms if found not in measurable]
     if lost:
-        facts.append(
-            Fact(name="columns not measurable (constant, or no value on 10 rows)", value=", ".join(lost))
-        )
+        facts.append(Fact(name="columns not measurable (constant, or no value on 10 rows)", value=", ".join(lost)))
     return tuple(facts)
 
 

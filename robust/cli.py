@@ -124,9 +124,7 @@ def explain(code: str) -> None:
     click.echo(explain_check(find_check(discover(), code)))
 
 
-def _settled(
-    config_path: Path | None, example: str | None, flags: dict[str, Any], gates: tuple[str, ...]
-) -> "Config":
+def _settled(config_path: Path | None, example: str | None, flags: dict[str, Any], gates: tuple[str, ...]) -> "Config":
     """The config that is in force: a file or an example, with flags on top."""
     from msgspec import structs
 
@@ -146,7 +144,11 @@ def _settled(
         config = load_config(example_path(example or "digits") / "robust.toml")
     else:
         config = Config()
-    models = {k: named[k] for k in ("candidate", "reference", "surrogate", "factory", "task", "output", "batch_size") if k in named}
+    models = {
+        k: named[k]
+        for k in ("candidate", "reference", "surrogate", "factory", "task", "output", "batch_size")
+        if k in named
+    }
     data = {k: named[k] for k in ("test", "train", "target") if k in named}
     top = {k: named[k] for k in ("seed", "level", "require_gates") if k in named}
     return structs.replace(
@@ -166,7 +168,9 @@ def _with_flags(table: dict[str, Any], flags: tuple[str, ...]) -> dict[str, Any]
     for text in flags:
         name, limit = _flag_gate(text)
         if name in given:
-            raise InvalidInput(f"--gate {name!r} is given twice: only one would count; put the other into a config, under a name")
+            raise InvalidInput(
+                f"--gate {name!r} is given twice: only one would count; put the other into a config, under a name"
+            )
         given.add(name)
         own = found.get(name)
         found[name] = {**own, "limit": limit} if isinstance(own, dict) else limit
@@ -179,7 +183,9 @@ def _flag_gate(text: str) -> tuple[str, str]:
 
     cut = min((i for i in (text.find(mark) for mark in "<>=!") if i > 0), default=0)
     if not cut:
-        raise InvalidInput(f'--gate {text!r}: a measure, an operator and a limit such as "accuracy >= 95%" would be right')
+        raise InvalidInput(
+            f'--gate {text!r}: a measure, an operator and a limit such as "accuracy >= 95%" would be right'
+        )
     return text[:cut].strip(), text[cut:].strip()
 
 

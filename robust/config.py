@@ -14,8 +14,9 @@ from robust.types import Output, Task
 
 
 class ModelsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[models]`: the candidate, what it is compared with, and a differentiable twin; a factory builds a torch
-    module that weights are loaded into.
+    """`[models]`: the candidate, what it is compared with, and a differentiable twin.
+
+    A factory builds the torch module that weights are loaded into.
     """
 
     candidate: str = ""

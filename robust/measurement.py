@@ -76,7 +76,7 @@ class Measurement:
     sizing: "Sizing | None" = None
     evidence: tuple[Evidence, ...] = ()
     validity: tuple[SelfCheck, ...] = ()
-    provenance: Provenance = Provenance()
+    provenance: Provenance = Provenance()  # noqa: RUF009 - immutable
     row_values: "FloatArray | None" = field(default=None, repr=False)
 
     # numpy scalars and arrays on the left of a comparison must hand it to us.
@@ -90,21 +90,17 @@ class Measurement:
                 raise InvalidInput(f"{self.name} is NaN: a value that is not a number cannot be judged")
         elif not self.lower <= self.value <= self.upper:
             raise InvalidInput(
-                f"the bounds of {self.name} must enclose its value, "
-                f"got {self.lower} .. {self.value} .. {self.upper}"
+                f"the bounds of {self.name} must enclose its value, got {self.lower} .. {self.value} .. {self.upper}"
             )
         elif self.exact and self.lower != self.upper:
             # The value alone decides an exact measure: a width would be ignored in silence.
             raise InvalidInput(
-                f"{self.name} is exact, its bounds must equal its value {self.value}, "
-                f"got {self.lower} .. {self.upper}"
+                f"{self.name} is exact, its bounds must equal its value {self.value}, got {self.lower} .. {self.upper}"
             )
         if self.n < 1:
             raise InvalidInput(f"{self.name} must rest on at least one row, got n={self.n}")
         if not 0.5 < self.level < 1:
-            raise InvalidInput(
-                f"level is the confidence of a one-sided bound, in (0.5, 1), got {self.level!r}"
-            )
+            raise InvalidInput(f"level is the confidence of a one-sided bound, in (0.5, 1), got {self.level!r}")
 
     @property
     def exact(self) -> bool:
@@ -144,9 +140,7 @@ class Measurement:
             return None
         from robust.intervals.interval import needed_n  # scipy is loaded only when something was measured
 
-        return needed_n(
-            self.sizing, limit=limit, settles="below" if self.value < limit else "above", n=self.n
-        )
+        return needed_n(self.sizing, limit=limit, settles="below" if self.value < limit else "above", n=self.n)
 
     # --- comparisons with a number are verdicts -------------------------------------------------------------
 
@@ -189,9 +183,7 @@ class Measurement:
         return self._equality("!=", other)
 
     def __bool__(self) -> NoReturn:
-        raise TypeError(
-            f"{self.name} has no truth value: compare it with a limit, e.g. {self.name} < percent(1)"
-        )
+        raise TypeError(f"{self.name} has no truth value: compare it with a limit, e.g. {self.name} < percent(1)")
 
     # --- affine arithmetic stays a measurement, anything else names .value ---------------------------------
 
@@ -213,16 +205,14 @@ class Measurement:
             row_values=None if self.row_values is None else scale * self.row_values + shift,
             sizing=None if self.sizing is None else Affine(sizing=self.sizing, scale=scale, shift=shift),
             validity=tuple(
-                check if keep else structs.replace(check, bias=_OPPOSITE[check.bias])
-                for check in self.validity
+                check if keep else structs.replace(check, bias=_OPPOSITE[check.bias]) for check in self.validity
             ),
         )
 
     def _number(self, other: object, operation: str) -> float:
         if isinstance(other, Measurement) or not is_number(other):
             raise TypeError(
-                f"{operation} of a measurement takes a number, got {type(other).__name__}: "
-                "use .value for a plain float"
+                f"{operation} of a measurement takes a number, got {type(other).__name__}: use .value for a plain float"
             )
         return as_limit(other)
 

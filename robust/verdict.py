@@ -159,9 +159,7 @@ def judge(measurement: "Measurement", comparison: Operator, limit: object) -> Ve
     return verdict
 
 
-def _settle(
-    m: "Measurement", comparison: Operator, limit: float
-) -> tuple[Status, Literal["lower", "upper", "value"]]:
+def _settle(m: "Measurement", comparison: Operator, limit: float) -> tuple[Status, Literal["lower", "upper", "value"]]:
     """Apply the table at the top of this module."""
     holds, fails = _COMPARE[comparison], _COMPARE[_NEGATION[comparison]]
     if m.exact or decide_by.get() == "value":
@@ -197,10 +195,7 @@ def aligned(*numbers: float) -> list[str]:
                 break
     # A number that came in short (a limit such as 0.01) stays short; a measured one keeps its four decimals.
     short = [text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text for text in texts]
-    return [
-        brief if float(brief) == number else text
-        for number, text, brief in zip(plain, texts, short, strict=True)
-    ]
+    return [brief if float(brief) == number else text for number, text, brief in zip(plain, texts, short, strict=True)]
 
 
 def percentage(share: float) -> str:

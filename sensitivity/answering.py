@@ -86,8 +86,7 @@ def target_class(predictions: Predictions, target: Label | None) -> int | None:
             )
         if predictions.outputs.shape[1] != 1:
             raise InvalidInput(
-                f"{predictions.model} gives {predictions.outputs.shape[1]} values a row; wrap it so that it "
-                "gives one"
+                f"{predictions.model} gives {predictions.outputs.shape[1]} values a row; wrap it so that it gives one"
             )
         return None
     if target is None:

@@ -40,9 +40,7 @@ def extrapolation_share(data: Dataset, grid: FeatureGrid, *, seed: int) -> float
     keys = row_words(data.row_keys(), 2, seed=seed, stream=_STREAM)
     kept = np.sort(np.argsort(keys[:, 0], kind="stable")[:_REFERENCE_ROWS])
     spread = flat[kept].std(axis=0)
-    rows = np.where(
-        spread > 0, (flat[kept] - flat[kept].mean(axis=0)) / np.where(spread > 0, spread, 1.0), 0.0
-    )
+    rows = np.where(spread > 0, (flat[kept] - flat[kept].mean(axis=0)) / np.where(spread > 0, spread, 1.0), 0.0)
     index = NearestNeighbors(n_neighbors=2).fit(rows)
     # Column 0 is the row itself, or a twin of it: the distance to the nearest other row either way.
     usual = float(np.quantile(index.kneighbors(rows)[0][:, 1], _QUANTILE))

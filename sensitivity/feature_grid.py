@@ -111,9 +111,7 @@ def feature_grid(
     if grid is not None:
         values = _own(schema, j, name, grid, labels, whole=data.x.dtype.kind in "iu")
     if len(values) < 2:
-        raise InvalidInput(
-            f"feature {name!r} has {len(values)} value(s) to be set to; at least two would be right"
-        )
+        raise InvalidInput(f"feature {name!r} has {len(values)} value(s) to be set to; at least two would be right")
     settings = values[:, None] if len(columns) == 1 else np.eye(len(columns))[values.astype(np.int64)]
     shown = None if labels is None else tuple(labels[int(value)] for value in values)
     return FeatureGrid(name=name, columns=columns, grid=values, settings=settings, labels=shown)
@@ -177,11 +175,7 @@ def _own(
         raise InvalidInput(f"grid of {name!r} got {given!r}; numbers would be right") from error
     low, high = schema.lower[j], schema.upper[j]
     if not np.isfinite(values).all() or (values < low).any() or (values > high).any():
-        raise InvalidInput(
-            f"grid of {name!r} got {given!r}; finite values in {low:g} … {high:g} would be right"
-        )
-    if (whole or schema.kinds[j] in ("integer", "binary", "categorical")) and (
-        values != np.rint(values)
-    ).any():
+        raise InvalidInput(f"grid of {name!r} got {given!r}; finite values in {low:g} … {high:g} would be right")
+    if (whole or schema.kinds[j] in ("integer", "binary", "categorical")) and (values != np.rint(values)).any():
         raise InvalidInput(f"grid of {name!r} got {given!r}; whole numbers would be right")
     return values

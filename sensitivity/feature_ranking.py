@@ -96,11 +96,7 @@ def dependence_range(
             _sentence(found, label),
             _by_feature(found, level=level),
             *([] if label is None else [Fact(name="probability of class", value=label)]),
-            *(
-                []
-                if len(kept) == len(every)
-                else [Fact(name="rows kept", value=f"{len(kept)} of {len(every)}")]
-            ),
+            *([] if len(kept) == len(every) else [Fact(name="rows kept", value=f"{len(kept)} of {len(every)}")]),
             *_coverage(every, chosen, features),
             *(
                 Fact(
@@ -206,9 +202,7 @@ def _coverage(data: Dataset, chosen: Sequence[str | int], features: object) -> t
     """Say so where a few features stand for all."""
     if features is not None or len(chosen) >= data.schema.width or data.schema.groups:
         return ()
-    return (
-        Fact(name="features looked at", value=f"{len(chosen)} of {data.schema.width} (largest variance)"),
-    )
+    return (Fact(name="features looked at", value=f"{len(chosen)} of {data.schema.width} (largest variance)"),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

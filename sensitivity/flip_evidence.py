@@ -118,8 +118,7 @@ def _facts(found: Sequence[Flipped]) -> tuple[Evidence, ...]:
             ways.update(f"{one.classes[int(a)]} → {one.classes[int(b)]}" for a, b in pairs)
     if ways:
         text = ", ".join(
-            f"{way} ({count})"
-            for way, count in sorted(ways.items(), key=lambda item: (-item[1], item[0]))[:3]
+            f"{way} ({count})" for way, count in sorted(ways.items(), key=lambda item: (-item[1], item[0]))[:3]
         )
         facts.append(Fact(name="commonest flips", value=text))
     return tuple(facts)

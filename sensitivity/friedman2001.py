@@ -137,9 +137,7 @@ def curve_of(
             evidence=evidence,
             validity=(extrapolation_check(grid.name, share),),
         )
-        for point, interval in enumerate(
-            mean_bounds(ice, kept, level=asking.level, effect=effect, limits=limits)
-        )
+        for point, interval in enumerate(mean_bounds(ice, kept, level=asking.level, effect=effect, limits=limits))
     ]
     table = np.array(ice)
     table.flags.writeable = False
@@ -169,9 +167,7 @@ def kept_rows(data: Dataset, rows: int, *, seed: int) -> Dataset:
 
 def ice_table(asked: Answering, data: Dataset, grid: FeatureGrid, target: int | None) -> FloatArray:
     """Individual conditional expectations (n, k), point by point: one giant batch leaves the cache."""
-    columns = [
-        asked.scores(asked.predictions(grid.at(data.x, point)), target) for point in range(len(grid.grid))
-    ]
+    columns = [asked.scores(asked.predictions(grid.at(data.x, point)), target) for point in range(len(grid.grid))]
     return np.column_stack(columns)
 
 

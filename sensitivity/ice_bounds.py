@@ -85,9 +85,7 @@ def mean_bounds(
             sizing=RootSizing(value=value, lower=lower, upper=upper, n=n),
             notes=() if math.isfinite(half) else (f"fewer than {FEWEST} groups prove nothing",),
         )
-        found.append(
-            never_vacuous(interval, differing=differing_rows(column), units=n, effect=effect, level=level)
-        )
+        found.append(never_vacuous(interval, differing=differing_rows(column), units=n, effect=effect, level=level))
     return found
 
 

@@ -47,9 +47,7 @@ class Sweep:
     def __post_init__(self) -> None:
         """Refuse ranges that cannot be; keep them as pairs of floats."""
         if self.relative is not None and self.absolute is not None:
-            raise InvalidInput(
-                f"a sweep of {self.feature!r} got relative and absolute; one of the two would be right"
-            )
+            raise InvalidInput(f"a sweep of {self.feature!r} got relative and absolute; one of the two would be right")
         check_whole("points", self.points, least=2)
         for word in ("relative", "absolute"):
             given = getattr(self, word)
@@ -60,9 +58,7 @@ class Sweep:
             except (TypeError, ValueError):
                 low, high = math.nan, math.nan
             if not -math.inf < low < high < math.inf:
-                raise InvalidInput(
-                    f"{word} got {given!r}; a pair of finite numbers (lowest, highest) would be right"
-                )
+                raise InvalidInput(f"{word} got {given!r}; a pair of finite numbers (lowest, highest) would be right")
             object.__setattr__(self, word, (low, high))
 
     @property
@@ -123,9 +119,7 @@ def _read(sweep: object) -> Sweep:
     known = [field.name for field in fields(Sweep)]
     unknown = [key for key in sweep if key not in known]
     if unknown or "feature" not in sweep:
-        raise InvalidInput(
-            f"a sweep got {sorted(map(str, sweep))}; 'feature' and some of {known[1:]} would be right"
-        )
+        raise InvalidInput(f"a sweep got {sorted(map(str, sweep))}; 'feature' and some of {known[1:]} would be right")
     return Sweep(**{str(key): value for key, value in sweep.items()})
 
 
@@ -148,20 +142,14 @@ def sweep_steps(sweep: Sweep, data: Dataset) -> Iterator[Step]:
     schema = data.schema
     name, columns = feature_columns(schema, sweep.feature)
     if schema.immutable[list(columns)].any():
-        raise InvalidInput(
-            f"feature {name!r} is immutable in the schema and cannot be swept; another would be right"
-        )
+        raise InvalidInput(f"feature {name!r} is immutable in the schema and cannot be swept; another would be right")
     kind = schema.kinds[columns[0]]
     whole_values = kind in ("binary", "categorical", "one_hot")
     ranged = sweep.relative is not None or sweep.absolute is not None
     if whole_values and ranged:
-        raise InvalidInput(
-            f"feature {name!r} is {kind}: a sweep without relative= and absolute= sets it to each value"
-        )
+        raise InvalidInput(f"feature {name!r} is {kind}: a sweep without relative= and absolute= sets it to each value")
     if not whole_values and not ranged:
-        raise InvalidInput(
-            f"feature {name!r} is {kind}: relative=(-0.1, 0.1) or absolute=(low, high) would be right"
-        )
+        raise InvalidInput(f"feature {name!r} is {kind}: relative=(-0.1, 0.1) or absolute=(low, high) would be right")
     if whole_values:
         grid = feature_grid(data, sweep.feature)
         for point, value in enumerate(grid.grid):
@@ -198,9 +186,7 @@ def _step(change: float, label: str, x: AnyArray, data: Dataset) -> Step:
         broken = relation.violated(new)
         new[broken] = old[broken]
     moved = (
-        np.any((new != old) & ~(np.isnan(new) & np.isnan(old)), axis=1)
-        if x.dtype.kind == "f"
-        else (new != old).any(1)
+        np.any((new != old) & ~(np.isnan(new) & np.isnan(old)), axis=1) if x.dtype.kind == "f" else (new != old).any(1)
     )
     return Step(change=change, label=label, x=x, moved=np.asarray(moved))
 

@@ -243,11 +243,7 @@ def _run(subject: Subject, options: FlipOptions) -> Measurement:
     tolerance = options.tolerance
     if tolerance is None and subject.task == "regression":
         # A tenth of the targets' own spread; of the predictions' where there are no targets.
-        scale = (
-            subject.test.y
-            if subject.test.y is not None
-            else answering(subject.model, subject.test).base.values
-        )
+        scale = subject.test.y if subject.test.y is not None else answering(subject.model, subject.test).base.values
         tolerance = 0.1 * float(np.std(np.asarray(scale, dtype=np.float64)))
     return flip_rate(
         subject.model, subject.test, sweep=sweep, tolerance=tolerance, level=subject.level, seed=subject.seed

@@ -7,5 +7,5 @@ pytest_plugins = ["pytester"]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report):
-    """Comparisons in these tests are examples, no gates: the plugin judges their use, but they fill no closing table."""
+    """Comparisons in these tests are examples: the plugin judges their use, but they fill no closing table."""
     report.user_properties = [pair for pair in report.user_properties if pair[0] != "robust_gate"]

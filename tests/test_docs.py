@@ -64,5 +64,12 @@ def test_links_lead_somewhere(page):
 def test_exit_codes_are_the_same_everywhere():
     for page in (ROOT / "README.md", ROOT / "docs" / "audit.md"):
         text = page.read_text(encoding="utf-8").replace("\n", " ")
-        for code in ("0 all gates", "1 a gate failed", "2 usage", "3 internal", "4 a gate is inconclusive", "130 interrupted"):
+        for code in (
+            "0 all gates",
+            "1 a gate failed",
+            "2 usage",
+            "3 internal",
+            "4 a gate is inconclusive",
+            "130 interrupted",
+        ):
             assert code in text

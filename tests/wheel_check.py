@@ -43,7 +43,9 @@ def main(dist: Path, environment: Path, constraints: Path) -> None:
 def _audit(python: Path, folder: str, *arguments: str) -> None:
     done = _run(python, folder, "audit", *arguments)
     if done.returncode != 0:
-        raise SystemExit(f"robust audit {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        raise SystemExit(
+            f"robust audit {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        )
     record = json.loads((Path(folder) / "robust-report" / "record.json").read_text())
     if not record["entries"] or not (Path(folder) / "robust-report" / "report.html").is_file():
         raise SystemExit(f"robust audit {' '.join(arguments)} left no report")

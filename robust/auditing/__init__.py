@@ -1,0 +1,1 @@
+"""The audit: finds the checks, runs those that apply, keeps what was measured."""

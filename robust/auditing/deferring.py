@@ -84,9 +84,7 @@ def _from_memory(known: Remembered, load: Callable[[], Model]) -> Model:
     def forward(x: AnyArray) -> AnyArray:
         return loaded().forward(x)
 
-    def gradients(
-        x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]
-    ) -> tuple[FloatArray, FloatArray]:
+    def gradients(x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
         found = loaded().gradients
         if found is None:
             raise TypeError(f"{known.name} was known to have gradients and has none")

@@ -149,7 +149,8 @@ def _jobs(plan: Plan, ledger: _Ledger) -> list[tuple[Check, GateSpec | None, Any
         missing = lacking(check, plan.subject)
         if missing is not None:
             if specs or not other_task(check, plan.subject):
-                ledger.skipped += [_not_run(check, spec, missing) for spec in specs or [None]]
+                gated: list[GateSpec | None] = [*specs] or [None]
+                ledger.skipped += [_not_run(check, spec, missing) for spec in gated]
         elif specs:
             jobs += [(check, spec, spec.options) for spec in specs]
         else:
@@ -192,15 +193,17 @@ def _run_one(
 def _not_run(check: Check, spec: GateSpec | None, reason: str, *, failed: bool = False) -> Skipped:
     """A check, or a gate on it, that gave no answer."""
     name = spec.name if spec else check.name
-    return Skipped(
-        code=check.code, name=name, title=check.title, reason=reason, failed=failed, gated=spec is not None
-    )
+    return Skipped(code=check.code, name=name, title=check.title, reason=reason, failed=failed, gated=spec is not None)
 
 
 def _model_infos(subject: Subject, store: Store, host: Host) -> list[ModelInfo]:
     """The models that take part, with their noise on this host."""
     infos = []
-    for role, model in (("candidate", subject.model), ("reference", subject.reference), ("surrogate", subject.surrogate)):
+    for role, model in (
+        ("candidate", subject.model),
+        ("reference", subject.reference),
+        ("surrogate", subject.surrogate),
+    ):
         if model is None:
             continue
         key = noise_key(model, subject, host)

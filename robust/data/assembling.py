@@ -85,18 +85,14 @@ def _inputs(
         if names is None and isinstance(schema, FeatureSchema) and schema.shape == shape:
             names = schema.names
         known = default_names(shape) if names is None else checked_names(names, int(np.prod(shape)))
-        boolean: dict[int, Kind] = (
-            dict.fromkeys(range(len(known)), "binary") if source.tensor.dtype.kind == "b" else {}
-        )
+        boolean: dict[int, Kind] = dict.fromkeys(range(len(known)), "binary") if source.tensor.dtype.kind == "b" else {}
         return x, build_schema(schema, names=known, shape=shape, kinds=boolean)
     if names is not None:
         raise InvalidInput("names= is for inputs without names: rename the columns of the table instead")
     leaving = parts.leaving
     inputs = tuple(column for column in source.columns if column.name not in leaving)
     if not inputs:
-        raise InvalidInput(
-            f"{source.name} has no column left for x: {shorten(sorted(leaving))} all play other parts"
-        )
+        raise InvalidInput(f"{source.name} has no column left for x: {shorten(sorted(leaving))} all play other parts")
     if len(inputs[0].values) == 0:
         raise InvalidInput(f"{source.name} has zero rows: at least one would be right")
     encoded = encode(inputs, known=declared_labels(schema))

@@ -103,9 +103,7 @@ def nanoseconds(name: str, values: AnyArray) -> AnyArray:
 
 def _text(name: str, values: AnyArray, labels: tuple[str, ...] | None) -> RawColumn:
     """A column of str and None."""
-    lengths = np.fromiter(
-        (len(value) if value is not None else 0 for value in values), dtype=int, count=len(values)
-    )
+    lengths = np.fromiter((len(value) if value is not None else 0 for value in values), dtype=int, count=len(values))
     if lengths.max(initial=0) > LONGEST_TEXT:
         raise InvalidInput(
             f"{name!r} has a text of {lengths.max()} characters in {some_rows(lengths == lengths.max())}; "
@@ -147,14 +145,10 @@ def _objects(name: str, values: AnyArray, labels: tuple[str, ...] | None) -> Raw
         instants = _fill(missing, present, np.datetime64("NaT"), "datetime64[us]", _instant)
         return RawColumn(name=name, values=nanoseconds(name, instants))
     found = shorten(sorted(found.__name__ for found in types))
-    raise InvalidInput(
-        f"{name!r} holds objects of type {found}: numbers, text or dates, of one sort, would be right"
-    )
+    raise InvalidInput(f"{name!r} holds objects of type {found}: numbers, text or dates, of one sort, would be right")
 
 
-def _fill(
-    missing: BoolArray, present: AnyArray, gap: object, dtype: Any, convert: Callable[[Any], object]
-) -> AnyArray:
+def _fill(missing: BoolArray, present: AnyArray, gap: object, dtype: Any, convert: Callable[[Any], object]) -> AnyArray:
     """Converted values where there are any, `gap` elsewhere."""
     filled = np.full(len(missing), gap, dtype=dtype)
     filled[~missing] = [convert(value) for value in present]

@@ -65,9 +65,7 @@ def check_content(path: Path, *, known: tuple[str, ...]) -> None:
 
 def pickled(path: Path) -> InvalidInput:
     """The error for a pickle, whatever its name."""
-    return InvalidInput(
-        f"{path} is a pickle, which could run code: pickles are never loaded as data; {_FORMATS}"
-    )
+    return InvalidInput(f"{path} is a pickle, which could run code: pickles are never loaded as data; {_FORMATS}")
 
 
 def looks_pickled(path: Path, head: bytes) -> bool:

@@ -47,9 +47,7 @@ def read_csv(
             f"{path} has no header (its first line holds numbers alone), so that no column is named "
             f"{shorten(sorted(parts.columns))}: add a header, or pass names="
         )
-    heads = (
-        _header(path, layout) if layout.named else checked_names(names, width) if names is not None else None
-    )
+    heads = _header(path, layout) if layout.named else checked_names(names, width) if names is not None else None
     columns = heads or tuple(f"column {j + 1}" for j in range(width))
     table = _read_cells(path, layout, columns)
     if len(table) == 0:
@@ -106,15 +104,12 @@ def _read_cells(path: Path, layout: Layout, columns: tuple[str, ...]) -> Any:
             hint = "; is a quote not closed?" if row.text.startswith('"') else ""
             line = record_line(path, layout, row.number - 1)
             raise InvalidInput(
-                f"{path}, line {line}: {row.actual_columns} cells, the first line has "
-                f"{row.expected_columns}{hint}"
+                f"{path}, line {line}: {row.actual_columns} cells, the first line has {row.expected_columns}{hint}"
             ) from error
         if "UTF8" in str(error):
             raise not_utf8(path) from error
         if "Empty CSV" in str(error):
-            raise InvalidInput(
-                f"{path} has a header and zero rows: at least one row would be right"
-            ) from error
+            raise InvalidInput(f"{path} has a header and zero rows: at least one row would be right") from error
         raise InvalidInput(f"{path} cannot be read as CSV: {error}") from error
 
 

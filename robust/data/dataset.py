@@ -67,9 +67,7 @@ class Dataset:
     def _check_rows(self, what: str, array: AnyArray) -> None:
         """One value a row."""
         if len(array) != len(self.x):
-            raise InvalidInput(
-                f"x has {len(self.x)} rows, {what} has {len(array)}: one value a row would be right"
-            )
+            raise InvalidInput(f"x has {len(self.x)} rows, {what} has {len(array)}: one value a row would be right")
 
     def __len__(self) -> int:
         return len(self.x)

@@ -58,8 +58,7 @@ def encode(columns: Sequence[RawColumn], *, known: Mapping[str, tuple[str, ...]]
             continue
         if column.values.dtype.kind in "mM":
             raise InvalidInput(
-                f"input column {column.name!r} holds dates: name it in order= or unused=, "
-                "or turn it into numbers"
+                f"input column {column.name!r} holds dates: name it in order= or unused=, or turn it into numbers"
             )
         if column.values.dtype.kind in "iu":
             _check_exact(column)

@@ -145,6 +145,4 @@ def _refuse_contradictions(name: str, kind: Kind, group: object, labels: tuple[s
     if group is not None and kind != "one_hot":
         raise InvalidInput(f"feature {name!r} is in a one-hot group but is declared {kind}: leave kind out")
     if labels is not None and kind != "categorical":
-        raise InvalidInput(
-            f"feature {name!r} has categories but is declared {kind}: kind categorical would be right"
-        )
+        raise InvalidInput(f"feature {name!r} has categories but is declared {kind}: kind categorical would be right")

@@ -49,13 +49,7 @@ def series_column(series: Any, name: str) -> RawColumn:
     if types.is_numeric_dtype(dtype) and not (types.is_bool_dtype(dtype) and missing.any()):
         if missing.any():
             return raw_column(name, series.to_numpy(dtype=np.float64, na_value=np.nan))
-        plain = (
-            "bool"
-            if types.is_bool_dtype(dtype)
-            else "int64"
-            if types.is_signed_integer_dtype(dtype)
-            else None
-        )
+        plain = "bool" if types.is_bool_dtype(dtype) else "int64" if types.is_signed_integer_dtype(dtype) else None
         plain = plain or ("uint64" if types.is_unsigned_integer_dtype(dtype) else "float64")
         return raw_column(name, series.to_numpy(dtype=plain))
     if types.is_datetime64_any_dtype(dtype):
@@ -86,12 +80,7 @@ def check_alignment(frame: object, other: object, what: str) -> None:
     if not is_frame(frame) or not (is_series(other) or is_frame(other)):
         return
     left, right = frame.index, other.index  # type: ignore[attr-defined]
-    if (
-        len(left) == len(right)
-        and not left.equals(right)
-        and left.isin(right).all()
-        and right.isin(left).all()
-    ):
+    if len(left) == len(right) and not left.equals(right) and left.isin(right).all() and right.isin(left).all():
         raise InvalidInput(
             f"{what} has the index of x in another order: pass {what}.loc[x.index], "
             f"or {what}.to_numpy() if the rows do belong together by position"

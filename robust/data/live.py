@@ -118,9 +118,7 @@ def _pair(pair: tuple[object, ...], y: object) -> tuple[object, object]:
     return pair
 
 
-def _source(
-    x: object, parts: Parts, names: Sequence[str] | None, name: str
-) -> tuple[Source, Sequence[str] | None]:
+def _source(x: object, parts: Parts, names: Sequence[str] | None, name: str) -> tuple[Source, Sequence[str] | None]:
     """Inputs as a tensor or a table; and the names that are still to be given."""
     if is_frame(x):
         return Source(name=name, columns=frame_columns(x)), names

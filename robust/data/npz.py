@@ -101,9 +101,7 @@ def _choose(path: Path, keys: tuple[str, ...], target: object) -> tuple[str, str
             partners = [y for x, y in _PAIRS if x == x_key and y in keys]
             return x_key, target if isinstance(target, str) else partners[0] if partners else None
     pairs = ", ".join(f"{x}/{y}" for x, y in _PAIRS)
-    raise InvalidInput(
-        f"{path} has the keys {shorten(sorted(keys))}; inputs and targets are understood as {pairs}"
-    )
+    raise InvalidInput(f"{path} has the keys {shorten(sorted(keys))}; inputs and targets are understood as {pairs}")
 
 
 def _read_archive(path: Path) -> dict[str, AnyArray]:
@@ -118,9 +116,7 @@ def _read_archive(path: Path) -> dict[str, AnyArray]:
             for member in members:
                 key = member.filename.removesuffix(".npy")
                 if key == member.filename:
-                    raise InvalidInput(
-                        f"{path} holds {member.filename!r}, which is no array: numpy.savez writes .npy"
-                    )
+                    raise InvalidInput(f"{path} holds {member.filename!r}, which is no array: numpy.savez writes .npy")
                 with archive.open(member) as stream:
                     arrays[key] = _read_array(stream, member.file_size, f"{path}[{key!r}]")
             return arrays

@@ -95,9 +95,7 @@ def _target(column: RawColumn) -> AnyArray:
         raise InvalidInput("y holds dates: labels or numbers would be right")
     missing = column.missing
     if missing.any():
-        raise InvalidInput(
-            f"y has missing labels (NaN or None) in {some_rows(missing)}: leave those rows out"
-        )
+        raise InvalidInput(f"y has missing labels (NaN or None) in {some_rows(missing)}: leave those rows out")
     if kind == "f" and np.isinf(column.values).any():
         raise InvalidInput(f"y is infinite in {some_rows(np.isinf(column.values))}: leave those rows out")
     return _plain(column)
@@ -121,9 +119,7 @@ def identities(values: object) -> AnyArray:
         found = found.astype(np.int64)
     distinct, counts = np.unique(found, return_counts=True)
     if len(distinct) < len(found):
-        raise InvalidInput(
-            f"ids come more than once: {shorten(distinct[counts > 1].tolist())}; each must be unique"
-        )
+        raise InvalidInput(f"ids come more than once: {shorten(distinct[counts > 1].tolist())}; each must be unique")
     return found
 
 
@@ -182,9 +178,7 @@ def _refuse_missing(column: RawColumn, what: str) -> None:
     """Every row needs a value."""
     missing = column.missing
     if missing.any():
-        raise InvalidInput(
-            f"{what} has missing values in {some_rows(missing)}: one value a row would be right"
-        )
+        raise InvalidInput(f"{what} has missing values in {some_rows(missing)}: one value a row would be right")
 
 
 def _plain(column: RawColumn) -> AnyArray:

@@ -89,9 +89,7 @@ def parse_relation(text: str, names: tuple[str, ...]) -> Relation:
     weights = {placeholders.get(name, name): weight for name, weight in found.items() if weight != 0}
     unknown = [name for name in weights if name not in names]
     if unknown:
-        raise InvalidInput(
-            unknown_name(unknown[0], names, where=f"relation {text!r} names an unknown feature")
-        )
+        raise InvalidInput(unknown_name(unknown[0], names, where=f"relation {text!r} names an unknown feature"))
     if not weights:
         raise InvalidInput(f"relation {text!r} depends on no feature")
     return Relation(

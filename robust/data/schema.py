@@ -151,9 +151,7 @@ def build_schema(
     relations = said.pop("relations", ()) if not isinstance(said.get("relations"), Mapping) else ()
     for name in said:
         if name not in names:
-            raise InvalidInput(
-                unknown_name(name, names, where="the schema names a feature that is not there,")
-            )
+            raise InvalidInput(unknown_name(name, names, where="the schema names a feature that is not there,"))
     implied, labels = kinds or {}, categories or {}
     features = [
         read_feature(
@@ -173,9 +171,7 @@ def build_schema(
         upper=_frozen([feature.upper for feature in features], np.float64),
         immutable=_frozen([feature.immutable for feature in features], bool),
         groups=_one_hot_groups(features),
-        categories=tuple(
-            (j, feature.labels) for j, feature in enumerate(features) if feature.labels is not None
-        ),
+        categories=tuple((j, feature.labels) for j, feature in enumerate(features) if feature.labels is not None),
         relations=tuple(parse_relation(text, tuple(names)) for text in _texts(relations)),
     )
 
@@ -198,9 +194,7 @@ def _same_features(
     known = dict(schema.categories)
     for j in categories:
         if j not in known:
-            raise InvalidInput(
-                f"feature {names[j]!r} is text, the schema says {schema.kinds[j]} without categories"
-            )
+            raise InvalidInput(f"feature {names[j]!r} is text, the schema says {schema.kinds[j]} without categories")
     return schema
 
 

@@ -25,15 +25,11 @@ def check_tensor(x: AnyArray) -> AnyArray:
     """
     check_shape(x)
     if x.dtype.kind == "c":
-        raise InvalidInput(
-            "x is complex: real numbers would be right, e.g. real and imaginary part as two features"
-        )
+        raise InvalidInput("x is complex: real numbers would be right, e.g. real and imaginary part as two features")
     if x.dtype.kind == "b":
         return x.astype(np.uint8)
     if x.dtype.kind not in "iuf":
-        raise InvalidInput(
-            f"x has type {x.dtype} and shape {x.shape}: numbers would be right, or a table (n, d)"
-        )
+        raise InvalidInput(f"x has type {x.dtype} and shape {x.shape}: numbers would be right, or a table (n, d)")
     return native(x)
 
 
@@ -48,9 +44,7 @@ def check_shape(x: AnyArray) -> None:
     if len(x) == 0:
         raise InvalidInput(f"x has zero rows (shape {x.shape}): at least one would be right")
     if x.size == 0:
-        raise InvalidInput(
-            f"x has rows without features (shape {x.shape}): at least one feature would be right"
-        )
+        raise InvalidInput(f"x has rows without features (shape {x.shape}): at least one feature would be right")
 
 
 def table_columns(x: AnyArray, names: tuple[str, ...]) -> tuple[RawColumn, ...]:

@@ -39,14 +39,10 @@ def _outside(schema: "FeatureSchema", rows: AnyArray) -> list[str]:
     low, high = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)
     for j in np.flatnonzero(low < lower)[:_MOST]:
         count = int(np.sum(rows[:, j] < lower[j]))
-        found.append(
-            f"feature {schema.names[j]!r} is below its bound {lower[j]} in {_rows(count)} (worst {low[j]})"
-        )
+        found.append(f"feature {schema.names[j]!r} is below its bound {lower[j]} in {_rows(count)} (worst {low[j]})")
     for j in np.flatnonzero(high > upper)[:_MOST]:
         count = int(np.sum(rows[:, j] > upper[j]))
-        found.append(
-            f"feature {schema.names[j]!r} is above its bound {upper[j]} in {_rows(count)} (worst {high[j]})"
-        )
+        found.append(f"feature {schema.names[j]!r} is above its bound {upper[j]} in {_rows(count)} (worst {high[j]})")
     return found
 
 
@@ -55,14 +51,11 @@ def _wrong_kind(schema: "FeatureSchema", rows: AnyArray) -> list[str]:
     found: list[str] = []
     whole = np.flatnonzero(schema.mask("integer", "categorical"))
     fractions = _broken(rows, whole, lambda values: values != np.rint(values))
-    found += [
-        f"feature {schema.names[j]!r} is {schema.kinds[j]} but has fractions" for j in fractions[:_MOST]
-    ]
+    found += [f"feature {schema.names[j]!r} is {schema.kinds[j]} but has fractions" for j in fractions[:_MOST]]
     two = np.flatnonzero(schema.mask("binary", "one_hot"))
     other = _broken(rows, two, lambda values: (values != 0) & (values != 1))
     found += [
-        f"feature {schema.names[j]!r} is {schema.kinds[j]} but has values other than 0 and 1"
-        for j in other[:_MOST]
+        f"feature {schema.names[j]!r} is {schema.kinds[j]} but has values other than 0 and 1" for j in other[:_MOST]
     ]
     return found
 

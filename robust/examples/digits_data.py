@@ -37,7 +37,7 @@ class Images:
     @property
     def ink(self) -> FloatArray:
         """Mean grey value of the image, in [0, 1]: how thick the pen was (n,)."""
-        return self.x.astype(np.float64).mean(axis=(1, 2, 3))
+        return np.asarray(self.x.astype(np.float64).mean(axis=(1, 2, 3)))
 
 
 def digits_split() -> tuple[Images, Images]:
@@ -67,8 +67,8 @@ def write_digits(out: Path) -> None:
         out: An existing folder.
     """
     for name, images in zip(("train", "test"), digits_split(), strict=True):
-        columns = {"position": images.position, "ink": images.ink}
-        np.savez_compressed(out / f"{name}.npz", x=images.x, y=images.y, ids=images.ids, **columns)
+        position, ink = images.position, images.ink
+        np.savez_compressed(out / f"{name}.npz", x=images.x, y=images.y, ids=images.ids, position=position, ink=ink)
 
 
 def _images(x: FloatArray, y: IntArray, rows: IntArray) -> Images:

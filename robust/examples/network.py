@@ -42,9 +42,7 @@ def tuned_network(x: FloatArray, y: FloatArray, *, folds: KFold | TimeSeriesSpli
         The network, refitted on all training rows.
     """
     perceptron = MLPRegressor(hidden_layer_sizes=(_WIDTH,), solver="lbfgs", max_iter=10_000, random_state=0)
-    model = TransformedTargetRegressor(
-        make_pipeline(StandardScaler(), perceptron), transformer=StandardScaler()
-    )
+    model = TransformedTargetRegressor(make_pipeline(StandardScaler(), perceptron), transformer=StandardScaler())
     grid = {"regressor__mlpregressor__alpha": _PENALTIES}
     search = GridSearchCV(model, grid, scoring="neg_root_mean_squared_error", cv=folds)
     # One thread: sums are then in the same order wherever the linear algebra library is the same.

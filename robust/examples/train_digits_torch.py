@@ -101,9 +101,7 @@ def trained_cnn(train: Images, *, seed: int = 0) -> nn.Sequential:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = small_cnn()
-        _fit(
-            network, torch.from_numpy(train.x), torch.from_numpy(train.y), torch.Generator().manual_seed(seed)
-        )
+        _fit(network, torch.from_numpy(train.x), torch.from_numpy(train.y), torch.Generator().manual_seed(seed))
     finally:
         torch.set_num_threads(threads)
     return network.eval()

@@ -10,14 +10,15 @@ from robust.measures.regression import mae, r2, rmse
 _WHY = {
     "accuracy": "The share of rows that are right is what most users feel first; it hides rare classes.",
     "f1": "Macro-F1 gives a rare class the same weight as a common one.",
-    "log_loss": "A model that is sure and wrong costs more than one that is unsure; log-loss is what it was trained on.",
+    "log_loss": "Being sure and wrong costs more than being unsure; log-loss is what most classifiers are trained on.",
     "auc": "Ranking is what a threshold chosen later works on; the AUC needs no threshold.",
     "rmse": "The typical error in the target's own unit, large errors weighing more.",
     "mae": "The typical error in the target's own unit, all errors weighing alike.",
     "r2": "The share of the target's variance that the model explains: 0 is no better than the mean.",
 }
 _CLASSIFICATION_REMEDY = (
-    "Look at the confusion matrix and the most confident mistakes: similar classes, labels that are wrong, classes with few rows."
+    "Look at the confusion matrix and the most confident mistakes: similar classes, labels that are wrong, "
+    "classes with few rows."
 )
 _REGRESSION_REMEDY = (
     "Look at the rows with the largest errors, at the residual checks (RES), and at what a linear model reaches (BAS)."

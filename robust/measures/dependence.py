@@ -72,9 +72,7 @@ def dependent_interval(
     length = mean_block_length(slopes)
     interval = block_bootstrap(in_time, len(rows), level=level, seed=seed, influence=slopes, length=length)
     differing, units = block_units(odd[rows], length)
-    return floored(
-        interval, differing=differing, units=units, rate=rate, level=level, anchor=anchor, unit="blocks"
-    )
+    return floored(interval, differing=differing, units=units, rate=rate, level=level, anchor=anchor, unit="blocks")
 
 
 class _InTime:

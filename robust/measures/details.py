@@ -59,7 +59,9 @@ def _label_slices(scored: Scored, data: Dataset, *, level: float) -> tuple[Slice
             inside = labels == name
             interval = clopper_pearson(int(right[inside].sum()), int(inside.sum()), level=each)
             parts.append(
-                Slice(name=f"{by}={name}", n=interval.n, value=interval.value, lower=interval.lower, upper=interval.upper)
+                Slice(
+                    name=f"{by}={name}", n=interval.n, value=interval.value, lower=interval.lower, upper=interval.upper
+                )
             )
         parts.sort(key=lambda part: part.value)
         found.append(Slices(by=by, measure="accuracy", level=level, slices=tuple(parts[:_MOST_CLASSES])))

@@ -118,9 +118,7 @@ def paired_change(
             values, counts = distinct(_rows(metric, reference, candidate))
             smooth = _smooth(metric, values, _width(metric, reference), relative=relative)
             interval = bca(smooth, counts, level=level, seed=seed)
-        interval = floored(
-            interval, differing=int(differ.sum()), units=len(differ), rate=rate, level=level, anchor=0.0
-        )
+        interval = floored(interval, differing=int(differ.sum()), units=len(differ), rate=rate, level=level, anchor=0.0)
     span = metric.high - metric.low
     if not relative and math.isfinite(span):
         interval = clip(interval, -span, span)
@@ -257,9 +255,7 @@ def _rate(metric: Metric, reference: Scored, candidate: Scored, *, relative: boo
     return scaled
 
 
-def _zero_reference(
-    metric: Metric, reference: Scored, data: Dataset, *, level: float, seed: int
-) -> SelfCheck:
+def _zero_reference(metric: Metric, reference: Scored, data: Dataset, *, level: float, seed: int) -> SelfCheck:
     """A relative change needs a reference that is proved to be away from 0."""
     interval = single_interval(metric, reference, data, level=level, seed=seed)
     away = interval.lower > 0 or interval.upper < 0

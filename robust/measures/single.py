@@ -58,8 +58,9 @@ def measure_metric(metric: Metric, model: Model, data: Dataset, *, level: float,
 
 
 def single_interval(metric: Metric, scored: Scored, data: Dataset, *, level: float, seed: int) -> Interval:
-    """Interval of a metric: exact for a proportion, DeLong for the AUC, BCa for the rest; blocks or clusters where
-    rows depend on each other.
+    """Interval of a metric: exact for a proportion, DeLong for the AUC, BCa for the rest.
+
+    Blocks or clusters where rows depend on each other.
     """
     return clip(_unclipped(metric, scored, data, level=level, seed=seed), metric.low, metric.high)
 

@@ -47,7 +47,8 @@ def score(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
     """
     if metric.task != predictions.task:
         raise InvalidInput(
-            f"{metric.name} is a {metric.task} metric; {predictions.model} is a {predictions.task} model (say task= if it is not)"
+            f"{metric.name} is a {metric.task} metric; {predictions.model} is a {predictions.task} model "
+            "(say task= if it is not)"
         )
     y = data.targets
     if metric.task == "classification":
@@ -61,7 +62,9 @@ def score(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
     truth = y.reshape(len(y), -1).astype(np.float64)
     values = predictions.values
     if values.shape != truth.shape:
-        raise InvalidInput(f"{predictions.model} gives {values.shape[1]} values a row, the targets are {truth.shape[1]}")
+        raise InvalidInput(
+            f"{predictions.model} gives {values.shape[1]} values a row, the targets are {truth.shape[1]}"
+        )
     if metric.name == "r2" and (truth.std(axis=0) == 0).any():
         raise InvalidInput("r2 is undefined for constant targets: their variance is 0; use rmse or mae")
     return Scored(truth=truth, prediction=values, predictions=predictions)

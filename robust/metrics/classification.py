@@ -24,7 +24,7 @@ def accuracy_rows(y: IntArray, labels: IntArray) -> FloatArray:
     >>> accuracy_rows(np.array([0, 1, 1]), np.array([0, 1, 0])).ravel().tolist()
     [1.0, 1.0, 0.0]
     """
-    return (y == labels).astype(np.float64)[:, None]
+    return np.asarray(y == labels, dtype=np.float64)[:, None]
 
 
 def f1_rows(y: IntArray, labels: IntArray) -> FloatArray:
@@ -70,9 +70,9 @@ def f1_effect(y: AnyArray, labels: AnyArray, _seen: AnyArray) -> Rate:
     """Largest change of macro-F1 a share of rows that change their prediction, among the classes that occur.
 
     With a, p, t the shares of actual, predicted and hit rows of a class and e = a + p, losing or gaining h hits and w
-    wrong predictions moves F1 = 2t/e by at most 2((e − t)h + tw)/(e·r), where r is the least that can be left of e: e − s,
-    but never less than e − t or a + t. Hits and wrong predictions each move at most s in all, and the worst class of
-    each kind counts. The change is never more than 1 in all, which caps the rate where the two meet.
+    wrong predictions moves F1 = 2t/e by at most 2((e − t)h + tw)/(e·r), where r is the least that can be left of e:
+    e − s, but never less than e − t or a + t. Hits and wrong predictions each move at most s in all, and the worst
+    class of each kind counts. The change is never more than 1 in all, which caps the rate where the two meet.
 
     Args:
         y: True class indices (n,).

@@ -56,7 +56,7 @@ def auc_rows(_y: IntArray, scores: FloatArray) -> FloatArray:
 
 
 def _auc_effect(y: AnyArray, scores: AnyArray, _seen: AnyArray) -> Rate:
-    """A row of class c takes part in a share 1/a_c of its class's pairs, and 1/(1 − a_d) of those of each other class."""
+    """A row of class c takes part in 1/a_c of its own class's pairs, and in 1/(1 − a_d) of those of each other."""
     actual = np.bincount(y, minlength=scores.shape[1]) / len(y)
     if (actual == 0).any():
         return lambda _share: None

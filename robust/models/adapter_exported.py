@@ -57,8 +57,7 @@ def _only_input(program: torch.export.ExportedProgram) -> torch.Tensor:
         )
     if len(signature.user_outputs) != 1:
         raise InvalidInput(
-            f"the program gives {len(signature.user_outputs)} outputs: "
-            "export a wrapper that returns the one to judge"
+            f"the program gives {len(signature.user_outputs)} outputs: export a wrapper that returns the one to judge"
         )
     example = inputs[0].meta["val"]
     if not isinstance(example, torch.Tensor) or example.ndim == 0:
@@ -66,9 +65,7 @@ def _only_input(program: torch.export.ExportedProgram) -> torch.Tensor:
     return example
 
 
-def _batch(
-    example: torch.Tensor, program: torch.export.ExportedProgram
-) -> tuple[int | None, int, int | None]:
+def _batch(example: torch.Tensor, program: torch.export.ExportedProgram) -> tuple[int | None, int, int | None]:
     """Exact rows a call (or None), block to fill up to, and the most rows a call (or None)."""
     size = example.shape[0]
     if isinstance(size, int):

@@ -104,9 +104,7 @@ def onnx_model(session: Any, options: Options, *, content: OnnxContent | None) -
         )
     dtype = _DTYPES.get(source[0].type)
     if dtype is None:
-        raise InvalidInput(
-            f"the model's input {source[0].name!r} is a {source[0].type}; a tensor of numbers is needed"
-        )
+        raise InvalidInput(f"the model's input {source[0].name!r} is a {source[0].type}; a tensor of numbers is needed")
     target, kind = _judged(session.get_outputs())
     zipped = target.type.startswith(_ZIP_MAP)
     shape = tuple(size if isinstance(size, int) else None for size in source[0].shape)

@@ -73,9 +73,7 @@ def sklearn_model(estimator: Any, options: Options) -> Model:
     classes: tuple[Label, ...] | None = None
     if task == "classification":
         if not isinstance(found, np.ndarray) or found.ndim != 1:
-            raise InvalidInput(
-                f"{name} predicts several labels a row; models of one label a row can be judged"
-            )
+            raise InvalidInput(f"{name} predicts several labels a row; models of one label a row can be judged")
         classes = _classes(found, options.classes, name)
     adapter = SklearnAdapter(
         estimator=estimator,
@@ -110,9 +108,7 @@ def _method(estimator: Any, task: Task | None, wanted: Output | None, name: str)
         wanted = offered[0] if offered else "probabilities"
         return (ways[wanted] if offered else "predict"), wanted
     if wanted not in offered:
-        raise InvalidInput(
-            f"{name} gives no {wanted}; it gives {' and '.join(offered) or 'class labels alone'}"
-        )
+        raise InvalidInput(f"{name} gives no {wanted}; it gives {' and '.join(offered) or 'class labels alone'}")
     return ways[wanted], wanted
 
 
@@ -120,9 +116,7 @@ def _classes(found: AnyArray, said: tuple[Label, ...] | None, name: str) -> tupl
     """Labels of the columns: the estimator's own, or as many new names."""
     own = read_labels(found.tolist())
     if said is not None and len(said) != len(own):
-        raise InvalidInput(
-            f"{name} was fitted on {len(own)} classes {list(own)}, got {len(said)}: {list(said)}"
-        )
+        raise InvalidInput(f"{name} was fitted on {len(own)} classes {list(own)}, got {len(said)}: {list(said)}")
     return own if said is None else said
 
 
@@ -131,9 +125,7 @@ def _require_fitted(estimator: Any, name: str) -> None:
     from sklearn.utils.validation import check_is_fitted
 
     if isinstance(estimator, type):
-        raise InvalidInput(
-            f"{estimator.__name__} is a class, not a model: pass a fitted {estimator.__name__}()"
-        )
+        raise InvalidInput(f"{estimator.__name__} is a class, not a model: pass a fitted {estimator.__name__}()")
     if not hasattr(estimator, "predict"):
         raise InvalidInput(f"{name} cannot predict: pass an estimator or a pipeline that ends in one")
     try:
@@ -160,9 +152,7 @@ def _plain(value: object) -> object:
 
 
 def _kind(task: Task | None) -> str:
-    return {"classification": "classifier", "regression": "regressor", None: "model that is no classifier"}[
-        task
-    ]
+    return {"classification": "classifier", "regression": "regressor", None: "model that is no classifier"}[task]
 
 
 def _name(estimator: Any) -> str:

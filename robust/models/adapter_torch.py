@@ -39,16 +39,12 @@ class TorchAdapter:
         with _evaluating(self.module), torch.no_grad():
             return _outputs(self.module(self._tensor(x)))[: len(x)]
 
-    def gradients(
-        self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]
-    ) -> tuple[FloatArray, FloatArray]:
+    def gradients(self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
         """Outputs and input gradient of one batch; parameters collect nothing."""
         rows = len(x)
         with torch.inference_mode(False), torch.enable_grad(), _evaluating(self.module):
             leaf = self._tensor(x).requires_grad_()
-            tensor = self.module(
-                leaf.clone()
-            )  # a copy: the first layer may work in place, which a leaf refuses
+            tensor = self.module(leaf.clone())  # a copy: the first layer may work in place, which a leaf refuses
             filled = _outputs(tensor)
             outputs = filled[:rows].reshape(rows, -1)
             flow = np.zeros((len(filled), outputs.shape[1]))
@@ -72,9 +68,7 @@ class TorchAdapter:
     def _tensor(self, x: AnyArray) -> torch.Tensor:
         """A batch on the module's device, in its precision, filled up to whole blocks."""
         missing = -len(x) % self.block if len(x) else 0
-        filled = (
-            np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else np.array(x, order="C")
-        )
+        filled = np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else np.array(x, order="C")
         device, dtype = _placement(self.module)
         return torch.from_numpy(filled).to(device=device, dtype=torch.int64 if self.integer else dtype)
 

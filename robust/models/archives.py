@@ -27,9 +27,7 @@ def checked_members(content: bytes, path: Path) -> dict[str, zipfile.ZipInfo]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             listed = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise InvalidInput(
-            f"{path} is a damaged or truncated archive ({error}): copy or export it again"
-        ) from error
+        raise InvalidInput(f"{path} is a damaged or truncated archive ({error}): copy or export it again") from error
     unpacked = sum(member.file_size for member in listed)
     if len(listed) > MAX_MEMBERS:
         raise InvalidInput(f"{path} has {len(listed)} members; an archive may have {MAX_MEMBERS}")
@@ -44,16 +42,9 @@ def checked_members(content: bytes, path: Path) -> dict[str, zipfile.ZipInfo]:
         )
     members = {member.filename: member for member in listed}
     if len(members) != len(listed):
-        raise InvalidInput(
-            f"{path} names one member twice: it was not written by the library it claims to be from"
-        )
+        raise InvalidInput(f"{path} names one member twice: it was not written by the library it claims to be from")
     for name in members:
-        if (
-            PurePosixPath(name).is_absolute()
-            or ".." in PurePosixPath(name).parts
-            or "\\" in name
-            or "\0" in name
-        ):
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name or "\0" in name:
             raise InvalidInput(f"{path} has a member {name!r} that points outside the archive")
     return members
 

@@ -13,9 +13,7 @@ Label: TypeAlias = int | str
 class Gradients(Protocol):
     """Capability: derivatives of the outputs with respect to the input, asked for once at the edge."""
 
-    def __call__(
-        self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]
-    ) -> tuple[FloatArray, FloatArray]:
+    def __call__(self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
         """One forward and one backward pass.
 
         Args:
@@ -86,7 +84,7 @@ def require_gradients(model: Model) -> Gradients:
     """
     if model.gradients is None:
         raise InvalidInput(
-            f"{model.name} ({model.framework}) gives no gradients, which a gradient attack needs: attack a torch or linear "
-            "scikit-learn model, hand rows over from one with Transfer(attack, surrogate=…), or use RandomNoise"
+            f"{model.name} ({model.framework}) gives no gradients, which a gradient attack needs: attack a torch or "
+            "linear scikit-learn model, hand rows over from one with Transfer(attack, surrogate=…), or use RandomNoise"
         )
     return model.gradients

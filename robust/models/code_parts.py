@@ -14,9 +14,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
 _GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
-_SKIPPED = frozenset(
-    {"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__"}
-)
+_SKIPPED = frozenset({"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__"})
 
 
 class UnknownContentError(Exception):
@@ -86,9 +84,7 @@ def installed(name: str | None) -> str | None:
         return f"python {sys.version}"
     module = sys.modules.get(root)
     file = getattr(module, "__file__", None)
-    if file is None or not any(
-        Path(file).is_relative_to(sysconfig.get_path(key)) for key in ("purelib", "platlib")
-    ):
+    if file is None or not any(Path(file).is_relative_to(sysconfig.get_path(key)) for key in ("purelib", "platlib")):
         return None
     version = getattr(module, "__version__", None)
     if version is None:

@@ -41,20 +41,14 @@ def build_module(factory: str) -> torch.nn.Module:
             raise InvalidInput(f"factory {factory!r}: module {place!r} has no {function!r}")
         found = getattr(found, part)
     if not callable(found):
-        raise InvalidInput(
-            f"factory {factory!r} must be a function that returns a torch.nn.Module, it is {found!r}"
-        )
+        raise InvalidInput(f"factory {factory!r} must be a function that returns a torch.nn.Module, it is {found!r}")
     module = found()
     if not isinstance(module, torch.nn.Module):
-        raise InvalidInput(
-            f"factory {factory!r} must return a torch.nn.Module, it returned {type(module).__name__}"
-        )
+        raise InvalidInput(f"factory {factory!r} must return a torch.nn.Module, it returned {type(module).__name__}")
     return module
 
 
-def fill_module(
-    module: torch.nn.Module, weights: Mapping[str, torch.Tensor], *, path: Path, factory: str
-) -> None:
+def fill_module(module: torch.nn.Module, weights: Mapping[str, torch.Tensor], *, path: Path, factory: str) -> None:
     """Put weights into a module: each of its tensors, and none besides.
 
     Raises:
@@ -76,9 +70,7 @@ def fill_module(
         if names
     ]
     if problems:
-        raise InvalidInput(
-            f"the weights of {path} do not fit the module of {factory!r}; {'; '.join(problems)}"
-        )
+        raise InvalidInput(f"the weights of {path} do not fit the module of {factory!r}; {'; '.join(problems)}")
     module.load_state_dict(weights)
 
 

@@ -31,9 +31,7 @@ class LinearGradients:
     shift: FloatArray
     link: Link
 
-    def __call__(
-        self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]
-    ) -> tuple[FloatArray, FloatArray]:
+    def __call__(self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
         """Outputs (b, k) and ∂loss/∂x (b, d)."""
         scores = (np.asarray(x, dtype=np.float64) * self.scale + self.shift) @ self.weights.T + self.bias
         outputs = self._outputs(scores)

@@ -76,18 +76,14 @@ def load_with(path: Path, options: Options, *, factory: str | None = None, trust
     if kind not in _SUFFIXES[suffix]:
         raise InvalidInput(_mismatch(path, suffix, kind))
     if factory is not None and suffix not in (".safetensors", ".pt", ".pth"):
-        raise InvalidInput(
-            f"factory is for weights (.safetensors, .pt, .pth); {path.name} brings its own architecture"
-        )
+        raise InvalidInput(f"factory is for weights (.safetensors, .pt, .pth); {path.name} brings its own architecture")
     if options.name is None:
         options = replace(options, name=path.name)
     model = _load(content, path, options, kind=kind, factory=factory, trust=trust)
     return replace(model, content=lambda: content)
 
 
-def _load(
-    content: bytes, path: Path, options: Options, *, kind: FileFormat, factory: str | None, trust: bool
-) -> Model:
+def _load(content: bytes, path: Path, options: Options, *, kind: FileFormat, factory: str | None, trust: bool) -> Model:
     """By the name's suffix, which the content agrees with."""
     suffix = path.suffix.lower()
     if suffix == ".onnx":

@@ -63,9 +63,7 @@ def _parts(module: torch.nn.Module) -> object:
     tensors = (dict(module._parameters), dict(module._buffers))
     inside = dict(module._modules)
     if isinstance(module, torch.fx.GraphModule):  # its class is made on the spot; the code says what it does
-        constants = {
-            name: value for name, value in sorted(vars(module).items()) if isinstance(value, torch.Tensor)
-        }
+        constants = {name: value for name, value in sorted(vars(module).items()) if isinstance(value, torch.Tensor)}
         return ("graph", module.code, constants, tensors, inside)
     settings = {name: value for name, value in sorted(vars(module).items()) if name not in _BOOKKEEPING}
     return ("module", type(module), settings, tensors, inside)

@@ -28,15 +28,11 @@ def load_onnx(content: bytes, path: Path, options: Options) -> Model:
         outside = parsed.outside()
     missing = [file.name for file in outside if not file.is_file()]
     if missing:
-        raise InvalidInput(
-            f"{path} keeps tensors in {', '.join(missing)}, which is not beside it: copy it too"
-        )
+        raise InvalidInput(f"{path} keeps tensors in {', '.join(missing)}, which is not beside it: copy it too")
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = _ERRORS_ONLY
     # Tensors in other files are found from the model's path; their content is part of its hash.
     source: Any = str(path) if outside else content
-    with reading(
-        path, "an ONNX model", remedy="copy or export it again; onnxruntime must know its operators"
-    ):
+    with reading(path, "an ONNX model", remedy="copy or export it again; onnxruntime must know its operators"):
         session = onnxruntime.InferenceSession(source, settings, providers=_PROVIDERS)
     return onnx_model(session, options, content=parsed)

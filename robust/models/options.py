@@ -85,9 +85,7 @@ def read_labels(classes: Sequence[object]) -> tuple[Label, ...]:
         InvalidInput: If there are fewer than two, or one is neither a whole number nor a text.
     """
     if isinstance(classes, (str, bytes)) or not hasattr(classes, "__len__"):
-        raise InvalidInput(
-            f"classes must be a sequence of labels such as [0, 1] or ['cat', 'dog'], got {classes!r}"
-        )
+        raise InvalidInput(f"classes must be a sequence of labels such as [0, 1] or ['cat', 'dog'], got {classes!r}")
     found = tuple(_label(item) for item in classes)
     if len(found) < 2:
         raise InvalidInput(f"classes must be at least two labels, got {list(found)}")
@@ -113,9 +111,7 @@ def override(model: Model, options: Options) -> Model:
         "output": options.known_output,
         "batch_size": options.batch_size,
     }
-    changes = {
-        key: value for key, value in said.items() if value is not None and value != getattr(model, key)
-    }
+    changes = {key: value for key, value in said.items() if value is not None and value != getattr(model, key)}
     return replace(model, **changes) if changes else model  # type: ignore[arg-type]
 
 

@@ -83,9 +83,7 @@ def _require_raw_tensors(config: object, present: set[str], folder: PurePosixPat
         if entry.get("use_pickle") is not False or not _TENSOR.fullmatch(place):
             raise untrusted(path, f"keeps {tensor[:80]!r} as a pickled object, which can run code")
         if entry.get("tensor_meta") is None or place not in present:
-            raise InvalidInput(
-                f"{path} has no bytes or no shape for the tensor {tensor[:80]!r}: export it again"
-            )
+            raise InvalidInput(f"{path} has no bytes or no shape for the tensor {tensor[:80]!r}: export it again")
 
 
 def _require_plain_sample(sample: bytes, path: Path) -> None:
@@ -99,6 +97,4 @@ def _require_plain_sample(sample: bytes, path: Path) -> None:
             load_plain(sample)
     # After any error at all the file's own loader unpickles without restriction; so any error is a refusal.
     except Exception as error:
-        raise untrusted(
-            path, "holds sample inputs that are no plain tensors, a pickle that can run code"
-        ) from error
+        raise untrusted(path, "holds sample inputs that are no plain tensors, a pickle that can run code") from error

@@ -19,9 +19,7 @@ _TENSOR_OPERATOR = re.compile(
     re.ASCII,
 )
 _FILE_OPERATORS = frozenset({"from_file", "save", "load", "_print"})
-_INTEGER_OPERATORS = (
-    "add sub mul floordiv truediv mod pow neg pos abs eq ne lt le gt ge and_ or_ not_ getitem"
-)
+_INTEGER_OPERATORS = "add sub mul floordiv truediv mod pow neg pos abs eq ne lt le gt ge and_ or_ not_ getitem"
 _OTHER_OPERATORS = frozenset(
     {f"_operator.{name}" for name in _INTEGER_OPERATORS.split()}
     | {f"math.{name}" for name in ("ceil", "floor", "trunc", "sqrt")}
@@ -107,12 +105,7 @@ def _check_text(text: str, key: str) -> None:
 
 def _check_operator(target: str) -> None:
     match = _TENSOR_OPERATOR.fullmatch(target)
-    if (
-        match is not None
-        and match[2] not in _FILE_OPERATORS
-        and not match[2].startswith("__")
-        and match[3][:2] != "__"
-    ):
+    if match is not None and match[2] not in _FILE_OPERATORS and not match[2].startswith("__") and match[3][:2] != "__":
         return
     if target not in _OTHER_OPERATORS:
         raise InvalidInput(f"it calls {target[:80]!r}, which is no operator on tensors")
@@ -139,9 +132,7 @@ def _check_expression(text: str) -> None:
             good = node.arg in _ASSUMPTIONS
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             # Some of sympy's functions evaluate quoted text again: it has to be harmless by itself.
-            good = bool(_SYMBOL.fullmatch(node.value)) or bool(
-                re.fullmatch(r"-?[0-9.]+(e[+-]?[0-9]+)?", node.value)
-            )
+            good = bool(_SYMBOL.fullmatch(node.value)) or bool(re.fullmatch(r"-?[0-9.]+(e[+-]?[0-9]+)?", node.value))
         if not good:
             raise InvalidInput(f"a size is {text[:80]!r}, which is no arithmetic expression")
 
@@ -153,14 +144,10 @@ def _check_structure(spec: object) -> None:
             _check_structure(item)
     elif isinstance(spec, dict):
         if spec.get("type") not in _CONTAINERS:
-            raise InvalidInput(
-                f"its inputs or outputs are of type {str(spec.get('type'))[:80]!r}, no plain container"
-            )
+            raise InvalidInput(f"its inputs or outputs are of type {str(spec.get('type'))[:80]!r}, no plain container")
         context = spec.get("context")
         if isinstance(context, str) and not re.fullmatch(r"null|\[[A-Za-z0-9_\", ]*\]", context):
-            raise InvalidInput(
-                f"its inputs or outputs are described by {context[:80]!r}, which is no list of names"
-            )
+            raise InvalidInput(f"its inputs or outputs are described by {context[:80]!r}, which is no list of names")
         _check_structure(spec.get("children_spec", []))
 
 

@@ -51,9 +51,7 @@ def load_skops(content: bytes, path: Path, *, trust: bool) -> Any:
         strange = sorted(set(asked) - ALLOWED_TYPES)
         if strange and not trust:
             shown = ", ".join(strange[:3]) + (", …" if len(strange) > 3 else "")
-            raise untrusted(
-                path, f"asks for types that are not known to be harmless ({shown}), and types can run code"
-            )
+            raise untrusted(path, f"asks for types that are not known to be harmless ({shown}), and types can run code")
         if trust:
             return skops.io.loads(content, trusted=asked)
         try:

@@ -87,9 +87,7 @@ def load_exported(content: bytes, path: Path, options: Options, *, trust: bool) 
 def load_torchscript(content: bytes, path: Path, options: Options) -> Model:
     """A TorchScript archive that somebody vouched for."""
     with reading(path, "a TorchScript archive", remedy="copy or save it again"), warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # torch's, of the format: the user chose it long ago
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch's, of the format: the user chose it long ago
         model = torch_model(torch.jit.load(io.BytesIO(content), map_location="cpu"), options)
     digest = hashlib.sha256(content).hexdigest()
     return replace(model, identity=lambda: digest)

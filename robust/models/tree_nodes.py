@@ -104,11 +104,7 @@ def _stored(value: object) -> Iterator[dict[str, Any]]:
 
 def _check_stored(node: dict[str, Any], archive: zipfile.ZipFile) -> None:
     arguments, state = node["__reduce__"]["args"], node["content"]
-    if (
-        arguments["__loader__"] != "TupleNode"
-        or len(arguments["content"]) != 3
-        or state["__loader__"] != "DictNode"
-    ):
+    if arguments["__loader__"] != "TupleNode" or len(arguments["content"]) != 3 or state["__loader__"] != "DictNode":
         raise InvalidInput("a tree is described in an unknown way")
     if set(state["content"]) != _STATE:
         raise InvalidInput(f"a tree has the state {sorted(state['content'])} instead of {sorted(_STATE)}")
@@ -122,11 +118,7 @@ def _check_stored(node: dict[str, Any], archive: zipfile.ZipFile) -> None:
         or not np.all((classes >= 1) & (classes <= _MOST_CLASSES))
     ):
         raise InvalidInput(f"a tree of {outputs} outputs has class counts of shape {classes.shape}")
-    if (
-        nodes.shape != (count,)
-        or nodes.dtype.names is None
-        or values.shape != (count, outputs, int(classes.max()))
-    ):
+    if nodes.shape != (count,) or nodes.dtype.names is None or values.shape != (count, outputs, int(classes.max())):
         raise InvalidInput(f"a tree of {count} nodes has arrays of shapes {nodes.shape} and {values.shape}")
     _check_nodes(nodes["left_child"], nodes["right_child"], nodes["feature"], width)
 

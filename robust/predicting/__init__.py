@@ -1,0 +1,1 @@
+"""Predictions: batched, checked, cached by content."""

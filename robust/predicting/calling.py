@@ -115,7 +115,8 @@ class Caller:
                 raise ModelFault(f"{self.model.name} raised while its gradient was taken: {_brief(error)}") from error
             if np.shape(slope) != rows.shape or len(values) != len(rows):
                 raise ModelFault(
-                    f"{self.model.name} gives a gradient of shape {np.shape(slope)} and outputs of shape {np.shape(values)} "
+                    f"{self.model.name} gives a gradient of shape {np.shape(slope)} and outputs of shape "
+                    f"{np.shape(values)} "
                     f"for rows of shape {rows.shape}; a gradient of the shape of the rows is needed"
                 )
             outputs.append(values[:size])
@@ -148,7 +149,8 @@ class Caller:
             raise ModelFault(f"{self.model.name} raised {_brief(error)} {self._culprit(x, block)}") from error
         if given is rows and rows.tobytes() != before:
             raise ModelFault(
-                f"{self.model.name} changes its input in place: whoever uses the rows afterwards gets other rows; copy them first"
+                f"{self.model.name} changes its input in place: whoever uses the rows afterwards gets other "
+                "rows; copy them first"
             )
         outputs = np.asarray(raw)
         if outputs.dtype.kind not in "fiub":
@@ -183,7 +185,8 @@ class Caller:
         again, first = self._block(x, block), outputs[block]
         if again.shape != first.shape:
             raise ModelFault(
-                f"{self.model.name} is not deterministic: the same rows gave outputs of shape {first.shape}, then {again.shape}"
+                f"{self.model.name} is not deterministic: the same rows gave outputs of shape {first.shape}, "
+                f"then {again.shape}"
             )
         gap = np.abs(again - first) / (1.0 + np.abs(first))
         if gap.max() > REPEATABLE:
@@ -201,7 +204,8 @@ class Caller:
         missing = [name for name in columns if name not in self.schema.names]
         if missing:
             raise InvalidInput(
-                f"{self.model.name} was fitted on columns that the data lacks: {missing}; it has {list(self.schema.names)[:20]}"
+                f"{self.model.name} was fitted on columns that the data lacks: {missing}; it has "
+                f"{list(self.schema.names)[:20]}"
             )
         labels = dict(self.schema.categories)
         table = {}

@@ -44,7 +44,7 @@ class Predictions:
         self._want("classification", "a predicted label")
         if self.kind == "labels":
             return self.outputs[:, 0].astype(np.int64)
-        return np.argmax(self.outputs, axis=1)
+        return np.asarray(np.argmax(self.outputs, axis=1))
 
     @property
     def probabilities(self) -> FloatArray:
@@ -135,7 +135,7 @@ def class_indices(y: AnyArray, predictions: Predictions) -> IntArray:
     if y.ndim != 1:
         raise InvalidInput(f"class labels must be one number or text a row, got targets of shape {y.shape}")
     text = y.dtype.kind in "OUT"
-    position = {(str(label) if text else label): i for i, label in enumerate(predictions.classes)}
+    position: dict[object, int] = {(str(label) if text else label): i for i, label in enumerate(predictions.classes)}
     if not text and any(isinstance(label, str) for label in predictions.classes):
         position = {_number(label): i for label, i in position.items()}
     found, inverse = np.unique(y, return_inverse=True)
@@ -172,9 +172,14 @@ def _infer_task(model: Model, outputs: FloatArray, y: AnyArray | None) -> Task:
         return "regression"
     elif y.dtype.kind in "iu" and width == 1 and bool(np.all(outputs == np.rint(outputs))):
         return "classification"
-    many = f"{width} numbers a row can be scores of classes or" if width > 1 else "one number a row can be a label, a probability or"
+    many = (
+        f"{width} numbers a row can be scores of classes or"
+        if width > 1
+        else "one number a row can be a label, a probability or"
+    )
     raise InvalidInput(
-        f'{model.name}: {many} a value; say task="classification" or task="regression" (and output=) in as_model or load_model'
+        f'{model.name}: {many} a value; say task="classification" or task="regression" (and output=) in as_model '
+        "or load_model"
     )
 
 
@@ -186,8 +191,8 @@ def _classification_kind(model: Model, outputs: FloatArray) -> Kind:
         raise InvalidInput(f"{model.name}: a classification model has output 'probabilities' or 'logits', not 'values'")
     if model.output == "probabilities" and (gap > _DECLARED_SUM or outside > _DECLARED_RANGE):
         raise InvalidInput(
-            f"{model.name} was declared to give probabilities, but its outputs miss a sum of 1 by up to {gap:.3g} and the "
-            f'range 0 … 1 by up to {outside:.3g}; declare output="logits" if that is what they are'
+            f"{model.name} was declared to give probabilities, but its outputs miss a sum of 1 by up to {gap:.3g} and "
+            f'the range 0 … 1 by up to {outside:.3g}; declare output="logits" if that is what they are'
         )
     if model.output is not None:
         return model.output
@@ -213,7 +218,9 @@ def _as_label_indices(model: Model, outputs: FloatArray, y: AnyArray | None) -> 
     if model.classes is not None:
         classes = model.classes
     else:
-        known = given if y is None or y.dtype.kind not in "iufb" else np.concatenate([given, y.ravel().astype(np.int64)])
+        known = (
+            given if y is None or y.dtype.kind not in "iufb" else np.concatenate([given, y.ravel().astype(np.int64)])
+        )
         classes = tuple(int(label) for label in np.unique(known))
     named = any(isinstance(label, str) for label in classes)
     position = {i if named else int(label): i for i, label in enumerate(classes)}

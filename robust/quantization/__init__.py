@@ -1,0 +1,1 @@
+"""A candidate against its reference: what it loses, and whether it is quantized at all."""

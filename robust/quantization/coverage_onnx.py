@@ -64,9 +64,7 @@ def initialiser_coverage(content: bytes) -> float | None:
     return narrow / total if total else None
 
 
-def _stored(
-    name: str, stored: dict[str, TensorProto], sources: dict[str, onnx.NodeProto]
-) -> TensorProto | None:
+def _stored(name: str, stored: dict[str, TensorProto], sources: dict[str, onnx.NodeProto]) -> TensorProto | None:
     """The stored tensor that an input comes from, through operators that only unpack it."""
     while name not in stored:
         node = sources.get(name)

@@ -95,9 +95,7 @@ def _by_name(
     """Degradation of a metric of the catalogue, and whether both models answer alike on every row."""
     metric = find_metric(name)
     with metered() as meter:
-        reference, candidate = aligned(
-            score(metric, predict(old, data), data), score(metric, predict(new, data), data)
-        )
+        reference, candidate = aligned(score(metric, predict(old, data), data), score(metric, predict(new, data), data))
         change = paired_change(metric, reference, candidate, data, relative=relative, level=level, seed=seed)
         evidence: tuple[Evidence, ...] = (
             Values(metric=metric.title, reference=change.reference, candidate=change.candidate),
@@ -155,9 +153,9 @@ CHECKS = (
         run=_run,
         options=DegradationOptions,
         needs=frozenset({"reference", "targets"}),
-        why="Converting, quantizing or retraining a model changes its answers; what counts is what that costs on the same "
-        "rows, and whether the test set is large enough to tell.",
-        remedy="Look at the worst class and at the flipped rows. For a quantized model: more calibration data, per-channel "
-        "weights, the most sensitive layers at higher precision, or quantization-aware training.",
+        why="Converting, quantizing or retraining a model changes its answers; what counts is what that costs on the "
+        "same rows, and whether the test set is large enough to tell.",
+        remedy="Look at the worst class and at the flipped rows. For a quantized model: more calibration data, "
+        "per-channel weights, the most sensitive layers at higher precision, or quantization-aware training.",
     ),
 )

@@ -52,9 +52,7 @@ def row_value_change(
         worse = a - b if before.higher_is_better else b - a
         share = _is_share(a, b)
         interval = _mean_change(worse, data, level=level, seed=seed, share=share)
-        evidence: tuple[Evidence, ...] = (
-            Values(metric=before.name, reference=before.value, candidate=after.value),
-        )
+        evidence: tuple[Evidence, ...] = (Values(metric=before.name, reference=before.value, candidate=after.value),)
         if share:
             right = (a == 1, b == 1) if before.higher_is_better else (a == 0, b == 0)
             evidence += (flips(*right, data),)
@@ -88,12 +86,14 @@ def _row_values(m: object, n: int) -> FloatArray:
         raise InvalidInput(f"{m.name} must give one value for each of {n} rows, got row values of shape {rows.shape}")
     values = rows.astype(np.float64)
     if not np.isclose(values.mean(), m.value, rtol=1e-6, atol=1e-9):
-        raise InvalidInput(f"the row values of {m.name} must average to its value {m.value:.6g}, got {values.mean():.6g}")
+        raise InvalidInput(
+            f"the row values of {m.name} must average to its value {m.value:.6g}, got {values.mean():.6g}"
+        )
     return values
 
 
 def _both(before: Measurement, after: Measurement) -> tuple[SelfCheck, ...]:
-    """Self-checks of both measurements: a faked high value of the reference raises the loss, of the candidate lowers it."""
+    """Self-checks of both measurements: a faked high reference raises the loss, a faked high candidate lowers it."""
     flip = {"raises": "lowers", "lowers": "raises", "either": "either", "none": "none"}
     towards_loss = before.higher_is_better is True
     checks = [("reference", check, towards_loss) for check in before.validity]

@@ -5,7 +5,9 @@ from robust.models.base import Model
 from robust.quantization.coverage import quantized_coverage
 
 
-def comparison_checks(old: Model, new: Model, *, same: bool, agree: bool, quantized: bool | None) -> tuple[SelfCheck, ...]:
+def comparison_checks(
+    old: Model, new: Model, *, same: bool, agree: bool, quantized: bool | None
+) -> tuple[SelfCheck, ...]:
     """Self-checks of a comparison.
 
     Args:
@@ -23,7 +25,9 @@ def comparison_checks(old: Model, new: Model, *, same: bool, agree: bool, quanti
     if not same and None not in weights:
         equal = weights[0] == weights[1]
         if equal and agree:
-            reason = f"{old.name} and {new.name} hold bit-equal weights and answer alike: this compares a model with itself"
+            reason = (
+                f"{old.name} and {new.name} hold bit-equal weights and answer alike: this compares a model with itself"
+            )
         elif equal:
             reason = "the two models hold bit-equal weights, but do not answer alike"
         else:

@@ -1,0 +1,1 @@
+"""The record of an audit: its shape, and its JSON."""

@@ -79,9 +79,7 @@ def unsettled_text(uses: Sequence[tuple[Verdict, str]]) -> str:
         "  so `not`, `or` and `if` make a pass of it that nothing proves",
         *_why(verdict),
         *_fix(verdict),
-        _line(
-            "or", "assert the comparison itself, ask for its .status, or mark it robust_allow_inconclusive"
-        ),
+        _line("or", "assert the comparison itself, ask for its .status, or mark it robust_allow_inconclusive"),
     ]
     return "\n".join(lines + ([_line("also", f"{others} more unsettled comparisons")] if others else []))
 

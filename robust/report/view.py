@@ -101,7 +101,9 @@ def _card(entry: Entry, identifier: str, folder: Path | None) -> Card:
         facts=tuple(
             (item.name, item.value if isinstance(item.value, str) else brief(item.value)) for item in _of(entry, Fact)
         ),
-        figures=tuple(draw(item, f"{identifier}-figure-{i}", folder) for i, item in enumerate(_of(entry, Figure), start=1)),
+        figures=tuple(
+            draw(item, f"{identifier}-figure-{i}", folder) for i, item in enumerate(_of(entry, Figure), start=1)
+        ),
     )
 
 

@@ -40,9 +40,7 @@ def test_evidence(linear):
     model, data = line(linear, [0.5, 0.1, 0.9, 0.95, 1.1, 3.0, 4.0, 5.0], wrong=1)
     m = robust_accuracy(model, data, eps=1)
     found = {type(e): e for e in m.evidence}
-    assert found[Values] == Values(
-        metric="accuracy", reference=7 / 8, candidate=4 / 8, names=("clean", "under attack")
-    )
+    assert found[Values] == Values(metric="accuracy", reference=7 / 8, candidate=4 / 8, names=("clean", "under attack"))
     assert set(found[Rows].ids) == {101, 102, 103}
     assert found[Rows].total == 3
     assert fact(m, "attack success rate") == pytest.approx(3 / 7)

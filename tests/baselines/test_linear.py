@@ -40,7 +40,11 @@ def test_classification_is_scikit_learns_standardised_logistic_regression():
     train, test = as_data(x[:150], labels[:150]), as_data(x[150:], labels[150:])
     own = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(x[:150], labels[:150])
     np.testing.assert_allclose(answers(train, test, "classification"), own.predict_proba(x[150:]), atol=1e-9)
-    assert predict(fit_linear(train, task="classification", schema=test.schema), test).classes == ("high", "low", "middle")
+    assert predict(fit_linear(train, task="classification", schema=test.schema), test).classes == (
+        "high",
+        "low",
+        "middle",
+    )
 
 
 def test_images_and_several_targets():
@@ -54,7 +58,9 @@ def test_images_and_several_targets():
 def cities(n=120, seed=0, among=("Bonn", "Oslo", "Rom")):
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({"city": rng.choice(among, n), "size": rng.normal(size=n)})
-    return frame, frame["city"].map({"Bonn": 0.0, "Oslo": 10.0, "Rom": -5.0, "Ulm": 2.0}).to_numpy() + frame["size"].to_numpy()
+    return frame, frame["city"].map({"Bonn": 0.0, "Oslo": 10.0, "Rom": -5.0, "Ulm": 2.0}).to_numpy() + frame[
+        "size"
+    ].to_numpy()
 
 
 def test_text_is_read_by_its_labels_whatever_their_codes():
@@ -76,7 +82,9 @@ def test_a_label_that_train_lacks_counts_as_none_of_its_labels():
     test, z = cities(seed=1, among=("Oslo", "Rom", "Ulm"))
     found = answers(as_data(train, y), as_data(test, z), "regression")[:, 0]
     own = make_pipeline(
-        make_column_transformer((OneHotEncoder(sparse_output=False, handle_unknown="ignore"), ["city"]), remainder="passthrough"),
+        make_column_transformer(
+            (OneHotEncoder(sparse_output=False, handle_unknown="ignore"), ["city"]), remainder="passthrough"
+        ),
         StandardScaler(),
         LinearRegression(),
     ).fit(train, y)
@@ -109,7 +117,9 @@ def test_a_column_without_any_value_in_train_is_no_obstacle():
     x, y = numbers()
     x[:, 2] = np.nan
     found = answers(as_data(x[:150], y[:150]), as_data(x[150:], y[150:]), "regression")
-    own = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), LinearRegression()).fit(x[:150], y[:150])
+    own = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), LinearRegression()).fit(
+        x[:150], y[:150]
+    )
     np.testing.assert_allclose(found[:, 0], own.predict(x[150:]), rtol=1e-9)
 
 

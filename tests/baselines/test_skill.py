@@ -147,7 +147,9 @@ def test_the_same_rows_are_refused_whatever_they_are_called():
             gain(circle, (x, y), again)
 
 
-@pytest.mark.parametrize(("part", "status"), [(slice(0, 300), "INVALID"), (slice(200, 500), "INVALID"), (slice(360, 660), "PASS")])
+@pytest.mark.parametrize(
+    ("part", "status"), [(slice(0, 300), "INVALID"), (slice(200, 500), "INVALID"), (slice(360, 660), "PASS")]
+)
 def test_a_test_set_out_of_the_training_rows_cannot_pass(part, status):
     x, y = ring(700, 0)
     test = (x[part], y[part])

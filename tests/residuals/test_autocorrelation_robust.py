@@ -98,9 +98,7 @@ def test_groups_are_judged_inside():
     rng = np.random.default_rng(4)
     groups, time = np.repeat([f"g{i}" for i in range(60)], 20), np.tile(np.arange(20), 60)
     offsets = np.repeat(3 * rng.standard_normal(60), 20)
-    honest = residual_autocorrelation(
-        ZERO, series(offsets + rng.standard_normal(1200), order=time, groups=groups)
-    )
+    honest = residual_autocorrelation(ZERO, series(offsets + rng.standard_normal(1200), order=time, groups=groups))
     assert (honest < 0.2).status == "PASS"
     assert honest.method == "cluster-robust"
     assert fact(honest, "share of residual variance between groups") > 0.8
@@ -129,9 +127,7 @@ def test_few_mistakes_prove_nothing():
 
 def test_uneven_spacing_is_said():
     e = ar(100, 0.0)
-    assert "a lag counts rows" in fact(
-        residual_autocorrelation(ZERO, series(e, order=np.arange(100) ** 2)), "uneven"
-    )
+    assert "a lag counts rows" in fact(residual_autocorrelation(ZERO, series(e, order=np.arange(100) ** 2)), "uneven")
     even = residual_autocorrelation(ZERO, series(e, order=np.arange(100) * 0.1))
     assert not any(item.name == "uneven spacing" for item in evidence(even, Fact))
 

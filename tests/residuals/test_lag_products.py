@@ -32,9 +32,7 @@ def garch(rng, rows):
 def interval(residuals, lags, sizes=None):
     lags = np.array(lags)
     found = (
-        series_autocorrelations(residuals, lags)
-        if sizes is None
-        else group_autocorrelations(residuals, sizes, lags)
+        series_autocorrelations(residuals, lags) if sizes is None else group_autocorrelations(residuals, sizes, lags)
     )
     return autocorrelation_interval(found, differing=len(residuals), n=len(residuals), level=LEVEL)
 

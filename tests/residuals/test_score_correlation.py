@@ -174,9 +174,7 @@ def test_row_order_and_units_do_not_matter():
     data = left_out(300, 0.3)
     mixed = np.random.default_rng(9).permutation(300)
     m, again = (unused_feature_correlation(FIRST, one) for one in (data, data.rows(mixed)))
-    scaled = as_data(
-        data.x, data.targets, unused={"z": -1e6 * data.unused[0].values, "n": data.unused[1].values}
-    )
+    scaled = as_data(data.x, data.targets, unused={"z": -1e6 * data.unused[0].values, "n": data.unused[1].values})
     other = unused_feature_correlation(FIRST, scaled)
     for found in (again, other):
         assert (found.value, found.lower, found.upper) == pytest.approx((m.value, m.lower, m.upper))
@@ -188,9 +186,7 @@ def test_group_columns_are_judged_by_group():
     level = rng.standard_normal(12)[group]
     y = rng.standard_normal(12)[group] + rng.standard_normal(1200)
     free = unused_feature_correlation(FIRST, as_data(np.zeros((1200, 1)), y, unused={"level": level}))
-    held = unused_feature_correlation(
-        FIRST, as_data(np.zeros((1200, 1)), y, unused={"level": level}, groups=group)
-    )
+    held = unused_feature_correlation(FIRST, as_data(np.zeros((1200, 1)), y, unused={"level": level}, groups=group))
     assert held.method == "cluster-robust"
     assert held.lower < free.lower
     few = as_data(np.zeros((400, 1)), y[:400], unused={"level": level[:400]}, groups=group[:400])
@@ -201,9 +197,7 @@ def test_rare_values_prove_nothing():
     rng = np.random.default_rng(11)
     flag = np.zeros(500)
     flag[:4] = 1
-    m = unused_feature_correlation(
-        FIRST, as_data(np.zeros((500, 1)), rng.standard_normal(500), unused={"flag": flag})
-    )
+    m = unused_feature_correlation(FIRST, as_data(np.zeros((500, 1)), rng.standard_normal(500), unused={"flag": flag}))
     assert (m < 0.9).status == "INCONCLUSIVE"
     assert any("4 rows differ" in str(item.value) for item in evidence(m, Fact))
 
@@ -216,10 +210,7 @@ def test_unmeasurable_columns_and_missing_values_are_said():
     m = unused_feature_correlation(FIRST, as_data(data.x, data.targets, unused=columns))
     facts = {item.name: item.value for item in evidence(m, Fact)}
     assert facts["rows without a value of z, left out"] == 50
-    assert (
-        next(value for name, value in facts.items() if name.startswith("columns not measurable"))
-        == "constant"
-    )
+    assert next(value for name, value in facts.items() if name.startswith("columns not measurable")) == "constant"
     assert not m.validity[0].passed
     assert (m < 0.1).status == "FAIL"
 
@@ -227,8 +218,7 @@ def test_unmeasurable_columns_and_missing_values_are_said():
 def test_figures_show_a_sample_chosen_by_row_id():
     data = left_out(1000, 0.5)
     one, two = (
-        unused_feature_correlation(FIRST, data.rows(order))
-        for order in (np.arange(1000), np.arange(1000)[::-1])
+        unused_feature_correlation(FIRST, data.rows(order)) for order in (np.arange(1000), np.arange(1000)[::-1])
     )
     shown = [evidence(m, Figure)[1] for m in (one, two)]
     assert len(shown[0].columns[0].values) == 310

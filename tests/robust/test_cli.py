@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -15,7 +16,7 @@ from sklearn.tree import DecisionTreeClassifier
 from robust import __version__, cli
 from robust.auditing import running
 from robust.auditing.discovery import discover
-from robust.record.codec import load
+from robust.record.codec import dump, load
 
 
 @pytest.fixture(scope="module")
@@ -114,14 +115,12 @@ def test_exit_codes(run, files, quick, flags, code):
     ("candidate", "message"),
     [
         ("none.onnx", "none.onnx does not exist"),
-        ("garbage.onnx", "garbage.onnx is no ONNX model|garbage.onnx"),
+        ("garbage.onnx", "garbage.onnx"),
         ("pickled.pkl", "--trust|trust=True"),
         ("test.csv", "unknown suffix '.csv'"),
     ],
 )
 def test_models_that_cannot_be_loaded_are_one_line_and_2(run, files, quick, candidate, message):
-    import re
-
     code, _, err = run(*args(files, candidate=candidate))
     assert code == 2
     assert re.search(message, err)
@@ -185,7 +184,9 @@ def test_ctrl_c_while_loading_is_130(run, files, monkeypatch):
 
 
 def test_an_audit_from_end_to_end_and_again(run, files, tmp_path):
-    arguments = args(files, "--train", files / "train.csv", "--reference", files / "coarse.skops", "--gate", "accuracy >= 80%")
+    arguments = args(
+        files, "--train", files / "train.csv", "--reference", files / "coarse.skops", "--gate", "accuracy >= 80%"
+    )
     code, out, err = run(*arguments)
     assert code == 0, out + err
     for family in ("MET", "QNT", "ATK", "SEN", "BAS"):
@@ -194,7 +195,7 @@ def test_an_audit_from_end_to_end_and_again(run, files, tmp_path):
     assert "order in" in out
     assert "PASS" in out
     page = (tmp_path / "robust-report" / "report.html").read_text(encoding="utf-8")
-    assert page.startswith("<!doctype html>") or page.startswith("<!DOCTYPE html>")
+    assert page.startswith(("<!doctype html>", "<!DOCTYPE html>"))
     first = load(tmp_path / "robust-report" / "record.json")
     code, out, _ = run(*arguments, "--json")
     again = json.loads(out)
@@ -202,11 +203,10 @@ def test_an_audit_from_end_to_end_and_again(run, files, tmp_path):
     assert len(again["times"]["from_cache"]) == len(first.times.checks)
     before = json.loads((tmp_path / "robust-report" / "record.json").read_text())
     assert again == before
-    kept = json.loads(json.dumps(again))
-    original = json.loads(__import__("robust.record.codec", fromlist=["dump"]).dump(first))
-    for record in (kept, original):
+    original = json.loads(dump(first))
+    for record in (again, original):
         record.pop("times")
-    assert kept == original
+    assert again == original
 
 
 def test_a_tightened_limit_names_gate_value_bound_limit_and_reason(run, files, quick, tmp_path):
@@ -262,7 +262,11 @@ def test_flags_lie_on_top_of_the_config(run, files, quick, tmp_path, flags, seed
 
 def test_a_flag_gate_changes_the_limit_and_keeps_the_options(run, files, quick, tmp_path):
     write_config(files, tmp_path)
-    text = (tmp_path / "robust.toml").read_text().replace("accuracy = '>= 80%'", "[gates.mine]\nmeasure = 'accuracy'\nlimit = '>= 80%'")
+    text = (
+        (tmp_path / "robust.toml")
+        .read_text()
+        .replace("accuracy = '>= 80%'", "[gates.mine]\nmeasure = 'accuracy'\nlimit = '>= 80%'")
+    )
     (tmp_path / "robust.toml").write_text(text)
     assert run("audit")[0] == 0
     assert run("audit", "--gate", "mine >= 99.9%")[0] == 1  # `mine` is no measure: the rest of its table still holds
@@ -309,8 +313,9 @@ def test_explain(run, check):
     assert by_code == by_name
     code, out, _ = by_code
     assert code == 0
+    text = " ".join(out.split())  # lines are folded to the terminal
     for part in (check.why, check.remedy, check.title, f"{check.name}("):
-        assert part in out
+        assert part in text
 
 
 def test_explain_names_the_nearest(run):

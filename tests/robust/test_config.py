@@ -58,7 +58,13 @@ eps = 0.03
 
 def test_everything_that_a_config_may_say(tmp_path):
     found = load_config(config(tmp_path, FULL))
-    assert (found.title, found.level, found.seed, found.decide, found.require_gates) == ("Release 3", 0.9, 7, "value", True)
+    assert (found.title, found.level, found.seed, found.decide, found.require_gates) == (
+        "Release 3",
+        0.9,
+        7,
+        "value",
+        True,
+    )
     assert found.models.candidate == str(tmp_path / "int8.onnx")  # relative to the config, not to where one stands
     assert found.models.reference == str(tmp_path / "sub" / "float.onnx")
     assert found.models.surrogate == "/elsewhere/net.safetensors"
@@ -68,7 +74,10 @@ def test_everything_that_a_config_may_say(tmp_path):
     assert found.data.schema == {"age": {"kind": "integer", "bounds": [0, 120]}}
     assert found.gates == {"accuracy": ">= 95%", "robust_accuracy": {"limit": "> 60%", "eps": 0.03}}
     # Nothing that a table can hold has been left out here.
-    said = {"models": set(ModelsTable.__struct_fields__) - {"factory", "reference_factory"}, "data": set(DataTable.__struct_fields__)}
+    said = {
+        "models": set(ModelsTable.__struct_fields__) - {"factory", "reference_factory"},
+        "data": set(DataTable.__struct_fields__),
+    }
     for part, names in said.items():
         for name in names:
             assert getattr(getattr(found, part), name) != getattr(getattr(Config(), part), name), name
@@ -125,7 +134,9 @@ def test_files_that_are_none(tmp_path):
 
 
 def test_a_table_of_pyproject(tmp_path):
-    found = load_config(config(tmp_path, "[tool.robust]\nseed = 3\n[tool.robust.models]\ncandidate = 'm.onnx'\n", "pyproject.toml"))
+    found = load_config(
+        config(tmp_path, "[tool.robust]\nseed = 3\n[tool.robust.models]\ncandidate = 'm.onnx'\n", "pyproject.toml")
+    )
     assert (found.seed, found.models.candidate) == (3, str(tmp_path / "m.onnx"))
 
 
@@ -186,7 +197,9 @@ def test_a_plan_of_a_config(files, tmp_path):
 
 def test_text_is_coded_alike_in_both_splits(files, tmp_path):
     for name, towns in (("train", ["Bonn", "Oslo", "Rom"]), ("test", ["Oslo", "Rom", "Oslo"])):
-        pd.DataFrame({"a": [0.1, 0.2, 0.3], "b": towns, "y": [1.0, 2.0, 3.0]}).to_csv(tmp_path / f"{name}.csv", index=False)
+        pd.DataFrame({"a": [0.1, 0.2, 0.3], "b": towns, "y": [1.0, 2.0, 3.0]}).to_csv(
+            tmp_path / f"{name}.csv", index=False
+        )
     data = DataTable(test=str(tmp_path / "test.csv"), train=str(tmp_path / "train.csv"), target="y")
     subject = build_plan(plain(files, data=data), folder=None).subject
     assert subject.train.schema.categories == subject.test.schema.categories == ((1, ("Bonn", "Oslo", "Rom")),)

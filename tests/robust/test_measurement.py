@@ -33,14 +33,10 @@ FULL = {
     "evidence": (
         Values(metric="accuracy", reference=0.9, candidate=0.8),
         Flips(right_to_wrong=3, wrong_to_right=1, n=100, p=0.625, rows=(1, "b")),
-        Slices(
-            by="class", measure="m", level=0.95, slices=(Slice(name="a", n=5, value=1, lower=0, upper=2),)
-        ),
+        Slices(by="class", measure="m", level=0.95, slices=(Slice(name="a", n=5, value=1, lower=0, upper=2),)),
         Rows(what="worst", ids=(1, 2), values=(0.5, 0.25), total=9),
         Fact(name="host", value="x"),
-        Figure(
-            kind="bar", title="t", x_title="x", y_title="y", columns=(Series(name="x", values=(1.0, "a")),)
-        ),
+        Figure(kind="bar", title="t", x_title="x", y_title="y", columns=(Series(name="x", values=(1.0, "a")),)),
     ),
     "validity": (
         SelfCheck(name="one", passed=False, reason="r", bias="raises"),
@@ -150,9 +146,7 @@ def test_no_wrong_limit_is_compared_from_either_side(limit: Any) -> None:
             comparison()
 
 
-@pytest.mark.parametrize(
-    "limit", [math.nan, math.inf, -math.inf, np.float64("nan"), Decimal("NaN")], ids=repr
-)
+@pytest.mark.parametrize("limit", [math.nan, math.inf, -math.inf, np.float64("nan"), Decimal("NaN")], ids=repr)
 def test_no_limit_that_is_not_finite(limit: Any) -> None:
     for comparison in (lambda: measured() < limit, lambda: limit > measured()):
         with pytest.raises(InvalidInput, match="compared with a finite number"):

@@ -198,9 +198,7 @@ class Run:
 def run_pytest(folder: Path, *options: str) -> Run:
     """Run pytest in a folder, in a process of its own."""
     left_out = ("CI", "BUILD_NUMBER", "PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER")
-    environment = {key: value for key, value in os.environ.items() if key not in left_out} | {
-        "COLUMNS": "200"
-    }
+    environment = {key: value for key, value in os.environ.items() if key not in left_out} | {"COLUMNS": "200"}
     command = [
         sys.executable,
         "-P",
@@ -271,18 +269,14 @@ def test_every_form(runs: Callable[[str, str], Run], mode: str, workers: str, na
 
 
 @MODES
-def test_every_failure_of_a_gate_carries_its_evidence(
-    runs: Callable[[str, str], Run], mode: str, workers: str
-) -> None:
+def test_every_failure_of_a_gate_carries_its_evidence(runs: Callable[[str, str], Run], mode: str, workers: str) -> None:
     run = runs(mode, workers)
     for name, (outcome, _) in EXPECTED.items():
         blocks = [block for heading, block in run.blocks.items() if heading.split(".")[-1].endswith(name)]
         if outcome in ("failed", "error"):
             assert blocks, f"no block for {name}"
             assert all("- robustness evidence -" in block for block in blocks), name
-            assert all(
-                re.search(r"measured +(degradation|robust accuracy) 0\.", block) for block in blocks
-            ), name
+            assert all(re.search(r"measured +(degradation|robust accuracy) 0\.", block) for block in blocks), name
     assert "right->wrong rows: 8841, 173, 5520, 12" in run.blocks["test_lt"]
 
 
@@ -292,15 +286,11 @@ def test_the_run_ends_as_pytest_ends_it(runs: Callable[[str, str], Run], mode: s
     assert run.code == pytest.ExitCode.TESTS_FAILED
     assert "INTERNALERROR" not in run.out
     assert "warnings summary" not in run.out
-    assert re.search(
-        r"FAILED test_forms\.py::test_lt - .*0\.0183 < 0\.01  \[FAIL: 95% lower bound 0\.0155", run.out
-    )
+    assert re.search(r"FAILED test_forms\.py::test_lt - .*0\.0183 < 0\.01  \[FAIL: 95% lower bound 0\.0155", run.out)
 
 
 @MODES
-def test_the_closing_table_is_the_same_everywhere(
-    runs: Callable[[str, str], Run], mode: str, workers: str
-) -> None:
+def test_the_closing_table_is_the_same_everywhere(runs: Callable[[str, str], Run], mode: str, workers: str) -> None:
     table = runs(mode, workers).table
     assert table == runs("rewrite", "0").table
     assert table[0].split() == ["gate", "value", "bound", "limit", "margin", "n", "verdict"]
@@ -471,18 +461,14 @@ class TestRelease:
 
 
 @pytest.mark.parametrize(("switch", "workers"), [(True, "0"), (False, "0"), (False, "2")])
-def test_gates_are_properties_in_junit_unless_switched_off(
-    inner: pytest.Pytester, switch: bool, workers: str
-) -> None:
+def test_gates_are_properties_in_junit_unless_switched_off(inner: pytest.Pytester, switch: bool, workers: str) -> None:
     run = run_inner(
         inner,
         "def test_it(record_property):\n    record_property('mine', 1)\n    assert good < 0.01",
         "-n", workers, "-o", f"robust_junit_properties={switch}", "-o", "junit_family=xunit1",
     )  # fmt: skip
     assert "test_it" in run.table[1]
-    found = {
-        p.get("name"): p.get("value") for p in ElementTree.parse(inner.path / "junit.xml").iter("property")
-    }
+    found = {p.get("name"): p.get("value") for p in ElementTree.parse(inner.path / "junit.xml").iter("property")}
     assert found.pop("mine") == "1"
     if not switch:
         assert not found
@@ -529,9 +515,7 @@ def test_an_item_that_runs_again_starts_afresh(inner: pytest.Pytester) -> None:
             return True
         """
     )
-    run = run_inner(
-        inner, "RUNS = []\ndef test_it():\n    RUNS.append(1)\n    assert good < 0.01 * len(RUNS)"
-    )
+    run = run_inner(inner, "RUNS = []\ndef test_it():\n    RUNS.append(1)\n    assert good < 0.01 * len(RUNS)")
     assert run.code == 0
     assert len(run.table) == 2
     assert "< 0.02" in run.table[1]
@@ -586,9 +570,7 @@ CROWDED: dict[str, Any] = {
     "evidence": (
         Values(metric=LONG, reference=0.9, candidate=0.8),
         Flips(right_to_wrong=10**9, wrong_to_right=10**9, n=10**10, p=0.5, rows=(LONG,) * 50),
-        Slices(
-            by=LONG, measure=LONG, level=0.95, slices=(Slice(name=LONG, n=1, value=1, lower=0, upper=2),) * 30
-        ),
+        Slices(by=LONG, measure=LONG, level=0.95, slices=(Slice(name=LONG, n=1, value=1, lower=0, upper=2),) * 30),
         Rows(what=LONG, ids=(LONG,) * 50, values=(0.5,) * 50, total=10**6),
         Fact(name=LONG, value=LONG),
     ),
@@ -665,9 +647,7 @@ def test_the_table_keeps_infinities_and_tells_close_numbers_apart() -> None:
         measured(math.nan, math.nan, math.nan, validity=(CHECK,)) < 0.01,
     ]
     texts = [gate_property(verdict, used=True) for verdict in verdicts]
-    assert all(
-        json.loads(text, parse_constant=lambda name: pytest.fail(name)) for text in texts
-    )  # strict JSON
+    assert all(json.loads(text, parse_constant=lambda name: pytest.fail(name)) for text in texts)  # strict JSON
     rows = [line.split()[2:] for _, line in gate_table({"t": texts})[1:]]
     assert [row[:5] for row in rows] == [
         ["0.0104", "inf", "<", "0.01", "-inf"],

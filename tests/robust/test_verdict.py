@@ -53,9 +53,7 @@ FAKED = {
 
 
 def measured(value: float = 3.0, lower: float = 2.0, upper: float = 4.0, **other: Any) -> Measurement:
-    return Measurement(
-        **{"name": "m", "n": 100, "method": "by-hand"} | other, value=value, lower=lower, upper=upper
-    )
+    return Measurement(**{"name": "m", "n": 100, "method": "by-hand"} | other, value=value, lower=lower, upper=upper)
 
 
 def counted(value: float) -> Measurement:
@@ -63,9 +61,9 @@ def counted(value: float) -> Measurement:
 
 
 def compare(m: Measurement, operator: str, limit: object) -> Verdict:
-    return {"<": m.__lt__, "<=": m.__le__, ">": m.__gt__, ">=": m.__ge__, "==": m.__eq__, "!=": m.__ne__}[
-        operator
-    ](limit)
+    return {"<": m.__lt__, "<=": m.__le__, ">": m.__gt__, ">=": m.__ge__, "==": m.__eq__, "!=": m.__ne__}[operator](
+        limit
+    )
 
 
 def check(bias: str, *, passed: bool = False) -> SelfCheck:
@@ -95,9 +93,7 @@ def test_a_failed_self_check_spoils_only_what_it_could_have_faked(
 @pytest.mark.parametrize(("operator", "limit", "at"), CASES)
 @pytest.mark.parametrize("bias", ["raises", "lowers", "either", "none"])
 def test_a_passed_self_check_changes_nothing(operator: str, limit: float, at: int, bias: str) -> None:
-    assert (
-        compare(measured(validity=(check(bias, passed=True),)), operator, limit).status == TABLE[operator][at]
-    )
+    assert compare(measured(validity=(check(bias, passed=True),)), operator, limit).status == TABLE[operator][at]
 
 
 @pytest.mark.parametrize(("operator", "limit", "at"), CASES)
@@ -159,9 +155,7 @@ def test_the_bound_that_settles_is_named_and_its_margin_signed(
     assert (verdict.decided_by, verdict.bound, verdict.margin) == (decided_by, bound, margin)
 
 
-@pytest.mark.parametrize(
-    ("operator", "limit", "margin"), [("==", 3, 0), ("==", 5, -2), ("==", 1, -2), ("!=", 5, 2)]
-)
+@pytest.mark.parametrize(("operator", "limit", "margin"), [("==", 3, 0), ("==", 5, -2), ("==", 1, -2), ("!=", 5, 2)])
 def test_the_margin_of_an_equality(operator: str, limit: float, margin: float) -> None:
     assert compare(counted(3), operator, limit).margin == margin
 
@@ -221,9 +215,7 @@ def test_only_pass_is_true() -> None:
 
 def test_comparing_a_verdict_with_a_truth_value_is_using_it() -> None:
     passed, failed = measured() < 5, measured() < 1
-    for true, false in product(
-        [True, 1, 1.0, np.True_, np.int64(1)], [False, 0, 0.0, np.False_, np.int64(0)]
-    ):
+    for true, false in product([True, 1, 1.0, np.True_, np.int64(1)], [False, 0, 0.0, np.False_, np.int64(0)]):
         assert passed == true
         assert true == passed
         assert passed != false

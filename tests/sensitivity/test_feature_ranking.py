@@ -131,9 +131,7 @@ def test_errors(x, options, match):
 
 def test_the_check_runs_with_its_options():
     (check,) = CHECKS
-    subject = Subject(
-        model=regression(lambda x: x[:, 0] - 5 * x[:, 1]), task="regression", test=as_data(draw(80))
-    )
+    subject = Subject(model=regression(lambda x: x[:, 0] - 5 * x[:, 1]), task="regression", test=as_data(draw(80)))
     assert check.run(subject, check.options()).value == dependence_range(subject.model, subject.test).value
     one = check.run(subject, DependenceOptions(features=("x0",), points=4))
     assert one.value == dependence_range(subject.model, subject.test, features="x0", points=4).value

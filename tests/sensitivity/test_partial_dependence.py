@@ -30,9 +30,7 @@ def draw(n, d=3, seed=0):
 
 def test_scikit_learns_brute_force_on_the_same_grid_for_a_regressor():
     x = draw(200)
-    model = HistGradientBoostingRegressor(max_iter=20, random_state=0).fit(
-        x, x[:, 0] * x[:, 1] + x[:, 2] ** 2
-    )
+    model = HistGradientBoostingRegressor(max_iter=20, random_state=0).fit(x, x[:, 0] * x[:, 1] + x[:, 2] ** 2)
     grid = [-1.0, -0.3, 0.4, 1.2]
     ours = partial_dependence(model, x, 1, grid=grid)
     oracle = theirs(model, x, features=[1], custom_values={1: np.array(grid)}, method="brute", kind="both")
@@ -201,9 +199,7 @@ def test_errors_follow_groups_and_order():
     table = (rng.standard_normal(30)[groups] + rng.standard_normal(300))[:, None]
     x = np.zeros((300, 1))
     found, dof = mean_errors(table, as_data(x, groups=groups))
-    fit = OLS(table[:, 0], np.ones(300)).fit(
-        cov_type="cluster", cov_kwds={"groups": groups, "df_correction": True}
-    )
+    fit = OLS(table[:, 0], np.ones(300)).fit(cov_type="cluster", cov_kwds={"groups": groups, "df_correction": True})
     assert found[0] == pytest.approx(fit.bse[0], rel=0.01)
     assert dof == 29
     walk = np.repeat(rng.standard_normal(30), 10)[:, None]
@@ -231,14 +227,10 @@ def test_extrapolation_is_measured_and_warned_about():
 
 
 def test_broken_relations_are_said():
-    data = as_data(
-        np.array([[1.0, 2.0], [2.0, 5.0], [3.0, 4.0]]), names=["a", "b"], schema={"relations": ["a <= b"]}
-    )
+    data = as_data(np.array([[1.0, 2.0], [2.0, 5.0], [3.0, 4.0]]), names=["a", "b"], schema={"relations": ["a <= b"]})
     curve = partial_dependence(regression(lambda x: x[:, 0]), data, "a")
     # a = 3 is above b = 2, the one broken point of nine.
-    assert any(
-        "relation" in item.name and item.value == pytest.approx(1 / 9, abs=1e-4) for item in curve[0].evidence
-    )
+    assert any("relation" in item.name and item.value == pytest.approx(1 / 9, abs=1e-4) for item in curve[0].evidence)
 
 
 def test_figures():
@@ -275,9 +267,7 @@ def test_errors(feature, options, match):
 
 
 def test_own_values_obey_the_schema():
-    data = as_data(
-        np.arange(20.0)[:, None], names=["age"], schema={"age": {"kind": "integer", "bounds": (0, 120)}}
-    )
+    data = as_data(np.arange(20.0)[:, None], names=["age"], schema={"age": {"kind": "integer", "bounds": (0, 120)}})
     model = regression(lambda x: x[:, 0])
     with pytest.raises(InvalidInput, match="0 … 120"):
         partial_dependence(model, data, "age", grid=[10, 130])

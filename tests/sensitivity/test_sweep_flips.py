@@ -91,9 +91,7 @@ def test_row_order_and_batches_do_not_matter(seed, batch):
     x = draw(80, seed=seed)
     data = as_data(x)
     mixed = np.random.default_rng(seed).permutation(80)
-    model = as_model(
-        lambda x: (x[:, 0] > x[:, 1]).astype(int), task="classification", classes=[0, 1], batch_size=batch
-    )
+    model = as_model(lambda x: (x[:, 0] > x[:, 1]).astype(int), task="classification", classes=[0, 1], batch_size=batch)
     sweep = Sweep(feature=0, absolute=(-0.3, 0.3), points=4)
     m, again = flip_rate(model, data, sweep=sweep), flip_rate(model, data.rows(mixed), sweep=sweep)
     np.testing.assert_array_equal(again.row_values, m.row_values[mixed])
@@ -104,9 +102,7 @@ def test_row_order_and_batches_do_not_matter(seed, batch):
 
 
 def test_a_model_that_hangs_on_noise_fails():
-    jagged = as_model(
-        lambda x: (np.floor(x[:, 0] * 50) % 2).astype(int), task="classification", classes=[0, 1]
-    )
+    jagged = as_model(lambda x: (np.floor(x[:, 0] * 50) % 2).astype(int), task="classification", classes=[0, 1])
     m = flip_rate(jagged, draw(300), sweep=Sweep(feature=0, absolute=(-0.05, 0.05)))
     assert (m < 0.05).status == "FAIL"
     assert "of the decisions flip" in evidence(m, Finding)[0].text

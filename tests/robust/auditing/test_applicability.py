@@ -28,7 +28,9 @@ def check(*needs):
     def measure():
         """Nothing."""
 
-    return Check(code="X", name="x", title="t", measure=measure, run=measure, why="w", remedy="r", needs=frozenset(needs))
+    return Check(
+        code="X", name="x", title="t", measure=measure, run=measure, why="w", remedy="r", needs=frozenset(needs)
+    )
 
 
 WORDS = {

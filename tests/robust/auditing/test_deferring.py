@@ -26,7 +26,10 @@ class Loader:
 
 
 def linear(path, weights, *, outside=False):
-    values = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2]), helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 2])]
+    values = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2]),
+        helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 2]),
+    ]
     tensor = numpy_helper.from_array(np.asarray(weights, np.float32), "w")
     graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["out"])], "g", values[:1], values[1:], [tensor])
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)

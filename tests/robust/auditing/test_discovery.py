@@ -89,13 +89,17 @@ def test_an_unknown_check_names_the_nearest(key, message):
 def test_two_checks_of_one_code_or_name_are_refused(monkeypatch, attribute):
     package = ModuleType("twice")
     package.__path__ = []
-    double = dataclasses.replace(CHECKS[0], **{"name": "another", "code": "MET999", attribute: getattr(CHECKS[0], attribute)})
+    double = dataclasses.replace(
+        CHECKS[0], **{"name": "another", "code": "MET999", attribute: getattr(CHECKS[0], attribute)}
+    )
     module = ModuleType("twice.more")
     module.CHECKS = (CHECKS[0], double)
     monkeypatch.setitem(sys.modules, "twice", package)
     monkeypatch.setitem(sys.modules, "twice.more", module)
     monkeypatch.setattr(discovery, "_PACKAGES", ("twice",))
-    monkeypatch.setattr(discovery.pkgutil, "iter_modules", lambda _: [discovery.pkgutil.ModuleInfo(None, "more", False)])
+    monkeypatch.setattr(
+        discovery.pkgutil, "iter_modules", lambda _: [discovery.pkgutil.ModuleInfo(None, "more", False)]
+    )
     with pytest.raises(RobustError, match=f"two checks share the {attribute}"):
         discover()
 

@@ -26,7 +26,14 @@ def sample_measure(model, data):
 
 def check(name="accuracy", options=Options):
     return Check(
-        code="MET001", name=name, title="t", measure=sample_measure, run=sample_measure, why="w", remedy="r", options=options
+        code="MET001",
+        name=name,
+        title="t",
+        measure=sample_measure,
+        run=sample_measure,
+        why="w",
+        remedy="r",
+        options=options,
     )
 
 
@@ -54,18 +61,36 @@ def test_sizes():
 
 @given(st.text(max_size=12))
 def test_anything_else_is_refused_or_a_finite_number(text):
+    message = ""
     try:
         sign, limit = parse_limit(text, gate="g")
     except InvalidInput as error:
-        assert "'g'" in str(error)
-    else:
-        assert sign in ("<", "<=", ">", ">=", "==", "!=")
-        assert math.isfinite(limit)
+        message = str(error)
+    assert "'g'" in message or (sign in ("<", "<=", ">", ">=", "==", "!=") and math.isfinite(limit))
 
 
 @pytest.mark.parametrize(
     "text",
-    ["95%", "< ", "=< 3", "< 1 % %", "< 1 GiB", "< one", "< 0x10", "<> 3", "< 1.2.3", "< .", "< 1e999", "< nan", "< inf", "", None, 0.95, True, ["< 1"]],
+    [
+        "95%",
+        "< ",
+        "=< 3",
+        "< 1 % %",
+        "< 1 GiB",
+        "< one",
+        "< 0x10",
+        "<> 3",
+        "< 1.2.3",
+        "< .",
+        "< 1e999",
+        "< nan",
+        "< inf",
+        "",
+        None,
+        0.95,
+        True,
+        ["< 1"],
+    ],
 )
 def test_what_is_no_limit(text):
     with pytest.raises(InvalidInput, match=r"gate 'accuracy'.*"):
@@ -81,7 +106,12 @@ def test_a_table_of_gates():
         },
         CATALOGUE,
     )
-    assert (accuracy.check, accuracy.operator, accuracy.limit, accuracy.options) == (CATALOGUE[0], ">=", 0.95, Options())
+    assert (accuracy.check, accuracy.operator, accuracy.limit, accuracy.options) == (
+        CATALOGUE[0],
+        ">=",
+        0.95,
+        Options(),
+    )
     assert (deep.name, deep.check, deep.options) == ("deep", CATALOGUE[0], Options(eps=1.0, deep=True))
     assert loss.options is None
 
@@ -92,7 +122,10 @@ def test_a_table_of_gates():
         ({"acuracy": "> 1"}, "no check is called 'acuracy'; did you mean accuracy"),
         ({"mine": {"measure": "f1", "limit": "> 1"}}, "no check is called 'f1'"),
         ({"accuracy": {"eps": 0.3}}, "gate 'accuracy' has the limit None"),
-        ({"accuracy": {"limit": "> 1", "epsilon": 0.3}}, r"accuracy has no option 'epsilon'; it takes eps, attack, deep \(and limit"),
+        (
+            {"accuracy": {"limit": "> 1", "epsilon": 0.3}},
+            r"accuracy has no option 'epsilon'; it takes eps, attack, deep \(and limit",
+        ),
         ({"loss": {"limit": "> 1", "eps": 0.3}}, "loss has no option 'eps'; it takes no options"),
         ({"accuracy": {"limit": "> 1", "eps": "small"}}, "gate 'accuracy': .*float"),
         ({"accuracy": {"limit": "> 1", "eps": True}}, "gate 'accuracy': .*float"),

@@ -33,7 +33,15 @@ def entry(status):
     gate = None
     if status is not None:
         gate = Gate(
-            name="g", operator="<", limit=1.0, status=status, decided_by="upper", bound=0.6, margin=0.4, needed_n=None, reason="r"
+            name="g",
+            operator="<",
+            limit=1.0,
+            status=status,
+            decided_by="upper",
+            bound=0.6,
+            margin=0.4,
+            needed_n=None,
+            reason="r",
         )
     return Entry(code="MET001", name="m", title="t", measurement=NUMBER, gate=gate)
 

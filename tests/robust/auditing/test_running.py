@@ -94,7 +94,9 @@ def named(entries):
 
 
 def without_times(record):
-    return dump(structs.replace(record, times=structs.replace(record.times, started="", seconds=0.0, checks=(), from_cache=())))
+    return dump(
+        structs.replace(record, times=structs.replace(record.times, started="", seconds=0.0, checks=(), from_cache=()))
+    )
 
 
 def test_every_check_that_applies_runs_once_and_the_others_say_what_they_need():
@@ -345,7 +347,9 @@ def test_a_value_that_is_no_number_is_recorded_as_invalid():
 
     def undefined(subject, options):
         failed = SelfCheck(name="relative to zero", passed=False, reason="use relative=False", bias="either")
-        return Measurement(name="m", value=float("nan"), lower=-np.inf, upper=np.inf, n=3, method="none", validity=(failed,))
+        return Measurement(
+            name="m", value=float("nan"), lower=-np.inf, upper=np.inf, n=3, method="none", validity=(failed,)
+        )
 
     record = audit(Catalogue(first=undefined), {"first": "< 1"})
     assert record.exit_code == 4

@@ -64,8 +64,7 @@ def test_names_in_any_script(read):
 
 def test_types(read):
     data = read(
-        "n,flag,city,when,label\n1,True,Rom,2020-01-02,1\n,false,,2020-01-01,0\n"
-        "3,TRUE,Bonn,2020-01-03 06:00:00,1\n",
+        "n,flag,city,when,label\n1,True,Rom,2020-01-02,1\n,false,,2020-01-01,0\n3,TRUE,Bonn,2020-01-03 06:00:00,1\n",
         target="label",
         order="when",
     )
@@ -201,9 +200,7 @@ def test_any_text_is_read_or_refused(tmp_path_factory, content):
 
 
 def test_floats_are_read_to_the_last_bit(read):
-    values = np.random.default_rng(3).normal(size=500) * 10.0 ** np.random.default_rng(4).integers(
-        -300, 300, 500
-    )
+    values = np.random.default_rng(3).normal(size=500) * 10.0 ** np.random.default_rng(4).integers(-300, 300, 500)
     data = read(pd.DataFrame({"a": values}).to_csv(index=False))
     np.testing.assert_array_equal(data.x[:, 0], values)
 

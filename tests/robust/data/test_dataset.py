@@ -79,9 +79,7 @@ def test_replace_does_not_hand_on_a_stale_fingerprint():
 
 
 def test_with_x_refuses_another_shape():
-    with pytest.raises(
-        InvalidInput, match=r"inputs of shape \(4, 3\) cannot replace those of shape \(4, 2\)"
-    ):
+    with pytest.raises(InvalidInput, match=r"inputs of shape \(4, 3\) cannot replace those of shape \(4, 2\)"):
         example().with_x(np.zeros((4, 3)))
 
 

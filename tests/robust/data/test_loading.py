@@ -49,9 +49,7 @@ class Canary:
 def test_a_pickle_under_any_name_is_refused_and_does_not_run(tmp_path, suffix, protocol):
     trace, path = tmp_path / "trace", tmp_path / f"data{suffix}"
     path.write_bytes(pickle.dumps(Canary(trace), protocol=protocol))
-    with pytest.raises(
-        InvalidInput, match=r"pickles are never loaded as data; \.npz, \.npy, \.csv and \.parquet"
-    ):
+    with pytest.raises(InvalidInput, match=r"pickles are never loaded as data; \.npz, \.npy, \.csv and \.parquet"):
         load_data(path)
     assert not trace.exists()
 
@@ -176,9 +174,7 @@ def test_other_formats_are_named(tmp_path, content, message):
 def test_unknown_suffix(tmp_path):
     for name in ("d.xlsx", "d", "d.feather"):
         (tmp_path / name).write_bytes(b"1,2")
-        with pytest.raises(
-            InvalidInput, match=r"unknown suffix .*; \.npz, \.npy, \.csv and \.parquet are read"
-        ):
+        with pytest.raises(InvalidInput, match=r"unknown suffix .*; \.npz, \.npy, \.csv and \.parquet are read"):
             load_data(tmp_path / name)
 
 

@@ -32,9 +32,7 @@ def test_sorted_by_group_and_time_whatever_the_storage(rows, random):
     found = time_order(data)
     assert [shuffled[j] for j in found.rows] == sorted(rows)
     pieces = [found.rows[a:b] for a, b in zip(found.starts[:-1], found.starts[1:], strict=True)]
-    assert [{shuffled[j][0] for j in piece} for piece in pieces] == [
-        {g} for g in sorted({g for g, _ in rows})
-    ]
+    assert [{shuffled[j][0] for j in piece} for piece in pieces] == [{g} for g in sorted({g for g, _ in rows})]
 
 
 def test_large_times_are_compared_exactly():

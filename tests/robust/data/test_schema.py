@@ -46,15 +46,11 @@ def test_categories_imply_kind_and_bounds():
     assert found.kinds[0] == "categorical"
     assert (found.lower[0], found.upper[0]) == (0, 2)
     assert found.categories == ((0, ("S", "M", "L")),)
-    assert found.violations(np.array([[3.0, 0, 0]])) == [
-        "feature 'a' is above its bound 2.0 in 1 row (worst 3.0)"
-    ]
+    assert found.violations(np.array([[3.0, 0, 0]])) == ["feature 'a' is above its bound 2.0 in 1 row (worst 3.0)"]
 
 
 def test_features_may_be_called_bounds_and_relations():
-    found = schema(
-        {"bounds": {"bounds": (0, 1)}, "relations": {"kind": "binary"}}, names=("bounds", "relations")
-    )
+    found = schema({"bounds": {"bounds": (0, 1)}, "relations": {"kind": "binary"}}, names=("bounds", "relations"))
     assert found.upper.tolist() == [1, 1]
     assert found.kinds == ("continuous", "binary")
 
@@ -145,9 +141,7 @@ def test_one_hot_group_must_sum_to_one():
 
 
 def test_missing_values_break_nothing():
-    found = schema(
-        {"bounds": (0, 1), "a": {"kind": "integer"}, "b": {"kind": "binary"}, "relations": ["a <= c"]}
-    )
+    found = schema({"bounds": (0, 1), "a": {"kind": "integer"}, "b": {"kind": "binary"}, "relations": ["a <= c"]})
     assert found.violations(np.full((2, 3), np.nan)) == []
 
 
@@ -180,9 +174,7 @@ def test_rows_drawn_from_a_schema_obey_it_and_one_wrong_cell_is_found(data):
     names = tuple(f"f{j}" for j in range(len(kinds)))
     spec = {name: {"kind": kind, "bounds": (-5, 5)} for name, kind in zip(names, kinds, strict=True)}
     found = schema(spec, names=names)
-    rows = np.array(
-        data.draw(st.lists(st.tuples(*(KIND_VALUES[kind] for kind in kinds)), min_size=1, max_size=6))
-    )
+    rows = np.array(data.draw(st.lists(st.tuples(*(KIND_VALUES[kind] for kind in kinds)), min_size=1, max_size=6)))
     assert found.violations(rows) == []
     i = data.draw(st.integers(0, len(rows) - 1))
     j = data.draw(st.integers(0, len(kinds) - 1))
@@ -199,6 +191,4 @@ def test_mask_splits_the_features(kinds):
     found = schema({name: {"kind": kind} for name, kind in zip(names, kinds, strict=True)}, names=names)
     masks = np.stack([found.mask(kind) for kind in KINDS])
     assert masks.sum(axis=0).tolist() == [1] * len(kinds)
-    np.testing.assert_array_equal(
-        found.mask("integer", "binary"), found.mask("integer") | found.mask("binary")
-    )
+    np.testing.assert_array_equal(found.mask("integer", "binary"), found.mask("integer") | found.mask("binary"))

@@ -35,9 +35,7 @@ def test_no_image_of_the_test_rows_was_trained_on():
 
 
 def test_digits_are_as_frequent_in_both_splits():
-    shares = [
-        np.bincount(shipped(part)["y"], minlength=10) / len(shipped(part)["y"]) for part in ("train", "test")
-    ]
+    shares = [np.bincount(shipped(part)["y"], minlength=10) / len(shipped(part)["y"]) for part in ("train", "test")]
     np.testing.assert_allclose(shares[0], shares[1], atol=1e-3)
 
 

@@ -27,9 +27,7 @@ def network():
 
 
 def initialisers(name):
-    return {
-        item.name: onnx.numpy_helper.to_array(item) for item in onnx.load(FOLDER / name).graph.initializer
-    }
+    return {item.name: onnx.numpy_helper.to_array(item) for item in onnx.load(FOLDER / name).graph.initializer}
 
 
 def operators(name):
@@ -83,9 +81,7 @@ def test_a_row_does_not_depend_on_its_batch(name, splits):
 def test_float_file_agrees_with_the_torch_weights(network, splits):
     with torch.no_grad():
         expected = network(torch.from_numpy(splits[1].x)).numpy()
-    np.testing.assert_allclose(
-        onnx_logits(FOLDER / "float.onnx", splits[1].x), expected, rtol=1e-5, atol=1e-5
-    )
+    np.testing.assert_allclose(onnx_logits(FOLDER / "float.onnx", splits[1].x), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_batch_normalisation_is_folded_as_in_the_closed_form(network):
@@ -153,6 +149,4 @@ def test_export_of_other_weights_gives_their_logits(splits, tmp_path):
     onnx.save(float_onnx(other), tmp_path / "other.onnx")
     with torch.no_grad():
         expected = other(torch.from_numpy(splits[1].x[:50])).numpy()
-    np.testing.assert_allclose(
-        onnx_logits(tmp_path / "other.onnx", splits[1].x[:50]), expected, rtol=1e-5, atol=1e-5
-    )
+    np.testing.assert_allclose(onnx_logits(tmp_path / "other.onnx", splits[1].x[:50]), expected, rtol=1e-5, atol=1e-5)

@@ -54,9 +54,7 @@ def test_untrained_network_does_not(test_rows):
 
 def test_finding_gradient_attack_takes_many_rows_and_noise_of_its_size_takes_none(network, test_rows):
     x, y = test_rows
-    sign = torch.from_numpy(
-        np.random.default_rng(0).choice([-1.0, 1.0], size=tuple(x.shape)).astype(np.float32)
-    )
+    sign = torch.from_numpy(np.random.default_rng(0).choice([-1.0, 1.0], size=tuple(x.shape)).astype(np.float32))
     attacked = pgd(network, x, y, eps=0.1)
     assert float((attacked - x).abs().max()) <= 0.1 + 1e-6
     assert accuracy(network, (x + 0.1 * sign).clamp(0, 1), y) > 0.95
@@ -72,6 +70,4 @@ def test_network_can_be_exported_with_any_batch_size(network, test_rows):
     shapes = ({0: torch.export.Dim("batch")},)
     exported = torch.export.export(network, (torch.zeros(2, 1, 8, 8),), dynamic_shapes=shapes).module()
     with torch.no_grad():
-        torch.testing.assert_close(
-            exported(test_rows[0][:7]), network(test_rows[0][:7]), rtol=1e-5, atol=1e-5
-        )
+        torch.testing.assert_close(exported(test_rows[0][:7]), network(test_rows[0][:7]), rtol=1e-5, atol=1e-5)

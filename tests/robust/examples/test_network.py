@@ -62,6 +62,4 @@ def test_noise_gets_a_heavier_penalty_than_a_signal(rows, folds, fitted):
 def test_written_model_needs_no_trust_and_predicts_the_same(rows, fitted, tmp_path):
     write_model(fitted, tmp_path / "model.skops")
     assert skops.io.get_untrusted_types(file=tmp_path / "model.skops") == []
-    np.testing.assert_array_equal(
-        skops.io.load(tmp_path / "model.skops").predict(rows[0]), fitted.predict(rows[0])
-    )
+    np.testing.assert_array_equal(skops.io.load(tmp_path / "model.skops").predict(rows[0]), fitted.predict(rows[0]))

@@ -61,9 +61,7 @@ def test_network_beats_the_line_and_last_years_count(train, held_out, residuals)
     line = LinearRegression().fit(train[list(FEATURES)].to_numpy(), train[TARGET])
     left = held_out[TARGET].to_numpy() - line.predict(held_out[list(FEATURES)].to_numpy())
     assert root_mean_square(residuals) < 0.95 * root_mean_square(left)
-    assert root_mean_square(residuals) < 0.7 * root_mean_square(
-        (held_out[TARGET] - held_out["lag1"]).to_numpy()
-    )
+    assert root_mean_square(residuals) < 0.7 * root_mean_square((held_out[TARGET] - held_out["lag1"]).to_numpy())
 
 
 def test_finding_residuals_are_autocorrelated_and_only_in_their_order(residuals):

@@ -181,7 +181,7 @@ def test_evidence_names_rows_by_their_ids():
     interval = binomtest(round(part.value * part.n), part.n).proportion_ci(1 - 2 * 0.05 / 3, method="exact")
     assert (part.lower, part.upper) == pytest.approx((interval.low, interval.high))
     (figure,) = (part for part in m.evidence if isinstance(part, Figure))
-    counts = dict((series.name, series.values) for series in figure.columns)["value"]
+    counts = {series.name: series.values for series in figure.columns}["value"]
     np.testing.assert_array_equal(np.reshape(counts, (3, 3)), sk.confusion_matrix(y, p.argmax(axis=1)))
 
 

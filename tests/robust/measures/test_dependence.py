@@ -68,7 +68,13 @@ def test_the_floor_of_blocks_asks_for_the_effect_at_the_share_that_may_differ():
         return 3.0
 
     found = dependent_interval(
-        mean_of(np.zeros(N)), data(order=np.arange(N)), level=0.95, seed=0, odd=np.zeros(N, bool), effect=effect, anchor=0.0
+        mean_of(np.zeros(N)),
+        data(order=np.arange(N)),
+        level=0.95,
+        seed=0,
+        odd=np.zeros(N, bool),
+        effect=effect,
+        anchor=0.0,
     )
     assert found.upper == pytest.approx(3.0 * asked[0])
     assert asked[0] > clopper_pearson_bounds(0, N, 0.95)[1]

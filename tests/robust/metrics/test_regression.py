@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics as sk
 
-from robust.metrics.regression import MAE, R2, RMSE, absolute_error_rows, r2_of_means, r2_rows, squared_error_rows
+from robust.metrics.regression import MAE, R2, RMSE, absolute_error_rows, r2_of_means, squared_error_rows
 
 
 def value(metric, y, values):

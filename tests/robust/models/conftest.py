@@ -43,9 +43,7 @@ def exported(tmp_path_factory):
     net = nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(144, 3)
     ).eval()
-    program = torch.export.export(
-        net, (torch.zeros(4, 1, 8, 8),), dynamic_shapes=({0: torch.export.Dim("batch")},)
-    )
+    program = torch.export.export(net, (torch.zeros(4, 1, 8, 8),), dynamic_shapes=({0: torch.export.Dim("batch")},))
     path = tmp_path_factory.mktemp("exported") / "net.pt2"
     torch.export.save(program, path)
     return path, net

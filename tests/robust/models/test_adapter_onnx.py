@@ -121,9 +121,7 @@ def test_tensors_in_a_file_beside_it_are_part_of_the_hash(tmp_path):
     hashes = []
     for sign in (1, -1):
         model.graph.initializer[0].CopyFrom(numpy_helper.from_array(sign * W, "w"))
-        onnx.save_model(
-            model, tmp_path / "big.onnx", save_as_external_data=True, location="big.data", size_threshold=0
-        )
+        onnx.save_model(model, tmp_path / "big.onnx", save_as_external_data=True, location="big.data", size_threshold=0)
         loaded = load_model(tmp_path / "big.onnx")
         np.testing.assert_allclose(loaded.forward(X), sign * (X.astype(np.float32) @ W), rtol=1e-5)
         hashes.append((loaded.identity(), loaded.weights()))
@@ -150,9 +148,7 @@ def test_tensors_outside_the_folder_are_refused(tmp_path, place):
 
 def test_shapes_that_do_not_fit_are_both_named(tmp_path):
     model = load_model(linear(tmp_path / "m.onnx"))
-    with pytest.raises(
-        InvalidInput, match=r"takes rows of shape \(4\) \(input 'x'\), got rows of shape \(1, 2, 2\)"
-    ):
+    with pytest.raises(InvalidInput, match=r"takes rows of shape \(4\) \(input 'x'\), got rows of shape \(1, 2, 2\)"):
         model.forward(X.reshape(10, 1, 2, 2))
     with pytest.raises(InvalidInput, match=r"takes rows of shape \(4\) .* got rows of shape \(3\)"):
         model.forward(X[:, :3])
@@ -198,9 +194,7 @@ def test_several_inputs_or_outputs_are_named(tmp_path):
         [value("a", f, ["n", 4]), value("b", f, ["n", 4])],
         [value("y", f, ["n", 4])],
     )
-    with pytest.raises(
-        InvalidInput, match=r"2 inputs \(a tensor\(float\), b tensor\(float\)\); models with several"
-    ):
+    with pytest.raises(InvalidInput, match=r"2 inputs \(a tensor\(float\), b tensor\(float\)\); models with several"):
         load_model(two)
     pair = write(
         tmp_path / "pair.onnx",

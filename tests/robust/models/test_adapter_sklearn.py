@@ -55,12 +55,8 @@ def test_a_vote_becomes_probabilities_of_zero_and_one():
 
 def test_output_chooses_the_method():
     estimator = linear_model.LogisticRegression(max_iter=1000).fit(X, Y)
-    np.testing.assert_array_equal(
-        as_model(estimator, output="logits").forward(X), estimator.decision_function(X)
-    )
-    with pytest.raises(
-        InvalidInput, match=r"are probabilities, not logits: .*as_model\(estimator, output='logits'\)"
-    ):
+    np.testing.assert_array_equal(as_model(estimator, output="logits").forward(X), estimator.decision_function(X))
+    with pytest.raises(InvalidInput, match=r"are probabilities, not logits: .*as_model\(estimator, output='logits'\)"):
         as_model(as_model(estimator), output="logits")
     with pytest.raises(InvalidInput, match="GaussianNB gives no logits; it gives probabilities"):
         as_model(GaussianNB().fit(X, Y), output="logits")

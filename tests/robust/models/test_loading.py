@@ -70,9 +70,7 @@ def test_safetensors_with_a_factory(tmp_path, net):
 def test_state_dict_with_a_factory(tmp_path, net, suffix, zipped, nested):
     path = tmp_path / f"net{suffix}"
     state = net.state_dict()
-    torch.save(
-        {"state_dict": state, "epoch": 3} if nested else state, path, _use_new_zipfile_serialization=zipped
-    )
+    torch.save({"state_dict": state, "epoch": 3} if nested else state, path, _use_new_zipfile_serialization=zipped)
     model = load_model(path, factory="nets_for_factories:small")
     np.testing.assert_allclose(model.forward(X), expected(net), atol=1e-6)
 
@@ -167,9 +165,7 @@ def test_a_pickle_under_any_name_is_refused_and_does_not_run(tmp_path, hostile, 
     with pytest.raises(
         UntrustedFile, match=r"can run code.*\.onnx, \.safetensors .* or \.skops.*trust=True or --trust"
     ):
-        load_model(
-            tmp_path / name, factory="nets_for_factories:small" if name in ("x.pt", "x.safetensors") else None
-        )
+        load_model(tmp_path / name, factory="nets_for_factories:small" if name in ("x.pt", "x.safetensors") else None)
 
 
 def test_the_canary_works(hostile, canary):
@@ -179,9 +175,7 @@ def test_the_canary_works(hostile, canary):
 
 
 def test_a_pickle_inside_a_checkpoint_does_not_run(zipped, hostile, canary):
-    path = zipped(
-        "x.pt", [("archive/data.pkl", hostile), ("archive/version", b"3"), ("archive/byteorder", b"little")]
-    )
+    path = zipped("x.pt", [("archive/data.pkl", hostile), ("archive/version", b"3"), ("archive/byteorder", b"little")])
     with pytest.raises(InvalidInput):
         load_model(path, factory="nets_for_factories:small")
 
@@ -261,9 +255,7 @@ def test_the_name_must_tell_the_truth(tmp_path, net, exported):
     ):
         load_model(tmp_path / "x.onnx")
     (tmp_path / "x.pt").write_bytes(exported[0].read_bytes())
-    with pytest.raises(
-        InvalidInput, match=r"is a torch.export program under the name of a .pt file: name it .pt2"
-    ):
+    with pytest.raises(InvalidInput, match=r"is a torch.export program under the name of a .pt file: name it .pt2"):
         load_model(tmp_path / "x.pt")
     np.savez(tmp_path / "x.npz", x=X)
     (tmp_path / "x.npz").rename(tmp_path / "x.skops")
@@ -288,9 +280,7 @@ def test_what_a_pickle_holds_must_be_a_model(tmp_path):
 
 def test_a_trusted_pickle_of_a_missing_class_is_named(tmp_path):
     (tmp_path / "m.pkl").write_bytes(b"\x80\x04cno_such_module_anywhere\nThing\n.")
-    with pytest.raises(
-        InvalidInput, match=r"cannot be read as a pickle \(ModuleNotFoundError: No module named"
-    ):
+    with pytest.raises(InvalidInput, match=r"cannot be read as a pickle \(ModuleNotFoundError: No module named"):
         load_model(tmp_path / "m.pkl", trust=True)
 
 
@@ -300,9 +290,7 @@ def test_a_trusted_pickle_of_a_missing_class_is_named(tmp_path):
 def test_bombs_are_refused_before_they_unpack(zipped, monkeypatch):
     zeros = b"\0" * (20 * 2**20)
     path = zipped("bomb.skops", [("schema.json", zeros)], zipfile.ZIP_DEFLATED)
-    with pytest.raises(
-        InvalidInput, match=r"unpacks to \d+ times its size, which no model does; the limit is 100"
-    ):
+    with pytest.raises(InvalidInput, match=r"unpacks to \d+ times its size, which no model does; the limit is 100"):
         load_model(path)
     monkeypatch.setattr("robust.models.archives.MAX_BYTES", 1000)
     with pytest.raises(InvalidInput, match=r"unpacks to 0\.0 GiB; an archive may hold"):
@@ -402,7 +390,5 @@ def test_a_missing_library_is_named(tmp_path, monkeypatch, net, exported, onnx_f
     else:
         path.write_bytes((exported[0] if suffix == ".pt2" else onnx_file).read_bytes())
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(
-        MissingExtra, match=rf'loading {suffix} needs .* pip install "robust-gates\[{extra}\]"'
-    ):
+    with pytest.raises(MissingExtra, match=rf'loading {suffix} needs .* pip install "robust-gates\[{extra}\]"'):
         load_model(path)

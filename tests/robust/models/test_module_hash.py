@@ -23,9 +23,7 @@ class Net(nn.Module):
 
 
 def test_equal_modules_hash_alike_and_every_part_counts():
-    assert (
-        module_identity(Net()) == module_identity(Net()) == module_identity(copy.deepcopy(Net())) is not None
-    )
+    assert module_identity(Net()) == module_identity(Net()) == module_identity(copy.deepcopy(Net())) is not None
     changed = [Net() for _ in range(3)]
     with torch.no_grad():
         changed[0].first.weight[3, 2] = torch.nextafter(changed[0].first.weight[3, 2], torch.tensor(9.0))

@@ -33,11 +33,7 @@ plain = st.recursive(
 @settings(max_examples=50, deadline=None)
 @given(plain)
 def test_a_copy_hashes_alike(value):
-    assert (
-        object_hash(value)
-        == object_hash(copy.deepcopy(value))
-        == object_hash(pickle.loads(pickle.dumps(value)))
-    )
+    assert object_hash(value) == object_hash(copy.deepcopy(value)) == object_hash(pickle.loads(pickle.dumps(value)))
 
 
 @pytest.mark.parametrize(
@@ -102,9 +98,7 @@ def test_estimators_hash_by_what_they_learned(estimator):
     first, again = clone(estimator).fit(X, Y), clone(estimator).fit(X, Y)
     changed = X.copy()
     changed[0] += 1
-    assert (
-        object_hash(first) == object_hash(again) == object_hash(pickle.loads(pickle.dumps(first))) is not None
-    )
+    assert object_hash(first) == object_hash(again) == object_hash(pickle.loads(pickle.dumps(first))) is not None
     first.predict(X)
     assert object_hash(first) == object_hash(again)
     assert object_hash(clone(estimator).fit(changed, Y)) != object_hash(first)

@@ -83,9 +83,7 @@ def test_guards_run_code_in_torch_and_are_dropped_here(edit_graph, canary, rows)
 
 def test_size_expressions_run_code_in_torch_and_are_refused_here(edit_graph, canary):
     command = f"__import__('pathlib').Path('{canary}').touch()"
-    symbol = graph_of(edit_graph(lambda graph: None))["graph_module"]["graph"]["tensor_values"]["input"][
-        "sizes"
-    ][0]
+    symbol = graph_of(edit_graph(lambda graph: None))["graph_module"]["graph"]["tensor_values"]["input"]["sizes"][0]
     path = edit_graph(replace_everywhere(json.dumps(symbol["as_expr"]["expr_str"])[1:-1], command))
     with pytest.raises(UntrustedFile, match=r"graph that could run code: a size is .* no arithmetic"):
         load_model(path)
@@ -202,9 +200,7 @@ def test_compiled_code_and_pickled_objects_are_refused(rewrite, exported, hostil
         load_model(rewrite(exported[0], "extra.pt2", {member: hostile}))
 
 
-@pytest.mark.parametrize(
-    "field", [{"use_pickle": True}, {"path_name": "custom_obj_0"}, {"path_name": "../x"}]
-)
+@pytest.mark.parametrize("field", [{"use_pickle": True}, {"path_name": "custom_obj_0"}, {"path_name": "../x"}])
 def test_pickled_tensors_are_refused(rewrite, exported, field):
     def edit(text):
         table = json.loads(text)
@@ -216,9 +212,7 @@ def test_pickled_tensors_are_refused(rewrite, exported, field):
 
 
 def test_the_old_format_without_a_folder_is_refused(zipped, hostile):
-    path = zipped(
-        "old.pt2", [("serialized_exported_program.json", b"{}"), ("serialized_state_dict.pt", hostile)]
-    )
+    path = zipped("old.pt2", [("serialized_exported_program.json", b"{}"), ("serialized_state_dict.pt", hostile)])
     with pytest.raises(UntrustedFile, match="old format, whose tensors are pickles"):
         load_model(path)
 
@@ -252,17 +246,13 @@ def test_trust_loads_what_inspection_refuses(rewrite, exported, rows):
     path = rewrite(exported[0], "note.pt2", {"unknown": b"x"})
     with pytest.raises(UntrustedFile, match="trust=True or --trust"):
         load_model(path)
-    np.testing.assert_array_equal(
-        load_model(path, trust=True).forward(rows), load_model(exported[0]).forward(rows)
-    )
+    np.testing.assert_array_equal(load_model(path, trust=True).forward(rows), load_model(exported[0]).forward(rows))
 
 
 def export(net, example, tmp_path, **shapes):
     path = tmp_path / "net.pt2"
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", UserWarning
-        )  # torch's own, about how its recurrent layers keep weights
+        warnings.simplefilter("ignore", UserWarning)  # torch's own, about how its recurrent layers keep weights
         torch.export.save(torch.export.export(net, (example,), **shapes), path)
     return load_model(path)
 
@@ -283,9 +273,7 @@ def test_limits_and_steps_of_the_batch_are_kept(tmp_path):
         nn.Linear(3, 2), torch.zeros(4, 3), tmp_path, dynamic_shapes=({0: torch.export.Dim("batch", max=16)},)
     )
     assert small.fixed_batch == 16
-    stepped = export(
-        nn.Linear(3, 2), torch.zeros(6, 3), tmp_path, dynamic_shapes=({0: 3 * torch.export.Dim("third")},)
-    )
+    stepped = export(nn.Linear(3, 2), torch.zeros(6, 3), tmp_path, dynamic_shapes=({0: 3 * torch.export.Dim("third")},))
     assert stepped.forward(np.ones((7, 3))).shape == (7, 2)
 
 
@@ -311,9 +299,7 @@ def test_graphs_of_ordinary_nets_pass(tmp_path):
 
     torch.manual_seed(0)
     net = Mixed().eval()
-    model = export(
-        net, torch.rand(4, 6, 8), tmp_path, dynamic_shapes=({0: torch.export.Dim("batch", min=2)},)
-    )
+    model = export(net, torch.rand(4, 6, 8), tmp_path, dynamic_shapes=({0: torch.export.Dim("batch", min=2)},))
     x = np.random.default_rng(0).random((5, 6, 8))
     assert model.forward(x).shape == (5, 3)
 
@@ -336,9 +322,7 @@ def test_several_inputs_or_outputs_are_named(tmp_path):
 
     path = tmp_path / "two.pt2"
     torch.export.save(torch.export.export(Two(), (torch.zeros(4, 2), torch.zeros(4, 2))), path)
-    with pytest.raises(
-        InvalidInput, match=r"takes 2 inputs \(x, y\); models with several inputs are not supported"
-    ):
+    with pytest.raises(InvalidInput, match=r"takes 2 inputs \(x, y\); models with several inputs are not supported"):
         load_model(path)
     with pytest.raises(InvalidInput, match="gives 2 outputs"):
         export(Pair(), torch.zeros(4, 2), tmp_path)

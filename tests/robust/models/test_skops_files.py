@@ -92,9 +92,7 @@ def rewrite(path, edit):
     return path
 
 
-@pytest.mark.parametrize(
-    "target", ["os.system", "builtins.eval", "subprocess.Popen", "operator.methodcaller"]
-)
+@pytest.mark.parametrize("target", ["os.system", "builtins.eval", "subprocess.Popen", "operator.methodcaller"])
 def test_a_hostile_function_is_refused(tmp_path, canary, target):
     """A schema that names a function with arguments: what an exploit of the format needs."""
     module, name = target.rsplit(".", 1)
@@ -200,26 +198,20 @@ def test_an_estimator_narrower_than_its_tree_is_refused(tmp_path, width):
         del estimator.n_features_in_
     else:
         estimator.n_features_in_ = width
-    with pytest.raises(
-        UntrustedFile, match=r"takes 1 features, its tree compares more|does not say how many features"
-    ):
+    with pytest.raises(UntrustedFile, match=r"takes 1 features, its tree compares more|does not say how many features"):
         load_model(save(estimator, tmp_path))
 
 
 def test_a_forest_narrower_than_its_trees_is_refused(tmp_path):
     forest = RandomForestClassifier(2, random_state=0).fit(X, Y)
     forest.n_features_in_ = 2
-    with pytest.raises(
-        UntrustedFile, match="RandomForestClassifier takes 2 features, its tree compares more"
-    ):
+    with pytest.raises(UntrustedFile, match="RandomForestClassifier takes 2 features, its tree compares more"):
         load_model(save(forest, tmp_path))
 
 
 def test_boosting_that_does_not_check_its_trees_is_refused(tmp_path):
     path = save(GradientBoostingClassifier(n_estimators=2).fit(X, Y), tmp_path)
-    with pytest.raises(
-        UntrustedFile, match="GradientBoostingClassifier does not check its trees against its rows"
-    ):
+    with pytest.raises(UntrustedFile, match="GradientBoostingClassifier does not check its trees against its rows"):
         load_model(path)
     assert load_model(path, trust=True).forward(X).shape == (150, 3)
 

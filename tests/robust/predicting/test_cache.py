@@ -8,7 +8,8 @@ from robust.predicting.cache import ArrayCache
 
 
 @pytest.mark.parametrize(
-    "array", [np.arange(6.0).reshape(2, 3), np.array([1, 2], dtype=np.int8), np.zeros((0, 3)), np.asfortranarray(np.eye(3))]
+    "array",
+    [np.arange(6.0).reshape(2, 3), np.array([1, 2], dtype=np.int8), np.zeros((0, 3)), np.asfortranarray(np.eye(3))],
 )
 def test_an_entry_comes_back_from_memory_and_from_disk(tmp_path, array):
     ArrayCache(tmp_path).put("k", array.copy())
@@ -30,7 +31,15 @@ def test_memory_alone_keeps_nothing_for_another_cache():
 def _damaged(content: bytes) -> list[bytes]:
     flipped = bytearray(content)
     flipped[-1] ^= 1
-    return [b"", content[:10], content[:-8], bytes(flipped), b"\x00" * len(content), b"PK\x03\x04" + content, content + b"x"]
+    return [
+        b"",
+        content[:10],
+        content[:-8],
+        bytes(flipped),
+        b"\x00" * len(content),
+        b"PK\x03\x04" + content,
+        content + b"x",
+    ]
 
 
 @pytest.mark.parametrize("kind", range(7))

@@ -72,7 +72,9 @@ def test_logits_become_a_softmax_without_overflow():
     np.testing.assert_allclose(found, softmax([[1.0, 0.0], [-1000.0, 0.0]], axis=1))
 
 
-@pytest.mark.parametrize(("declared", "expected"), [("probabilities", HALF[:, 0]), ("logits", 1 / (1 + np.exp(-HALF[:, 0])))])
+@pytest.mark.parametrize(
+    ("declared", "expected"), [("probabilities", HALF[:, 0]), ("logits", 1 / (1 + np.exp(-HALF[:, 0])))]
+)
 def test_one_column_is_class_1_of_two(declared, expected):
     found = settle(HALF, output=declared)
     assert found.classes == (0, 1)
@@ -126,7 +128,11 @@ def test_targets_find_their_class(y, classes):
 @pytest.mark.parametrize(
     ("y", "classes", "message"),
     [
-        (np.array([0, 1, 3]), None, r"labels that m does not know: \[3\]; its classes are \[0, 1, 2\]. Declare classes"),
+        (
+            np.array([0, 1, 3]),
+            None,
+            r"labels that m does not know: \[3\]; its classes are \[0, 1, 2\]. Declare classes",
+        ),
         (np.array([0, 1, -1]), None, r"does not know: \[-1\]"),
         (np.array([0, 1, 0.5]), None, r"does not know: \[0.5\]"),
         (np.array(["cat", "dog", "gnu"]), ["cat", "dog", "emu"], r"does not know: \['gnu'\]; its classes are \['cat'"),

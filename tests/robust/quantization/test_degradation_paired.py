@@ -75,9 +75,7 @@ def test_by_hand():
     old[8993:9234] = 0
     new[9234:9292] = 0
     x = np.c_[old, new].astype(float)
-    m = degradation(
-        as_model(lambda x: x[:, 0], classes=[0, 1]), as_model(lambda x: x[:, 1], classes=[0, 1]), (x, y)
-    )
+    m = degradation(as_model(lambda x: x[:, 0], classes=[0, 1]), as_model(lambda x: x[:, 1], classes=[0, 1]), (x, y))
     assert m.value == pytest.approx(0.0183)
     assert (m.lower, m.upper) == pytest.approx((0.015490, 0.021264), abs=1e-6)
     assert m.method == "tango-corrected"
@@ -179,7 +177,9 @@ def test_two_builds_that_nearly_agree_pass_with_enough_rows(metric):
     assert verdict.status == "PASS"
 
 
-@pytest.mark.parametrize(("metric", "worse"), [("accuracy", 0.02), ("f1", 0.02), ("auc", 0.1), ("rmse", 0.05), ("log_loss", 0.05)])
+@pytest.mark.parametrize(
+    ("metric", "worse"), [("accuracy", 0.02), ("f1", 0.02), ("auc", 0.1), ("rmse", 0.05), ("log_loss", 0.05)]
+)
 def test_needed_n_settles_at_the_same_rates(metric, worse):
     x, y = case(metric, n=240)
     m = degradation(model(metric), model(metric, worse), (x, y), metric=metric)
@@ -205,7 +205,9 @@ def test_nine_flips_in_many_rows_are_not_taken_for_certainty():
     n = 2000
     y = np.r_[np.zeros(n - 20, int), np.ones(20, int)]
     x = np.c_[y, np.where(np.arange(n) >= n - 9, 0, y)].astype(float)
-    m = degradation(as_model(lambda x: x[:, 0], classes=[0, 1]), as_model(lambda x: x[:, 1], classes=[0, 1]), (x, y), metric="f1")
+    m = degradation(
+        as_model(lambda x: x[:, 0], classes=[0, 1]), as_model(lambda x: x[:, 1], classes=[0, 1]), (x, y), metric="f1"
+    )
     assert any(isinstance(part, Fact) and "9 of 2000 rows differ" in str(part.value) for part in m.evidence)
     assert m.upper > 0.3
 
@@ -309,7 +311,9 @@ def test_another_order_of_classes_is_no_difference(metric):
     new = as_model(lambda x: x[:, turn] + 0.0, output="logits", classes=names[turn].tolist())
     m = degradation(old, new, (x, names[y]), metric=metric)
     assert m.value == pytest.approx(0, abs=1e-12)
-    shifted = as_model(lambda x: x[:, turn] + 0.5 * np.sin(1e3 * x[:, turn]), output="logits", classes=names[turn].tolist())
+    shifted = as_model(
+        lambda x: x[:, turn] + 0.5 * np.sin(1e3 * x[:, turn]), output="logits", classes=names[turn].tolist()
+    )
     straight = as_model(lambda x: x + 0.5 * np.sin(1e3 * x), output="logits", classes=names.tolist())
     one = degradation(old, shifted, (x, names[y]), metric=metric)
     other = degradation(old, straight, (x, names[y]), metric=metric)
@@ -346,7 +350,9 @@ def test_declared_classes_must_agree():
         with pytest.raises(InvalidInput, match=r"labels that new does not know|the models know different classes"):
             degradation(old, new, (x, y))
     wide = as_model(lambda x: np.c_[x, x[:, 0] - 9], output="logits", name="wide")
-    with pytest.raises(InvalidInput, match=r"know different classes: old \[0, 1, 2, 3\], wide \[0, 1, 2, 3, 4\]; declare"):
+    with pytest.raises(
+        InvalidInput, match=r"know different classes: old \[0, 1, 2, 3\], wide \[0, 1, 2, 3, 4\]; declare"
+    ):
         degradation(old, wide, (x, y))
     stray = as_model(lambda x: np.full(len(x), 7), task="classification", name="stray")
     with pytest.raises(InvalidInput, match="know different classes"):
@@ -359,14 +365,18 @@ def test_declared_classes_must_agree():
 def test_a_callable_with_row_values_is_paired():
     x, y = scores(500)
     by_name = degradation(model("accuracy"), model("accuracy", 0.3), (x, y))
-    by_call = degradation(model("accuracy"), model("accuracy", 0.3), (x, y), metric=functools.partial(accuracy, level=0.9))
+    by_call = degradation(
+        model("accuracy"), model("accuracy", 0.3), (x, y), metric=functools.partial(accuracy, level=0.9)
+    )
     assert (by_call.value, by_call.lower, by_call.upper) == (by_name.value, by_name.lower, by_name.upper)
     flips = [part for m in (by_name, by_call) for part in m.evidence if isinstance(part, Flips)]
     assert flips[0] == flips[1]
     x, y = shaky(500)
     named = degradation(model("mae"), model("mae", 0.3), (x, y), metric="mae", relative=False)
     called = degradation(model("mae"), model("mae", 0.3), (x, y), metric=mae)
-    assert (called.value, called.lower, called.upper) == pytest.approx((named.value, named.lower, named.upper), rel=0.05)
+    assert (called.value, called.lower, called.upper) == pytest.approx(
+        (named.value, named.lower, named.upper), rel=0.05
+    )
 
 
 @pytest.mark.parametrize("given", [{"order": np.arange(500)}, {"groups": np.arange(500) // 5}])

@@ -110,8 +110,9 @@ CASES = [(metric, kind) for metric in ("accuracy", "f1", "auc", "rmse") for kind
 
 @pytest.mark.parametrize(("metric", "kind"), CASES)
 def test_bounds_cover_in_a_few_samples(metric, kind):
-    above, below = misses(metric, kind, n=240, samples=40, seed=1)
-    assert max(above, below) <= most(40, 0.07)
+    samples = 15 if kind == "order" else 40  # blocks take longer
+    above, below = misses(metric, kind, n=240, samples=samples, seed=1)
+    assert max(above, below) <= most(samples, 0.07)
 
 
 @pytest.mark.slow

@@ -91,7 +91,7 @@ def parts(value):
 
 
 def test_every_kind_of_evidence_is_tried_here():
-    kinds = {kind for kind in vars(vocabulary)["Evidence"].__args__}
+    kinds = set(vars(vocabulary)["Evidence"].__args__)
     assert {type(part) for part in EVERYTHING} == kinds
 
 
@@ -116,7 +116,10 @@ def tricky(rows=60):
     y = np.arange(rows) % 2
     p = np.where(y[:, None] == np.arange(2), 0.9, 0.1) + 0.0
     p[:20] = rng.dirichlet(np.ones(2), 20)
-    same, near = as_model(lambda x: x, output="probabilities"), as_model(lambda x: 0.9 * x + 0.05, output="probabilities")
+    same, near = (
+        as_model(lambda x: x, output="probabilities"),
+        as_model(lambda x: 0.9 * x + 0.05, output="probabilities"),
+    )
     numbers = as_model(lambda x: x[:, 0], task="regression")
     other = as_model(lambda x: x[:, 0] * 1.1, task="regression")
     target = p[:, 0] + rng.normal(size=rows)
@@ -223,7 +226,13 @@ def record(entries=()):
         seed=0,
         decide="bound",
         models=(
-            ModelInfo(role="candidate", name="m", framework="onnx", sha256="ab", noise=Noise(rows=2, decisions_changed=0, largest_difference=1e-9)),
+            ModelInfo(
+                role="candidate",
+                name="m",
+                framework="onnx",
+                sha256="ab",
+                noise=Noise(rows=2, decisions_changed=0, largest_difference=1e-9),
+            ),
             ModelInfo(role="reference", name="r", framework="onnx", sha256="cd"),
         ),
         data=(
