@@ -6,8 +6,8 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from robust.data.dataset import Column, Dataset
+from robust.measures.row_sampling import Sampling
 from robust.residuals.column_terms import Terms, column_terms
-from robust.residuals.mean_errors import Sampling
 from robust.types import FloatArray
 
 # Rows for each regressor, at least, when inputs are projected out.

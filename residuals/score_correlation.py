@@ -15,13 +15,13 @@ from robust.intervals.arguments import check_level
 from robust.intervals.interval import Interval, RootSizing
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
+from robust.measures.row_sampling import Sampling, sampling_of
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
 from robust.predicting.predictions import predict
 from robust.residuals.column_terms import FEW, Terms, column_terms
 from robust.residuals.correlation_evidence import Analysed, column_slices, correlation_figures, findings
 from robust.residuals.correlations import correlate, input_table, orthonormal, without
-from robust.residuals.mean_errors import Sampling, sampling_of
 from robust.residuals.residual_rows import Residuals, residual_rows
 from robust.types import FloatArray
 

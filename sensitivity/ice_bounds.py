@@ -6,20 +6,17 @@ import numpy as np
 from scipy.special import stdtrit
 
 from robust.data.dataset import Dataset
-from robust.data.ordering import time_order
-from robust.intervals.cluster import FEWEST, cluster_index
+from robust.intervals.cluster import FEWEST
 from robust.intervals.interval import Interval, RootSizing
-from robust.intervals.long_run import long_run_variance
 from robust.intervals.vacuous import never_vacuous
+from robust.measures.row_sampling import sampling_of
 from robust.types import FloatArray
 
 
 def mean_errors(table: FloatArray, data: Dataset) -> tuple[FloatArray, float]:
     """Standard errors of column means.
 
-    Independent rows: s/√n. Groups: √(Σ_g s_g²·G/(G − 1))/n with s_g the sum of deviations of a group
-    (Cameron, Gelbach and Miller 2008); infinite below 10 groups. An order: cosine projections
-    (`long_run_variance`).
+    As `Sampling.error` has them for independent, grouped or ordered rows; infinite below 10 groups.
 
     Args:
         table: One row a row of `data` (n, m).
@@ -32,19 +29,11 @@ def mean_errors(table: FloatArray, data: Dataset) -> tuple[FloatArray, float]:
     >>> mean_errors(np.array([[1.0], [3.0]]), as_data(np.zeros((2, 1))))
     (array([1.]), 1.0)
     """
-    n = len(table)
-    sums = table - table.mean(axis=0)
-    if data.groups is not None:
-        owner, units = cluster_index(data.groups)
-        if units < FEWEST:
-            return np.full(table.shape[1], np.inf), max(units - 1.0, 1.0)
-        sums = np.column_stack([np.bincount(owner, column, minlength=units) for column in sums.T])
-    elif data.order is not None:
-        in_time = sums[time_order(data).rows]
-        found = [long_run_variance(column) for column in in_time.T]
-        return np.sqrt([variance for variance, _ in found]), float(found[0][1])
-    units = len(sums)
-    return np.sqrt((sums**2).sum(axis=0) * units / (units - 1)) / n, units - 1.0
+    sampling = sampling_of(data)
+    if sampling.kind == "groups" and not sampling.provable:
+        return np.full(table.shape[1], np.inf), max(sampling.units - 1.0, 1.0)
+    found = [sampling.error(column) for column in (table - table.mean(axis=0)).T]
+    return np.array([error for error, _ in found]), found[0][1]
 
 
 def method_of(data: Dataset) -> str:

@@ -5,8 +5,6 @@ of models and data, level and seed, package versions, processor, and this packag
 """
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
@@ -20,6 +18,7 @@ from robust.models.base import Model
 from robust.predicting.settings import current_settings
 from robust.record.json_form import decode, encode
 from robust.record.shape import Bounded, Host
+from robust.whole_files import write_whole
 
 T = TypeVar("T")
 
@@ -49,15 +48,7 @@ class Store:
             return
         content = encode(value)
         with suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self._folder, suffix=".tmp")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(content)
-                Path(temporary).replace(self._folder / f"{key}.json")
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            write_whole(self._folder / f"{key}.json", content)
 
 
 def result_key(check: Check, options: object, subject: Subject, host: Host) -> str | None:

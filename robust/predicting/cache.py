@@ -7,8 +7,6 @@ and computed again.
 
 import hashlib
 import io
-import os
-import tempfile
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from robust.types import AnyArray
+from robust.whole_files import write_whole
 
 _MEMORY_BYTES = 256 * 2**20
 _DIGEST_BYTES = 16
@@ -63,15 +62,7 @@ class ArrayCache:
         np.lib.format.write_array(buffer, array, allow_pickle=False)
         content = buffer.getvalue()
         with suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".tmp")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(_digest(content) + content)
-                Path(temporary).replace(self.folder / f"{key}.array")
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            write_whole(self.folder / f"{key}.array", _digest(content) + content)
 
     def _remember(self, key: str, array: AnyArray) -> None:
         array.flags.writeable = False

@@ -1,12 +1,12 @@
 """The chart libraries as one inline script, made once and kept."""
 
 import hashlib
-import os
-import tempfile
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+
+from robust.whole_files import write_whole
 
 # Newest Vega-Lite that both Altair's schema and the converter know.
 VEGA_LITE = "6.4"
@@ -34,7 +34,7 @@ def bundle(folder: Path | None = None) -> str:
             return kept
     script = _made()
     with suppress(OSError):
-        write_whole(path, f"{_checksum(script)}\n{script}")
+        write_whole(path, f"{_checksum(script)}\n{script}".encode())
     return script
 
 
@@ -52,12 +52,3 @@ def _made() -> str:
 def _checksum(text: str) -> str:
     """First line of the kept file: a half-written or edited copy is not used."""
     return f"// sha256 {hashlib.sha256(text.encode()).hexdigest()}"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-        stream.write(text)
-    Path(temporary).replace(path)

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from robust.evidence import Figure
-from robust.report.bundle import VEGA_LITE, write_whole
+from robust.report.bundle import VEGA_LITE
+from robust.whole_files import write_whole
 
 
 def chart(figure: Figure, folder: Path | None) -> tuple[dict[str, Any], str]:
@@ -42,7 +43,7 @@ def chart(figure: Figure, folder: Path | None) -> tuple[dict[str, Any], str]:
     svg: str = vl_convert.vegalite_to_svg(untitled(spec), vl_version=VEGA_LITE)
     if path is not None:
         with suppress(OSError):
-            write_whole(path, json.dumps({"spec": spec, "svg": svg}))
+            write_whole(path, json.dumps({"spec": spec, "svg": svg}).encode())
     return spec, svg
 
 

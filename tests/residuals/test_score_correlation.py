@@ -12,12 +12,12 @@ from robust.data.dataset import Column
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import Fact, Figure, Finding, Slices
+from robust.measures.row_sampling import Sampling
 from robust.models.conversion import as_model
 from robust.residuals import unused_feature_correlation
 from robust.residuals.column_terms import column_terms
 from robust.residuals.correlation_evidence import holm
 from robust.residuals.correlations import correlate, input_table, orthonormal, without
-from robust.residuals.mean_errors import Sampling
 from robust.residuals.score_correlation import CHECKS, UnusedFeatureOptions
 
 FIRST = as_model(lambda x: x[:, 0], task="regression", name="first")

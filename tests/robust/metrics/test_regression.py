@@ -97,6 +97,12 @@ def test_rmse_effect_of_a_share_holds_for_smaller_ones(case, share, part):
     assert whole is None or less <= whole * (1 + 1e-9)
 
 
+def test_rmse_can_fall_further_than_it_can_rise():
+    # All of the error sits in one of ten rows: mending it takes the RMSE from R/√10 to 0.
+    y, values = np.zeros((10, 1)), np.r_[[[1.0]], np.zeros((9, 1))]
+    assert RMSE.effect(y, values, values)(0.1) * 0.1 == pytest.approx(np.sqrt(0.1))
+
+
 def test_effects_without_a_bound():
     y = np.array([[1.0], [2.0]])
     assert RMSE.effect(y, y, y)(0.5) is None  # √s rises faster than any multiple of s
