@@ -26,8 +26,8 @@ class Curve:
     >>> def accuracy(value):
     ...     return Measurement(name="accuracy", value=value, lower=value - 0.1, upper=1.0, n=20, method="m")
     >>> curve = Curve(name="eps", grid=[0.0, 0.5], points=(accuracy(0.9), accuracy(0.4)))
-    >>> curve.eps.tolist(), curve.values.tolist(), [bool(point > 0.35) for point in curve]
-    ([0.0, 0.5], [0.9, 0.4], [True, False])
+    >>> curve.eps.tolist(), curve.values.tolist(), [(point > 0.35).status for point in curve]
+    ([0.0, 0.5], [0.9, 0.4], ['PASS', 'INCONCLUSIVE'])
     """
 
     name: str
