@@ -27,7 +27,7 @@ from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import Fact, SelfCheck, Values
 from robust.measures.assembling import assemble
-from robust.measures.single import share_interval
+from robust.measures.row_means import share_interval
 from robust.models.base import Model, require_gradients
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered

@@ -23,7 +23,7 @@ from robust.data.live import as_data
 from robust.evidence import SelfCheck
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
-from robust.measures.single import share_interval
+from robust.measures.row_means import share_interval
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
 from robust.predicting.predictions import predict

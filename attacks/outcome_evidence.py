@@ -7,7 +7,7 @@ from robust.attacks.target import Target
 from robust.data.dataset import Dataset
 from robust.evidence import Evidence, Fact, Figure, Finding, Rows, Series, Values
 from robust.measures.details import row_ids
-from robust.measures.single import share_interval
+from robust.measures.row_means import share_interval
 from robust.predicting.metering import Meter
 from robust.types import BoolArray, FloatArray, IntArray
 

@@ -42,7 +42,7 @@ class Autocorrelations:
         shrinks its error.
         """
         null = ndtri(share) if np.isinf(self.null_dof) else stdtrit(self.null_dof, share)
-        return np.maximum(null * self.null_errors, stdtrit(self.dof, share) * self.errors)
+        return np.asarray(np.maximum(null * self.null_errors, stdtrit(self.dof, share) * self.errors))
 
 
 def series_autocorrelations(residuals: FloatArray, lags: IntArray) -> Autocorrelations:

@@ -67,7 +67,9 @@ def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shar
             absent = (("surrogate", str(error)),)
     train = _data(config, data.train) if data.train else None
     # Text columns become codes: test rows take the labels' order from the training rows, so that both are coded alike.
-    test = _data(config, data.test, schema=None if train is None else train.schema)
+    # A model that was fitted on named columns is given the labels themselves and may know how to take new ones.
+    coded = train is not None and candidate.columns is None
+    test = _data(config, data.test, schema=train.schema if coded and train is not None else None)
     # Kept where the checks will look for it: the candidate is asked once.
     arrays = ArrayCache(None if folder is None else folder / "cache")
     with using(Settings(cache=arrays, shards=shards)):

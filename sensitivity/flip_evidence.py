@@ -10,7 +10,7 @@ from robust.data.dataset import Dataset
 from robust.evidence import Evidence, Fact, Figure, Finding, Rows, Slice, Slices
 from robust.intervals.interval import Interval
 from robust.measures.details import numbers, row_ids, words
-from robust.measures.single import share_interval
+from robust.measures.row_means import share_interval
 from robust.models.base import Label
 from robust.sensitivity.sweep import Sweep
 from robust.types import AnyArray, BoolArray, FloatArray

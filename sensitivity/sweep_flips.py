@@ -16,7 +16,7 @@ from robust.evidence import SelfCheck
 from robust.intervals.arguments import check_level
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
-from robust.measures.single import share_interval
+from robust.measures.row_means import share_interval
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
 from robust.sensitivity.answering import Answering, answering, target_class

@@ -4,7 +4,8 @@ import numpy as np
 
 from robust.data.dataset import Dataset
 from robust.evidence import Evidence, Figure, Rows, Series, Slice, Slices
-from robust.intervals.clopper_pearson import clopper_pearson
+from robust.measures.row_means import share_interval
+from robust.measures.slicing import slicings
 from robust.measures.truth import Scored
 from robust.metrics.metric import Metric
 from robust.types import AnyArray, FloatArray
@@ -15,12 +16,16 @@ _WORST = 10
 _MOST_CLASSES = 20
 
 
-def single_evidence(metric: Metric, scored: Scored, data: Dataset, *, level: float) -> tuple[Evidence, ...]:
+def single_evidence(metric: Metric, scored: Scored, data: Dataset, *, level: float, seed: int) -> tuple[Evidence, ...]:
     """Worst rows, slices and a figure for one model's metric."""
     if metric.task == "regression":
         return _regression_evidence(metric, scored, data)
     if metric.name == "accuracy":
-        return (*_label_slices(scored, data, level=level), _wrong_rows(scored, data), _confusion_figure(scored))
+        return (
+            *_label_slices(scored, data, level=level, seed=seed),
+            _wrong_rows(scored, data),
+            _confusion_figure(scored),
+        )
     if metric.name == "f1":
         return (_wrong_rows(scored, data), _f1_figure(scored))
     if metric.name == "log_loss":
@@ -44,28 +49,21 @@ def words(name: str, values: object) -> Series:
     return Series(name=name, values=tuple(str(value) for value in values))  # type: ignore[attr-defined]
 
 
-def _label_slices(scored: Scored, data: Dataset, *, level: float) -> tuple[Slices, ...]:
-    """Accuracy by true class, and by each slicing column, with Bonferroni-adjusted exact bounds."""
-    classes = [str(scored.predictions.classes[c]) for c in scored.truth]
-    tables = [("class", np.asarray(classes))]
-    tables += [(column.name, np.asarray([str(v) for v in column.values])) for column in data.slices]
+def _label_slices(scored: Scored, data: Dataset, *, level: float, seed: int) -> tuple[Evidence, ...]:
+    """Accuracy by true class, and by each slicing column, with bounds that hold for all parts of a table at once."""
     right = scored.right()
+    tables, facts = slicings(scored, data)
     found = []
-    for by, labels in tables:
-        names = np.unique(labels)
-        each = 1 - (1 - level) / len(names)
+    for table in tables:
         parts = []
-        for name in names:
-            inside = labels == name
-            interval = clopper_pearson(int(right[inside].sum()), int(inside.sum()), level=each)
+        for name, inside in table.parts:
+            interval = share_interval(right[inside], data.rows(inside), level=table.level(level), seed=seed)
             parts.append(
-                Slice(
-                    name=f"{by}={name}", n=interval.n, value=interval.value, lower=interval.lower, upper=interval.upper
-                )
+                Slice(name=name, n=interval.n, value=interval.value, lower=interval.lower, upper=interval.upper)
             )
         parts.sort(key=lambda part: part.value)
-        found.append(Slices(by=by, measure="accuracy", level=level, slices=tuple(parts[:_MOST_CLASSES])))
-    return tuple(found)
+        found.append(Slices(by=table.by, measure="accuracy", level=level, slices=tuple(parts[:_MOST_CLASSES])))
+    return (*found, *facts)
 
 
 def _wrong_rows(scored: Scored, data: Dataset) -> Rows:

@@ -16,6 +16,7 @@ from robust.measures.assembling import assemble
 from robust.measures.dependence import dependent_interval, is_dependent
 from robust.measures.details import single_evidence
 from robust.measures.floors import floored
+from robust.measures.row_means import unlike_rows
 from robust.measures.truth import Scored, score
 from robust.metrics.metric import Metric
 from robust.metrics.ranking import WeightedAuc
@@ -41,7 +42,7 @@ def measure_metric(metric: Metric, model: Model, data: Dataset, *, level: float,
     with metered() as meter:
         scored = score(metric, predict(model, data), data)
         interval = single_interval(metric, scored, data, level=level, seed=seed)
-        evidence: tuple[Evidence, ...] = single_evidence(metric, scored, data, level=level)
+        evidence: tuple[Evidence, ...] = single_evidence(metric, scored, data, level=level, seed=seed)
         rows = metric.rows(scored.truth, scored.prediction)
         return assemble(
             interval,
@@ -74,7 +75,7 @@ def _unclipped(metric: Metric, scored: Scored, data: Dataset, *, level: float, s
         odd = _misranked(truth, prediction)
     else:
         statistic = SmoothOfMeans(rows, metric.function)
-        odd = scored.right() == 0 if metric.task == "classification" and metric.needs == "labels" else _unlike(rows)
+        odd = scored.right() == 0 if metric.task == "classification" and metric.needs == "labels" else unlike_rows(rows)
     rate = metric.effect(truth, prediction, prediction)
     if is_dependent(data):
         return dependent_interval(statistic, data, level=level, seed=seed, odd=odd, effect=rate)
@@ -93,60 +94,6 @@ def _unclipped(metric: Metric, scored: Scored, data: Dataset, *, level: float, s
 def class_scores(probabilities: FloatArray) -> FloatArray:
     """Scores as DeLong's method takes them: those of class 1 of two, or all columns."""
     return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
-
-
-def share_interval(hits: BoolArray, data: Dataset, *, level: float, seed: int) -> Interval:
-    """Interval of a share of rows, e.g. of those that stay right under attack.
-
-    Clopper-Pearson where rows are independent; blocks or clusters where `data` has an order or groups.
-
-    Args:
-        hits: Which rows count (n,).
-        data: The rows.
-        level: Confidence of each bound.
-        seed: Seed of the bootstrap, where one is used.
-
-    Returns:
-        The interval, in [0, 1].
-    """
-    hits = np.asarray(hits, dtype=bool)
-    if not is_dependent(data):
-        return clopper_pearson(int(hits.sum()), len(hits), level=level)
-    minority = hits if hits.mean() <= 0.5 else ~hits
-    statistic = SmoothOfMeans(hits.astype(np.float64), lambda means: means[:, 0])
-    return clip(dependent_interval(statistic, data, level=level, seed=seed, odd=minority, effect=1.0), 0.0, 1.0)
-
-
-def mean_interval(
-    values: FloatArray, data: Dataset, *, level: float, seed: int, effect: float | None = None
-) -> Interval:
-    """Interval of a mean over rows.
-
-    BCa where rows are independent; blocks or clusters where `data` has an order or groups.
-
-    Args:
-        values: One value a row (n,).
-        data: The rows.
-        level: Confidence of each bound.
-        seed: Seed of the bootstrap.
-        effect: Largest change of the mean if all rows differed in the worst way; None where there is no bound.
-
-    Returns:
-        The interval.
-    """
-    odd = _unlike(values[:, None])
-    if is_dependent(data):
-        statistic = SmoothOfMeans(values, lambda means: means[:, 0])
-        return dependent_interval(statistic, data, level=level, seed=seed, odd=odd, effect=effect)
-    distinct_values, counts = distinct(values)
-    interval = bca(SmoothOfMeans(distinct_values, lambda means: means[:, 0]), counts, level=level, seed=seed)
-    return never_vacuous(interval, differing=int(odd.sum()), units=len(values), effect=effect, level=level)
-
-
-def _unlike(rows: FloatArray) -> BoolArray:
-    """Rows whose statistics are not the commonest ones."""
-    _, inverse, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
-    return np.asarray(inverse.ravel() != int(np.argmax(counts)))
 
 
 def _misranked(truth: FloatArray, scores: FloatArray) -> BoolArray:

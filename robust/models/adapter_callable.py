@@ -23,7 +23,13 @@ def callable_model(function: Callable[[Any], Any], options: Options, *, gradient
     """
 
     def forward(x: AnyArray) -> AnyArray:
-        return np.asarray(function(x), dtype=np.float64)
+        outputs = np.asarray(function(x))
+        if outputs.dtype.kind not in "fiub":
+            raise TypeError(
+                f"the outputs are {outputs.dtype}, not numbers: give class indices or probabilities, and name the "
+                "labels in classes="
+            )
+        return outputs.astype(np.float64)
 
     return Model(
         name=options.name or _name(function),

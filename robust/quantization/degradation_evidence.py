@@ -1,14 +1,13 @@
 """What stands behind a degradation: flipped rows, drops by class and slice, errors that grew."""
 
-from typing import Any
-
 import numpy as np
 
 from robust.data.dataset import Dataset
 from robust.evidence import Evidence, Figure, Flips, Rows, Slice, Slices
 from robust.intervals.mcnemar import mcnemar_p
-from robust.intervals.tango import tango
 from robust.measures.details import numbers, row_ids, sampled, words
+from robust.measures.mean_change import mean_change_interval
+from robust.measures.slicing import Slicing, slicings
 from robust.measures.truth import Scored
 from robust.types import BoolArray
 
@@ -28,30 +27,29 @@ def flips(before: BoolArray, after: BoolArray, data: Dataset) -> Flips:
 
 
 def classification_evidence(
-    reference: Scored, candidate: Scored, data: Dataset, *, level: float
+    reference: Scored, candidate: Scored, data: Dataset, *, level: float, seed: int
 ) -> tuple[Evidence, ...]:
     """Flips, drops by class and slice with simultaneous bounds, and their figure."""
     before, after = reference.right(), candidate.right()
-    names = np.asarray([str(reference.predictions.classes[c]) for c in reference.truth])
-    by_class = _accuracy_drops("class", names, before, after, level=level)
-    others = tuple(
-        _accuracy_drops(column.name, np.asarray([str(v) for v in column.values]), before, after, level=level)
-        for column in data.slices
-    )
-    return (flips(before, after, data), by_class, *others, _drop_figure(by_class))
+    tables, facts = slicings(reference, data)
+    drops = [_accuracy_drops(table, before, after, data, level=level, seed=seed) for table in tables]
+    return (flips(before, after, data), *drops, *facts, _drop_figure(drops[0]))
 
 
-def _accuracy_drops(by: str, labels: Any, before: BoolArray, after: BoolArray, *, level: float) -> Slices:
-    """Accuracy drop on each part of the rows, worst first; Bonferroni over the parts."""
+def _accuracy_drops(
+    table: Slicing, before: BoolArray, after: BoolArray, data: Dataset, *, level: float, seed: int
+) -> Slices:
+    """Accuracy drop on each part of the rows, worst first, with bounds that hold for all parts at once."""
+    worse = before.astype(np.float64) - after
     parts = []
-    found = np.unique(labels)
-    for name in found:
-        inside = labels == name
-        b, c = int(np.sum(before & ~after & inside)), int(np.sum(~before & after & inside))
-        interval = tango(b, c, int(inside.sum()), level=1 - (1 - level) / len(found))
+    for name, inside in table.parts:
+        b, c = int(np.sum(worse[inside] > 0)), int(np.sum(worse[inside] < 0))
+        interval = mean_change_interval(
+            worse[inside], data.rows(inside), level=table.level(level), seed=seed, share=True
+        )
         parts.append(
             Slice(
-                name=f"{by}={name}",
+                name=name,
                 n=interval.n,
                 value=interval.value,
                 lower=interval.lower,
@@ -60,7 +58,7 @@ def _accuracy_drops(by: str, labels: Any, before: BoolArray, after: BoolArray, *
             )
         )
     parts.sort(key=lambda part: (-part.value, part.name))
-    return Slices(by=by, measure="accuracy drop", level=level, slices=tuple(parts[:_SHOWN]))
+    return Slices(by=table.by, measure="accuracy drop", level=level, slices=tuple(parts[:_SHOWN]))
 
 
 def _drop_figure(table: Slices) -> Figure:

@@ -101,7 +101,7 @@ def _by_name(
             Values(metric=metric.title, reference=change.reference, candidate=change.candidate),
         )
         if metric.task == "classification":
-            evidence += classification_evidence(reference, candidate, data, level=level)
+            evidence += classification_evidence(reference, candidate, data, level=level, seed=seed)
         else:
             evidence += regression_evidence(reference, candidate, data)
         measured = assemble(

@@ -8,14 +8,9 @@ import numpy as np
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.evidence import Evidence, SelfCheck, Values
-from robust.intervals.bca import bca
-from robust.intervals.interval import Interval
-from robust.intervals.resampling import SmoothOfMeans, distinct
-from robust.intervals.tango import tango
-from robust.intervals.vacuous import never_vacuous
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
-from robust.measures.dependence import dependent_interval, is_dependent
+from robust.measures.mean_change import mean_change_interval
 from robust.models.base import Model
 from robust.predicting.metering import metered
 from robust.quantization.degradation_evidence import flips
@@ -51,7 +46,7 @@ def row_value_change(
             raise InvalidInput(f"{before.name} has no direction (higher_is_better), so that nothing can be worse")
         worse = a - b if before.higher_is_better else b - a
         share = _is_share(a, b)
-        interval = _mean_change(worse, data, level=level, seed=seed, share=share)
+        interval = mean_change_interval(worse, data, level=level, seed=seed, share=share)
         evidence: tuple[Evidence, ...] = (Values(metric=before.name, reference=before.value, candidate=after.value),)
         if share:
             right = (a == 1, b == 1) if before.higher_is_better else (a == 0, b == 0)
@@ -112,19 +107,3 @@ def _both(before: Measurement, after: Measurement) -> tuple[SelfCheck, ...]:
 def _is_share(*columns: FloatArray) -> bool:
     """Whether all values are 0 or 1, so that exact bounds of proportions serve."""
     return all(bool(np.isin(column, (0, 1)).all()) for column in columns)
-
-
-def _mean_change(worse: FloatArray, data: Dataset, *, level: float, seed: int, share: bool) -> Interval:
-    """Interval of a mean paired difference."""
-    if is_dependent(data):
-        statistic = SmoothOfMeans(worse, lambda means: means[:, 0])
-        return dependent_interval(
-            statistic, data, level=level, seed=seed, odd=worse != 0, effect=1.0 if share else None, anchor=0.0
-        )
-    if share:
-        return tango(int(np.sum(worse > 0)), int(np.sum(worse < 0)), len(worse), level=level)
-    values, counts = distinct(worse)
-    interval = bca(SmoothOfMeans(values, lambda means: means[:, 0]), counts, level=level, seed=seed)
-    return never_vacuous(
-        interval, differing=int(np.sum(worse != 0)), units=len(worse), effect=None, level=level, anchor=0.0
-    )

@@ -8,7 +8,7 @@ from robust.errors import InvalidInput
 from robust.intervals.clopper_pearson import clopper_pearson, clopper_pearson_bounds
 from robust.intervals.resampling import SmoothOfMeans
 from robust.measures.dependence import dependent_interval, is_dependent
-from robust.measures.single import mean_interval, share_interval
+from robust.measures.row_means import mean_interval, share_interval
 
 N = 120
 

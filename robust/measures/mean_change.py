@@ -1,0 +1,39 @@
+"""The mean of paired differences, row by row."""
+
+import numpy as np
+
+from robust.data.dataset import Dataset
+from robust.intervals.bca import bca
+from robust.intervals.interval import Interval
+from robust.intervals.resampling import SmoothOfMeans, distinct
+from robust.intervals.tango import tango
+from robust.intervals.vacuous import never_vacuous
+from robust.measures.dependence import dependent_interval, is_dependent
+from robust.types import FloatArray
+
+
+def mean_change_interval(worse: FloatArray, data: Dataset, *, level: float, seed: int, share: bool) -> Interval:
+    """Interval of a mean paired difference.
+
+    Args:
+        worse: Difference of each row (n,), positive is worse.
+        data: The rows.
+        level: Confidence of each bound.
+        seed: Seed of the bootstrap, where one is used.
+        share: Whether the differences are those of two 0-or-1 columns.
+
+    Returns:
+        Tango's corrected score interval for shares, BCa otherwise; blocks or clusters where rows depend on each other.
+    """
+    if is_dependent(data):
+        statistic = SmoothOfMeans(worse, lambda means: means[:, 0])
+        return dependent_interval(
+            statistic, data, level=level, seed=seed, odd=worse != 0, effect=1.0 if share else None, anchor=0.0
+        )
+    if share:
+        return tango(int(np.sum(worse > 0)), int(np.sum(worse < 0)), len(worse), level=level)
+    values, counts = distinct(worse)
+    interval = bca(SmoothOfMeans(values, lambda means: means[:, 0]), counts, level=level, seed=seed)
+    return never_vacuous(
+        interval, differing=int(np.sum(worse != 0)), units=len(worse), effect=None, level=level, anchor=0.0
+    )
