@@ -26,7 +26,7 @@ test-slow: $(VENV)/installed
 test-slow-sample: $(VENV)/installed
 	@$(BIN)/python -P -m pytest -n $(WORKERS) -q -m slow $(SLOW_SAMPLE)
 
-SLOW_SAMPLE := tests/robust/intervals/test_tango.py tests/robust/examples
+SLOW_SAMPLE := tests/robust/intervals/test_tango.py tests/robust/intervals/test_delong.py tests/robust/examples
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1)
