@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from robust.intervals.interval import Sizing
     from robust.types import FloatArray
 
-_OPPOSITE = {"raises": "lowers", "lowers": "raises", "either": "either", "none": "none"}
+OPPOSITE = {"raises": "lowers", "lowers": "raises", "either": "either", "none": "none"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +205,7 @@ class Measurement:
             row_values=None if self.row_values is None else scale * self.row_values + shift,
             sizing=None if self.sizing is None else Affine(sizing=self.sizing, scale=scale, shift=shift),
             validity=tuple(
-                check if keep else structs.replace(check, bias=_OPPOSITE[check.bias]) for check in self.validity
+                check if keep else structs.replace(check, bias=OPPOSITE[check.bias]) for check in self.validity
             ),
         )
 

@@ -22,6 +22,8 @@ def never_vacuous(
     level: float,
     anchor: float | None = None,
     unit: str = "rows",
+    resolution: float = 0.0,
+    free_blocks: bool = False,
 ) -> Interval:
     """Widen an interval that rests on fewer than 10 differing units, or on none that vary.
 
@@ -37,6 +39,9 @@ def never_vacuous(
         level: One-sided confidence level of each bound, in (0.5, 1).
         anchor: The figure if no unit differed, 0 for a difference of two models; None for the value measured.
         unit: Plural name of the units, for the note.
+        resolution: A width up to this is rounding and counts as none.
+        free_blocks: Whether the units are blocks whose length is the n^(1/3) of `mean_block_length`, because no row
+            has any influence: then their number grows more slowly than that of rows.
 
     Returns:
         The interval itself where at least 10 units differ and its width is not 0; otherwise one that contains
@@ -62,9 +67,12 @@ def never_vacuous(
     if effect is not None and check_finite("effect", effect) < 0.0:
         raise InvalidInput(f"effect got {effect!r}; a size of 0 or more would be right")
     anchor = interval.value if anchor is None else check_finite("anchor", anchor)
-    flat = interval.lower == interval.upper
+    flat = interval.upper - interval.lower <= resolution
     if differing >= FEW and not flat:
         return interval
+    if differing >= FEW:
+        # All of them moved alike: what is in doubt is how far others would, so the measured value is the centre.
+        anchor = interval.value
     # All units may differ and yet not vary: then none has shown by how much the figure can move.
     counted = differing if differing < FEW else 0
     sizing = FlooredSizing(
@@ -77,8 +85,9 @@ def never_vacuous(
         level=level,
         anchor=anchor,
         flat=flat,
+        free_blocks=free_blocks,
     )
-    low, high = sizing.floor(1.0)
+    low, high = sizing.floor(interval.n)
     lower, upper = min(interval.lower, low), max(interval.upper, high)
     if (lower, upper) == (interval.lower, interval.upper):
         return interval
@@ -108,6 +117,7 @@ class FlooredSizing:
         level: One-sided confidence level of each bound.
         anchor: The figure if no unit differed.
         flat: Whether the interval before had no width, so that no number of rows gives it one.
+        free_blocks: Whether units are blocks of n^(1/3) rows.
     """
 
     inner: Sizing
@@ -119,20 +129,27 @@ class FlooredSizing:
     level: float
     anchor: float
     flat: bool
+    free_blocks: bool = False
 
     def at(self, n: int) -> tuple[float, float]:
         """Lower and upper bound at ``n`` rows, the share of differing units unchanged."""
         lower, upper = self.inner.at(n)
-        scale = n / self.n
-        if self.differing * scale >= FEW and not self.flat:
+        if self.differing * n / self.n >= FEW and not self.flat:
             return lower, upper
-        low, high = self.floor(scale)
+        low, high = self.floor(n)
         return min(lower, low), max(upper, high)
 
-    def floor(self, scale: float) -> tuple[float, float]:
-        """Range that the differing units can prove with ``scale`` times as many units."""
+    def share(self, n: int) -> float:
+        """Upper bound on the share of differing units at ``n`` rows."""
+        if self.free_blocks:
+            units = max(1, n // math.ceil(round(n ** (1.0 / 3.0), 9)))
+            return clopper_pearson_bounds(self.differing * units / self.units, units, self.level)[1]
+        scale = n / self.n
+        return clopper_pearson_bounds(self.differing * scale, self.units * scale, self.level)[1]
+
+    def floor(self, n: int) -> tuple[float, float]:
+        """Range that the differing units can prove at ``n`` rows."""
         if self.effect is None:
             return -math.inf, math.inf
-        share = clopper_pearson_bounds(self.differing * scale, self.units * scale, self.level)[1]
-        reach = share * self.effect
+        reach = self.share(n) * self.effect
         return min(self.anchor - reach, self.value), max(self.anchor + reach, self.value)

@@ -9,6 +9,7 @@ from robust.intervals.cluster import cluster_bootstrap, cluster_units
 from robust.intervals.interval import Interval
 from robust.intervals.long_run import block_units, mean_block_length
 from robust.intervals.resampling import Statistic, influence
+from robust.intervals.vacuous import FEW
 from robust.measures.floors import floored
 from robust.metrics.metric import Rate
 from robust.types import BoolArray, FloatArray, IntArray
@@ -28,6 +29,7 @@ def dependent_interval(
     odd: BoolArray,
     effect: float | Rate | None,
     anchor: float | None = None,
+    resolution: float = 0.0,
 ) -> Interval:
     """Interval of a figure of dependent rows.
 
@@ -43,6 +45,7 @@ def dependent_interval(
         effect: Largest change of the figure a share of rows that differ, as a number or as a function of the
             share; None where there is no bound.
         anchor: The figure if no row differed; None for the value measured.
+        resolution: Differences of the figure up to this are rounding.
 
     Returns:
         The interval.
@@ -54,6 +57,8 @@ def dependent_interval(
         largest = int(np.unique(data.groups, return_counts=True)[1].max())
         # One group moves the figure by its share of the rows: the largest counts for all.
         stretch = largest * units / len(data)
+        if _common(interval, differing, units, odd, resolution):
+            return interval
         return floored(
             interval,
             differing=differing,
@@ -63,16 +68,41 @@ def dependent_interval(
             anchor=anchor,
             unit="groups",
             stretch=stretch,
+            resolution=resolution,
         )
     rows = time_order(data).rows
     back = np.argsort(rows)
     in_time = _InTime(statistic, back)
     # Asked of the statistic itself, which may know a faster jackknife than its reordered form.
     slopes = influence(statistic, np.ones(len(rows)))[rows]
+    still = float(np.abs(slopes).max()) <= resolution * len(rows)
+    if still:
+        slopes = np.zeros(len(rows))
     length = mean_block_length(slopes)
     interval = block_bootstrap(in_time, len(rows), level=level, seed=seed, influence=slopes, length=length)
     differing, units = block_units(odd[rows], length)
-    return floored(interval, differing=differing, units=units, rate=rate, level=level, anchor=anchor, unit="blocks")
+    if _common(interval, differing, units, odd, resolution):
+        return interval
+    return floored(
+        interval,
+        differing=differing,
+        units=units,
+        rate=rate,
+        level=level,
+        anchor=anchor,
+        unit="blocks",
+        resolution=resolution,
+        free_blocks=still,
+    )
+
+
+def _common(interval: Interval, differing: int, units: int, odd: BoolArray, resolution: float) -> bool:
+    """Whether differing is no rare thing: at least half of the groups or blocks differ, and 10 rows.
+
+    Then it shows its own spread, whose few degrees of freedom the interval already counts; only differences that are
+    rare, or that lie in few places, can hide their size.
+    """
+    return 2 * differing >= units and int(odd.sum()) >= FEW and interval.upper - interval.lower > resolution
 
 
 class _InTime:

@@ -23,6 +23,8 @@ def floored(
     anchor: float | None = None,
     unit: str = "rows",
     stretch: float = 1.0,
+    resolution: float = 0.0,
+    free_blocks: bool = False,
 ) -> Interval:
     """`never_vacuous`, with the effect taken at the share of rows that may differ.
 
@@ -35,6 +37,8 @@ def floored(
         anchor: The figure if no unit differed; None for the value measured.
         unit: Plural name of the units.
         stretch: Largest share of rows that a share of units can hold, divided by that share.
+        resolution: A width up to this is rounding.
+        free_blocks: Whether the units are blocks whose length grows with n alone.
 
     Returns:
         The interval, widened where too few units differ; its sizing takes the effect at the share of each n.
@@ -47,7 +51,15 @@ def floored(
 
     effect = at(share)
     wide = never_vacuous(
-        interval, differing=differing, units=units, effect=effect, level=level, anchor=anchor, unit=unit
+        interval,
+        differing=differing,
+        units=units,
+        effect=effect,
+        level=level,
+        anchor=anchor,
+        unit=unit,
+        resolution=resolution,
+        free_blocks=free_blocks,
     )
     least = at(share * 1e-9)
     if wide is interval or not isinstance(wide.sizing, FlooredSizing) or effect is None or least is None:
@@ -79,8 +91,8 @@ class RatedSizing:
 
     def at(self, n: int) -> tuple[float, float]:
         """Lower and upper bound at ``n`` rows, the share of differing units unchanged."""
-        floor, scale = self.floor, n / self.floor.n
-        share = clopper_pearson_bounds(floor.differing * scale, floor.units * scale, floor.level)[1]
+        floor = self.floor
+        share = floor.share(n)
         # The last kept share that is not below the one at n; about larger ones than the present nothing is known.
         place = math.floor(math.log(share / self.share) / math.log(self.step) + 1e-9)
         effect = math.inf if place < 0 else self.effects[min(place, len(self.effects) - 1)]

@@ -12,7 +12,9 @@ from robust.measures.dependence import dependent_interval, is_dependent
 from robust.types import FloatArray
 
 
-def mean_change_interval(worse: FloatArray, data: Dataset, *, level: float, seed: int, share: bool) -> Interval:
+def mean_change_interval(
+    worse: FloatArray, data: Dataset, *, level: float, seed: int, share: bool, typical: float = 0.0
+) -> Interval:
     """Interval of a mean paired difference.
 
     Args:
@@ -21,19 +23,35 @@ def mean_change_interval(worse: FloatArray, data: Dataset, *, level: float, seed
         level: Confidence of each bound.
         seed: Seed of the bootstrap, where one is used.
         share: Whether the differences are those of two 0-or-1 columns.
+        typical: Size of a typical row value; a change of less than a thousandth of it is no difference.
 
     Returns:
         Tango's corrected score interval for shares, BCa otherwise; blocks or clusters where rows depend on each other.
     """
+    differ = np.abs(worse) > 1e-3 * typical
     if is_dependent(data):
         statistic = SmoothOfMeans(worse, lambda means: means[:, 0])
+        effect = 1.0 if share else None
         return dependent_interval(
-            statistic, data, level=level, seed=seed, odd=worse != 0, effect=1.0 if share else None, anchor=0.0
+            statistic,
+            data,
+            level=level,
+            seed=seed,
+            odd=differ,
+            effect=effect,
+            anchor=0.0,
+            resolution=1e-12 * typical,
         )
     if share:
         return tango(int(np.sum(worse > 0)), int(np.sum(worse < 0)), len(worse), level=level)
     values, counts = distinct(worse)
     interval = bca(SmoothOfMeans(values, lambda means: means[:, 0]), counts, level=level, seed=seed)
     return never_vacuous(
-        interval, differing=int(np.sum(worse != 0)), units=len(worse), effect=None, level=level, anchor=0.0
+        interval,
+        differing=int(differ.sum()),
+        units=len(worse),
+        effect=None,
+        level=level,
+        anchor=0.0,
+        resolution=1e-12 * typical,
     )

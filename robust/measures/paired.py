@@ -24,6 +24,11 @@ from robust.metrics.metric import Metric, Rate
 from robust.metrics.ranking import WeightedAuc
 from robust.types import BoolArray, FloatArray
 
+#: Changes of a row's loss up to this share of the mean loss are no difference.
+_MATERIAL = 1e-3
+#: Widths up to this share of the figures are rounding.
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Change:
@@ -98,8 +103,11 @@ def paired_change(
             )
     statistic = _statistic(metric, reference, candidate, relative=relative)
     rate = _rate(metric, reference, candidate, relative=relative)
+    resolution = _ROUNDING * (1.0 if relative else max(abs(old), abs(new)))
     if is_dependent(data):
-        interval = dependent_interval(statistic, data, level=level, seed=seed, odd=differ, effect=rate, anchor=0.0)
+        interval = dependent_interval(
+            statistic, data, level=level, seed=seed, odd=differ, effect=rate, anchor=0.0, resolution=resolution
+        )
     elif metric.proportion and not relative:
         before, after = reference.right(), candidate.right()
         interval = tango(int(np.sum(before & ~after)), int(np.sum(~before & after)), len(data), level=level)
@@ -118,7 +126,17 @@ def paired_change(
             values, counts = distinct(_rows(metric, reference, candidate))
             smooth = _smooth(metric, values, _width(metric, reference), relative=relative)
             interval = bca(smooth, counts, level=level, seed=seed)
-        interval = floored(interval, differing=int(differ.sum()), units=len(differ), rate=rate, level=level, anchor=0.0)
+        interval = floored(
+            interval,
+            differing=int(differ.sum()),
+            units=len(differ),
+            rate=rate,
+            level=level,
+            anchor=0.0,
+            resolution=resolution,
+        )
+    if abs(interval.value) <= resolution:
+        interval = replace(interval, value=0.0, lower=min(interval.lower, 0.0), upper=max(interval.upper, 0.0))
     span = metric.high - metric.low
     if not relative and math.isfinite(span):
         interval = clip(interval, -span, span)
@@ -232,11 +250,19 @@ def _statistic(metric: Metric, reference: Scored, candidate: Scored, *, relative
 
 
 def _differing(metric: Metric, reference: Scored, candidate: Scored) -> BoolArray:
-    """Rows on which the two models' predictions differ, as far as this metric can see."""
+    """Rows on which the two models differ, as far as this metric can see.
+
+    Two builds of one network differ on every row by rounding, which says nothing about how far a row can go: where
+    the metric averages a loss, a row differs when its loss changes by more than a thousandth of the mean loss.
+    """
     old, new = reference.prediction, candidate.prediction
     if metric.task == "classification" and metric.needs == "labels":
         return np.asarray(old != new)
-    return np.asarray((old != new).any(axis=1))
+    if metric.function is None:
+        return np.asarray((old != new).any(axis=1))
+    before, after = metric.rows(reference.truth, old), metric.rows(candidate.truth, new)
+    typical = (np.abs(before).mean(axis=0) + np.abs(after).mean(axis=0)) / 2
+    return np.asarray((np.abs(after - before) > _MATERIAL * typical).any(axis=1))
 
 
 def _rate(metric: Metric, reference: Scored, candidate: Scored, *, relative: bool) -> Rate:

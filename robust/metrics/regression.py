@@ -104,7 +104,8 @@ def _rmse_effect(y: AnyArray, values: AnyArray, seen: AnyArray) -> Rate:
 
 
 def _mae_effect(y: AnyArray, _values: AnyArray, seen: AnyArray) -> Rate:
-    return lambda _share: _range(y, seen)
+    # Targets and predictions that never vary say nothing about how far a row can err.
+    return lambda _share: _range(y, seen) or None
 
 
 def _r2_effect(y: AnyArray, _values: AnyArray, seen: AnyArray) -> Rate:

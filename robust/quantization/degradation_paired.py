@@ -1,6 +1,7 @@
 """How much a candidate model loses against a reference on the same rows."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import Evidence, Values
 from robust.measurement import Measurement
+from robust.measures import classification, regression
 from robust.measures.assembling import assemble
 from robust.measures.paired import aligned, paired_change
 from robust.measures.truth import score
@@ -46,8 +48,8 @@ def degradation(
             taken as meant: it measures what the host itself changes.
         candidate: The model under test, e.g. the int8 build.
         data: Anything `as_data` takes, with targets.
-        metric: A metric's name, or a callable `(model, data) -> Measurement` that carries `row_values`, e.g.
-            `functools.partial(robust_accuracy, attack=PGD(eps=0.03))`.
+        metric: A metric's name, the public measure of that name, or another callable `(model, data) -> Measurement`
+            that carries `row_values`, e.g. `functools.partial(robust_accuracy, attack=PGD(eps=0.03))`.
         quantized: True demands that the candidate is quantized: where no weight is stored in 8 bits or fewer, or that
             cannot be read, the measurement is `INVALID`. None compares any two models.
         relative: Whether to divide by the reference; None follows the metric: relative for RMSE, MAE and log-loss,
@@ -72,6 +74,7 @@ def degradation(
     0.1
     """
     old, new, rows = as_model(reference), as_model(candidate), as_data(data)
+    metric = _by_its_name(metric)
     with metered() as meter:
         if callable(metric):
             if relative:
@@ -87,6 +90,15 @@ def degradation(
             validity=(*checks, *result.validity),
             provenance=structs.replace(result.provenance, cost=meter.cost()),
         )
+
+
+def _by_its_name(metric: str | MetricCallable) -> str | MetricCallable:
+    """A public measure of the catalogue, bare or with level and seed alone, as its name: both say the same."""
+    function: Any = metric
+    if isinstance(metric, partial) and not metric.args and set(metric.keywords) <= {"level", "seed"}:
+        function = metric.func
+    home = getattr(function, "__module__", "")
+    return str(function.__name__) if home in (classification.__name__, regression.__name__) else metric
 
 
 def _by_name(

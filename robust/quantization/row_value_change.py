@@ -8,7 +8,7 @@ import numpy as np
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.evidence import Evidence, SelfCheck, Values
-from robust.measurement import Measurement
+from robust.measurement import OPPOSITE, Measurement
 from robust.measures.assembling import assemble
 from robust.measures.mean_change import mean_change_interval
 from robust.models.base import Model
@@ -46,7 +46,9 @@ def row_value_change(
             raise InvalidInput(f"{before.name} has no direction (higher_is_better), so that nothing can be worse")
         worse = a - b if before.higher_is_better else b - a
         share = _is_share(a, b)
-        interval = mean_change_interval(worse, data, level=level, seed=seed, share=share)
+        interval = mean_change_interval(
+            worse, data, level=level, seed=seed, share=share, typical=float(np.abs(a).mean() + np.abs(b).mean()) / 2
+        )
         evidence: tuple[Evidence, ...] = (Values(metric=before.name, reference=before.value, candidate=after.value),)
         if share:
             right = (a == 1, b == 1) if before.higher_is_better else (a == 0, b == 0)
@@ -89,7 +91,6 @@ def _row_values(m: object, n: int) -> FloatArray:
 
 def _both(before: Measurement, after: Measurement) -> tuple[SelfCheck, ...]:
     """Self-checks of both measurements: a faked high reference raises the loss, a faked high candidate lowers it."""
-    flip = {"raises": "lowers", "lowers": "raises", "either": "either", "none": "none"}
     towards_loss = before.higher_is_better is True
     checks = [("reference", check, towards_loss) for check in before.validity]
     checks += [("candidate", check, not towards_loss) for check in after.validity]
@@ -98,7 +99,7 @@ def _both(before: Measurement, after: Measurement) -> tuple[SelfCheck, ...]:
             name=f"{who}: {check.name}",
             passed=check.passed,
             reason=check.reason,
-            bias=check.bias if keeps else flip[check.bias],  # type: ignore[arg-type]
+            bias=check.bias if keeps else OPPOSITE[check.bias],  # type: ignore[arg-type]
         )
         for who, check, keeps in checks
     )

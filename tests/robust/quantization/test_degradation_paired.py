@@ -1,6 +1,5 @@
 """Degradation: values, oracles, methods, few rows, self-checks, errors."""
 
-import functools
 import math
 
 import numpy as np
@@ -366,14 +365,14 @@ def test_a_callable_with_row_values_is_paired():
     x, y = scores(500)
     by_name = degradation(model("accuracy"), model("accuracy", 0.3), (x, y))
     by_call = degradation(
-        model("accuracy"), model("accuracy", 0.3), (x, y), metric=functools.partial(accuracy, level=0.9)
+        model("accuracy"), model("accuracy", 0.3), (x, y), metric=lambda m, d: accuracy(m, d, level=0.9)
     )
     assert (by_call.value, by_call.lower, by_call.upper) == (by_name.value, by_name.lower, by_name.upper)
     flips = [part for m in (by_name, by_call) for part in m.evidence if isinstance(part, Flips)]
     assert flips[0] == flips[1]
     x, y = shaky(500)
     named = degradation(model("mae"), model("mae", 0.3), (x, y), metric="mae", relative=False)
-    called = degradation(model("mae"), model("mae", 0.3), (x, y), metric=mae)
+    called = degradation(model("mae"), model("mae", 0.3), (x, y), metric=lambda m, d: mae(m, d))
     assert (called.value, called.lower, called.upper) == pytest.approx(
         (named.value, named.lower, named.upper), rel=0.05
     )
@@ -434,9 +433,9 @@ def test_a_callable_that_cannot_be_paired_is_refused(metric, message):
 
 def test_a_callable_without_row_values_is_refused():
     with pytest.raises(InvalidInput, match="rmse carries no row values, so the two models' rows cannot be paired"):
-        degradation(model("rmse"), model("rmse", 0.3), shaky(100), metric=rmse)
+        degradation(model("rmse"), model("rmse", 0.3), shaky(100), metric=lambda m, d: rmse(m, d))
     with pytest.raises(InvalidInput, match="a callable metric is absolute"):
-        degradation(model("mae"), model("mae", 0.3), shaky(100), metric=mae, relative=True)
+        degradation(model("mae"), model("mae", 0.3), shaky(100), metric=lambda m, d: mae(m, d), relative=True)
 
 
 @pytest.mark.parametrize(("side", "bias", "shown"), [("old", "raises", "raises"), ("new", "raises", "lowers")])

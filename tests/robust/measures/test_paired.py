@@ -1,0 +1,103 @@
+"""What looks like proof and is none: changes by rounding, changes that do not vary, and rare catastrophes."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from robust import accuracy, as_model, degradation, mae, percent, r2, rmse
+from robust.data.live import as_data
+from robust.evidence import Flips
+
+RNG = np.random.default_rng(0)
+
+
+def echo(name, outputs):
+    """A regression model that answers with `outputs` for the rows 0 … n−1."""
+    return as_model(lambda x: outputs[x[:, 0].astype(int)], name=name, task="regression")
+
+
+def pair(n, change):
+    """Targets, and a reference and a candidate whose errors `change` maps."""
+    errors = RNG.normal(size=n)
+    y = RNG.normal(size=n) * 10
+    return as_data(np.arange(n, dtype=float)[:, None], y), echo("old", y + errors), echo("new", y + change(errors))
+
+
+@pytest.mark.parametrize("metric", ["rmse", "mae", "r2"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda e: e + 1e-9 * np.sin(1e6 * e), id="rounding on every row"),
+        pytest.param(lambda e: -e, id="equal errors of the other sign"),
+        pytest.param(lambda e: 1.0001 * e, id="the same small factor on every row"),
+    ],
+)
+def test_sixty_rows_that_hardly_differ_prove_nothing(metric, change):
+    data, old, new = pair(60, change)
+    verdict = degradation(old, new, data, metric=metric) < percent(1)
+    assert verdict.status == "INCONCLUSIVE"
+    assert verdict.needed_n > 60
+
+
+def test_a_factor_common_to_all_rows_is_not_a_bound():
+    data, old, new = pair(60, lambda e: 2 * e)
+    measured = degradation(old, new, data, metric="rmse")
+    assert measured.value == pytest.approx(1.0)
+    assert (measured < 1.0001).status == "INCONCLUSIVE"
+
+
+@pytest.mark.parametrize("metric", ["rmse", "mae"])
+def test_rare_catastrophes_do_not_pass_behind_rounding(metric):
+    passed = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        bad = rng.random(60) < 0.02  # one row in fifty is off by twenty standard deviations: a loss of over 30 %
+        data, old, new = pair(60, lambda e, bad=bad, rng=rng: e * (1 + 1e-6 * rng.normal(size=60)) + 20 * bad)
+        passed += (degradation(old, new, data, metric=metric) < percent(1)).status == "PASS"
+    assert passed <= 5
+
+
+def test_many_rows_that_hardly_differ_do_pass():
+    data, old, new = pair(40_000, lambda e: e + 1e-9)
+    assert degradation(old, new, data, metric="mae") < percent(1)
+
+
+def test_a_change_within_rounding_is_zero():
+    data, old, new = pair(200, lambda e: e * (1 + 1e-15))
+    assert degradation(old, new, data, metric="r2").value == 0.0
+
+
+@pytest.mark.parametrize(("function", "name"), [(mae, "mae"), (rmse, "rmse"), (r2, "r2")])
+def test_a_public_measure_as_metric_is_its_name(function, name):
+    data, old, new = pair(300, lambda e: 1.5 * e)
+    named = degradation(old, new, data, metric=name)
+    for metric in (function, functools.partial(function, seed=3)):
+        called = degradation(old, new, data, metric=metric)
+        assert (called.value, called.lower, called.upper, called.unit) == (
+            named.value,
+            named.lower,
+            named.upper,
+            named.unit,
+        )
+
+
+def test_accuracy_as_a_function_keeps_its_flips():
+    x, y = np.arange(100.0)[:, None], np.zeros(100, dtype=int)
+    new = as_model(lambda x: (x[:, 0] < 7).astype(int), name="new")
+    old = as_model(lambda x: np.zeros(len(x), dtype=int), name="old")
+    found = [e for e in degradation(old, new, (x, y), metric=accuracy).evidence if isinstance(e, Flips)]
+    assert found[0].right_to_wrong == 7
+
+
+def test_ordered_rows_without_a_flip_say_how_many_settle_it():
+    def agreeing(n):
+        data = as_data(np.zeros((n, 1)), np.zeros(n, dtype=int), order=np.arange(n))
+        one = as_model(lambda x: np.zeros(len(x), dtype=int), name="one")
+        other = as_model(lambda x: np.zeros(len(x), dtype=int), name="other")
+        return degradation(one, other, data) < percent(1)
+
+    needed = agreeing(60).needed_n
+    assert agreeing(300).needed_n == needed
+    assert agreeing(needed).status == "PASS"
+    assert agreeing(needed * 9 // 10).status == "INCONCLUSIVE"
