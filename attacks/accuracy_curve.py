@@ -15,10 +15,12 @@ from robust.attacks.rungs import FLOOR_DRAWS
 from robust.attacks.self_checks import (
     gradients_seen,
     room_to_move,
+    slope_told,
     strength,
     stronger_than_noise,
     unlimited_budget,
 )
+from robust.attacks.slope import realised_slope
 from robust.attacks.target import Target, aim
 from robust.attacks.transfer import twins
 from robust.attacks.unlimited import sampled
@@ -31,7 +33,7 @@ from robust.measures.row_means import share_interval
 from robust.models.base import Model, require_gradients
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
-from robust.types import BoolArray
+from robust.types import BoolArray, FloatArray
 
 
 def robustness_curve(
@@ -151,10 +153,12 @@ def _checks(
     right = swept.survived[0]
     if not right.any():
         return [()] * len(grid)
-    n, part = int(right.sum()), target.part(right)
+    part = target.part(right)
     shared: tuple[SelfCheck, ...] = (strength(attack, chosen=True),)
+    slopes: list[FloatArray] = []
     if attack.gradients:
         shared = (*shared, unlimited_budget(attack, part, seed=seed))
+        slopes = realised_slope(attack, part, [attack.at(budget) for budget in grid], seed=seed)
     sample = sampled(part, seed=seed)
     noise = None
     if not isinstance(attack, RandomNoise):
@@ -168,6 +172,7 @@ def _checks(
             broken_by_noise = int((~noise.survived[k + 1]).sum())
             own.append(stronger_than_noise(noise=broken_by_noise, attacked=int((~held[sample]).sum()), n=len(sample)))
         if attack.gradients:
-            own.append(gradients_seen(part, held=int((held & swept.flat[right]).sum()), n=n))
+            own.append(slope_told(slopes[k]))
+            own.append(gradients_seen(part, held & swept.flat[right], seed=seed))
         checks.append((*shared, *own))
     return checks

@@ -12,11 +12,13 @@ from robust.attacks.self_checks import (
     plausible_units,
     relations_passable,
     room_to_move,
+    slope_told,
     strength,
     stronger_than_noise,
     unlimited_budget,
     unrounded_outputs,
 )
+from robust.attacks.slope import realised_slope
 from robust.attacks.target import Target, aim, require_classifier
 from robust.attacks.transfer import twins
 from robust.data.live import as_data
@@ -37,6 +39,7 @@ def robust_accuracy(
     attack: Attack | None = None,
     eps: Eps | None = None,
     norm: str = "linf",
+    surrogate: object | None = None,
     level: float = 0.95,
     seed: int = 0,
 ) -> Measurement:
@@ -47,7 +50,8 @@ def robust_accuracy(
     It is an upper bound on the accuracy under the worst change of that size: an attack finds adversarial
     rows, it cannot prove that there are none. Given `eps` alone, noise, FGSM and PGD are run, each on the
     rows that the gradient attacks before it left, and a row that any of them breaks is broken; a model
-    without gradients meets noise alone.
+    without gradients meets the rows of its surrogate. With no surrogate either it meets noise alone, and a
+    pass is INVALID: noise is evidence only to who asks for it by name.
 
     Args:
         model: A classifier, or what `as_model` takes.
@@ -56,6 +60,8 @@ def robust_accuracy(
         eps: A budget in the data's units: a number, or numbers by feature name (the others stay); in place of
             an attack.
         norm: Norm of `eps`: `linf` or `l2`.
+        surrogate: With `eps`, a twin with gradients whose adversarial rows are handed to a model that has
+            none; a model with gradients of its own is attacked with these.
         level: Confidence of each one-sided bound, in (0.5, 1).
         seed: Seed of whatever is random.
 
@@ -81,7 +87,7 @@ def robust_accuracy(
     """
     model, data = as_model(model), as_data(data)
     with metered() as meter:
-        ladder = plan(model, attack=attack, eps=eps, norm=norm)
+        ladder = plan(model, attack=attack, eps=eps, norm=norm, surrogate=surrogate)
         target = aim(model, data, predictions=require_classifier(predict(model, data)))
         right = ~target.wrong(target.scores(data.schema.flat(data.x), keep=True), slice(None))
         robust = right.copy()
@@ -114,8 +120,9 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
     attack = ladder.strongest
     checks = [room_to_move(attack, target)]
     if attack.gradients:
-        held = int((_flat(target) & ~outcome.broken).sum())
-        checks += [gradients_seen(target, held=held, n=n), unlimited_budget(attack, target, seed=seed)]
+        held = _flat(target) & ~outcome.broken
+        checks += [gradients_seen(target, held, seed=seed), unlimited_budget(attack, target, seed=seed)]
+        checks += [slope_told(ratios) for ratios in realised_slope(attack, target, [attack], seed=seed)]
         if target.kind == "probabilities":
             checks.append(unrounded_outputs(target))
     if ladder.floor is not None:

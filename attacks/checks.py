@@ -28,8 +28,9 @@ class RobustAccuracyOptions:
     """What a gate on robust accuracy may set.
 
     Args:
-        attack: `pgd`, `fgsm` or `noise`, taken from the surrogate where the candidate gives no gradients;
-            None for all that apply.
+        attack: `pgd`, `fgsm` or `noise`, the former two from the surrogate where the candidate gives no
+            gradients; None for all that apply. With neither gradients nor a surrogate that is noise alone,
+            whose pass is INVALID unless it was named.
         eps: Budget in the data's units, one number or numbers by feature; None for 3 % of a bounded feature's
             range, and a tenth of an unbounded one's standard deviation.
         norm: `linf` or `l2`.
@@ -79,11 +80,18 @@ def _run(subject: Subject, options: RobustAccuracyOptions) -> Measurement:
     if isinstance(eps, Mapping):
         eps = dict(eps)
     borrowed = subject.model.gradients is None and subject.surrogate is not None
-    name = "pgd" if options.attack is None and borrowed else options.attack
     level, seed = subject.level, subject.seed
-    if name is None:
-        return robust_accuracy(subject.model, subject.test, eps=eps, norm=options.norm, level=level, seed=seed)
-    attack = _attack(name, eps, options)
+    if options.attack is None:
+        return robust_accuracy(
+            subject.model,
+            subject.test,
+            eps=eps,
+            norm=options.norm,
+            surrogate=subject.surrogate if borrowed else None,
+            level=level,
+            seed=seed,
+        )
+    attack = _attack(options.attack, eps, options)
     if borrowed and attack.gradients:
         attack = Transfer(attack=attack, surrogate=subject.surrogate)
     return robust_accuracy(subject.model, subject.test, attack=attack, level=level, seed=seed)

@@ -10,7 +10,7 @@ from robust.predicting.settings import current_settings
 from robust.types import AnyArray
 
 
-def kept(target: Target, *parts: str, compute: Callable[[], AnyArray]) -> AnyArray:
+def kept(target: Target, *parts: AnyArray | str, compute: Callable[[], AnyArray]) -> AnyArray:
     """A result from the cache, or computed and kept.
 
     The passes that it cost are kept with it and counted again: a record says what a number costs, not what a

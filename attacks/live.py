@@ -103,7 +103,7 @@ class Climb:
         """One gradient step of all; the rows that go on."""
         grouped = bool(self.space.groups)
         points = live.ball.points(live.state, live.slope if grouped else None)
-        scores, gradient = self.target.gradient(points, live.rows)
+        scores, gradient = self.target.gradient(points, live.rows, loss="even_cross_entropy")
         out = self._record(live.rows, points, scores)
         live = replace(
             live,

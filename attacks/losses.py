@@ -4,6 +4,9 @@ Cross-entropy is −log p_y. Its gradient with respect to logits is (1 − p_y)(
 over the wrong classes alone; the factor 1 − p_y vanishes for a row that the model is sure of, and takes the
 gradient with it into rounding. Attacks use the gradient's direction only, so the factor is left out: what is
 climbed is log((1 − p_y)/p_y), the log-odds of an error, a monotone function of the cross-entropy row by row.
+
+Its direction depends on the scale of the logits: small ones push towards all wrong classes alike, large ones
+towards the nearest alone. Where many steps are made, logits are therefore brought to one scale first.
 """
 
 from typing import Literal, TypeAlias
@@ -12,11 +15,13 @@ import numpy as np
 
 from robust.types import BoolArray, FloatArray, IntArray
 
-Loss: TypeAlias = Literal["cross_entropy", "margin"]
+Loss: TypeAlias = Literal["cross_entropy", "even_cross_entropy", "margin", "log_margin"]
 Scale: TypeAlias = Literal["logits", "probabilities"]
 
 # 1/S must stay finite in single precision, where most models take their gradients.
 _SMALLEST = 1e-37
+# Distance of the largest from the smallest logit after scaling; trained networks are near it.
+_SPREAD = 20.0
 
 
 def cross_entropy_cotangent(scores: FloatArray, y: IntArray, *, scale: Scale) -> FloatArray:
@@ -55,6 +60,41 @@ def cross_entropy_cotangent(scores: FloatArray, y: IntArray, *, scale: Scale) ->
     return flow
 
 
+def even_cotangent(scores: FloatArray, y: IntArray, *, scale: Scale) -> FloatArray:
+    """Derivative of the log-odds of an error, of logits that have been brought to one scale row by row.
+
+    logits: w_j for j ≠ y, −1 for y; w = softmax over j ≠ y of z_j/t, t = (max z − min z)/20, held constant
+
+    probabilities: w_j/p_j for j ≠ y, −1/p_y for y; w from z = log p, which through a softmax is the above
+
+    Args:
+        scores: Logits or probabilities (m, k), k ≥ 2.
+        y: True class of each row (m,).
+        scale: What the scores are.
+
+    Returns:
+        The derivative (m, k); multiplying logits by a positive number changes nothing. Probabilities of 0
+        have no share in it.
+
+    Source:
+        Croce and Hein (2020), section 4, for a loss that does not depend on the scale of the logits.
+
+    >>> even_cotangent(1e-9 * np.array([[2.0, 1.0, 1.0]]), np.array([0]), scale="logits")
+    array([[-1. ,  0.5,  0.5]])
+    """
+    rows, own = np.arange(len(y)), _own(scores, y)
+    raw = scores.astype(np.float64)
+    z = raw if scale == "logits" else np.log(np.maximum(raw, _SMALLEST))
+    t = (z.max(axis=1, keepdims=True) - z.min(axis=1, keepdims=True)) / _SPREAD
+    others = np.where(own, -np.inf, z)
+    flow: FloatArray = np.exp((others - others.max(axis=1, keepdims=True)) / np.where(t > 0, t, 1.0))
+    flow /= flow.sum(axis=1, keepdims=True)
+    if scale == "probabilities":
+        flow = np.where(raw > 0, flow / np.maximum(raw, _SMALLEST), 0.0)
+    flow[rows, y] = -1.0 if scale == "logits" else -1.0 / np.maximum(raw[rows, y], _SMALLEST)
+    return flow
+
+
 def margin_cotangent(scores: FloatArray, y: IntArray) -> FloatArray:
     """Derivative of the margin loss max_{j≠y} f_j − f_y with respect to the outputs.
 
@@ -76,6 +116,43 @@ def margin_cotangent(scores: FloatArray, y: IntArray) -> FloatArray:
     flow[rows, np.where(_own(scores, y), -np.inf, scores).argmax(axis=1)] = 1.0
     flow[rows, y] = -1.0
     return flow
+
+
+def log_margin_cotangent(scores: FloatArray, y: IntArray, *, scale: Scale) -> FloatArray:
+    """Derivative of `log_margins` with respect to the outputs.
+
+    Args:
+        scores: Logits or probabilities (m, k), k ≥ 2.
+        y: True class of each row (m,).
+        scale: What the scores are.
+
+    Returns:
+        The derivative (m, k); for logits that of the margin loss.
+
+    >>> log_margin_cotangent(np.array([[0.5, 0.3, 0.2]]), np.array([0]), scale="probabilities").round(2)
+    array([[-2.  ,  3.33,  0.  ]])
+    """
+    flow = margin_cotangent(scores, y)
+    return flow if scale == "logits" else np.asarray(flow / np.maximum(scores, _SMALLEST))
+
+
+def log_margins(scores: FloatArray, y: IntArray, *, scale: Scale) -> FloatArray:
+    """Margin loss on the scale of logits: of probabilities, that of their logarithms.
+
+    max_{j≠y} log p_j − log p_y, which a softmax of logits leaves as it was
+
+    Args:
+        scores: Logits or probabilities (m, k), k ≥ 2.
+        y: True class of each row (m,).
+        scale: What the scores are.
+
+    Returns:
+        The losses (m,); above 0 the row is wrong.
+
+    >>> log_margins(np.array([[0.8, 0.2]]), np.array([0]), scale="probabilities").round(3)  # log(0.2/0.8)
+    array([-1.386])
+    """
+    return margins(scores if scale == "logits" else np.log(np.maximum(scores, _SMALLEST)), y)
 
 
 def margins(scores: FloatArray, y: IntArray) -> FloatArray:

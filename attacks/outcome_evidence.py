@@ -4,6 +4,7 @@ import numpy as np
 
 from robust.attacks.rungs import Outcome
 from robust.attacks.target import Target
+from robust.attacks.transfer import title
 from robust.data.dataset import Dataset
 from robust.evidence import Evidence, Fact, Figure, Finding, Rows, Series, Values
 from robust.measures.details import row_ids
@@ -59,7 +60,7 @@ def outcome_evidence(
         _figure(outcome, data, rightly, level=level, seed=seed),
     ]
     if broken >= _PERCENT * n:
-        strongest = type(outcome.ladder.strongest).__name__
+        strongest = title(outcome.ladder.strongest)
         text = f"changes of at most {_budget(outcome)} take accuracy from {clean:.1%} to {robust:.1%} ({strongest})"
         return (Finding(text=text), *facts)
     return tuple(facts)
@@ -92,7 +93,7 @@ def _bought(outcome: Outcome) -> list[Evidence]:
     if outcome.ladder.floor is not None:
         facts.append(Fact(name="rows broken by the noise floor", value=int(outcome.floor.sum())))
     facts += [
-        Fact(name=f"rows broken by {type(rung).__name__}", value=int(broken.sum()))
+        Fact(name=f"rows broken by {title(rung)}", value=int(broken.sum()))
         for rung, broken in zip(outcome.ladder.rungs, outcome.broken_by, strict=True)
     ]
     if outcome.ladder.floor is None:
@@ -135,7 +136,7 @@ def _figure(outcome: Outcome, data: Dataset, rightly: IntArray, *, level: float,
     gone = outcome.floor.copy() if outcome.ladder.cascade else np.zeros(len(rightly), dtype=bool)
     for rung, broken in zip(outcome.ladder.rungs, outcome.broken_by, strict=True):
         gone = gone | broken
-        stages.append((type(rung).__name__, gone))
+        stages.append((title(rung), gone))
     intervals = []
     for _, lost in stages:
         hits = np.zeros(len(data), dtype=bool)

@@ -29,7 +29,8 @@ class PGD(Attack):
 
     linf: x ← Π(x + α·sign(∇L)); l2: x ← Π(x + α·∇L/‖∇L‖); Π projects onto ball, bounds and schema
 
-    L is the cross-entropy, or the margin loss where the cross-entropy's gradient is exactly zero. After the
+    L is the cross-entropy of logits brought to one scale row by row, so that multiplying all logits by a number
+    changes nothing, or the margin loss where that gradient is exactly zero. After the
     last step, the point of the ball that the last gradient likes best is tried too: constant steps end near
     the optimum of a linear loss, that point is the optimum. A row that is broken leaves at once, and the next
     one takes its place in the batch.

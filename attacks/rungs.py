@@ -10,8 +10,10 @@ from robust.attacks.fgsm import FGSM
 from robust.attacks.noise import RandomNoise
 from robust.attacks.pgd import PGD
 from robust.attacks.target import Target
+from robust.attacks.transfer import Transfer
 from robust.errors import InvalidInput
 from robust.models.base import Model, require_gradients
+from robust.models.conversion import as_model
 from robust.types import AnyArray, BoolArray
 
 # Draws of the noise that an attack is compared with: a tenth of what noise costs as an attack of its own.
@@ -67,22 +69,23 @@ class Outcome:
         return self.attacked | self.floor if self.ladder.cascade else self.attacked
 
 
-def plan(model: Model, *, attack: Attack | None, eps: object, norm: str) -> Ladder:
+def plan(model: Model, *, attack: Attack | None, eps: object, norm: str, surrogate: object | None = None) -> Ladder:
     """Choose the attacks.
 
     Args:
         model: The classifier.
         attack: The user's own attack, or None.
         eps: A budget, for which the strongest attacks that apply are chosen: FGSM, then PGD on what it
-            leaves; noise alone for a model without gradients.
+            leaves; for a model without gradients the same on the surrogate, and without one noise alone.
         norm: Norm of that budget.
+        surrogate: A twin with gradients, or None.
 
     Returns:
         The ladder.
 
     Raises:
         InvalidInput: If neither or both of attack and budget are given, the attack is a template or no
-            attack, or it needs gradients that the model does not have.
+            attack, it needs gradients that the model does not have, or it comes with a surrogate.
     """
     if (attack is None) == (eps is None):
         raise InvalidInput(
@@ -92,9 +95,19 @@ def plan(model: Model, *, attack: Attack | None, eps: object, norm: str) -> Ladd
     if attack is None:
         budget, known = read_eps(eps), read_norm(norm)
         floor = RandomNoise(eps=budget, norm=known, draws=FLOOR_DRAWS)
+        rungs: tuple[Attack, ...] = (FGSM(eps=budget, norm=known), PGD(eps=budget, norm=known))
         if model.gradients is None:
-            return Ladder(rungs=(RandomNoise(eps=budget, norm=known),), floor=None, cascade=True)
-        return Ladder(rungs=(FGSM(eps=budget, norm=known), PGD(eps=budget, norm=known)), floor=floor, cascade=True)
+            if surrogate is None:
+                return Ladder(rungs=(RandomNoise(eps=budget, norm=known),), floor=None, cascade=True)
+            twin = as_model(surrogate)
+            require_gradients(twin)
+            rungs = tuple(Transfer(attack=rung, surrogate=twin) for rung in rungs)
+        return Ladder(rungs=rungs, floor=floor, cascade=True)
+    if surrogate is not None:
+        raise InvalidInput(
+            f"surrogate got a model beside attack={attack!r}; attack=Transfer(attack=…, surrogate=…), or eps and "
+            "surrogate, would be right"
+        )
     if not isinstance(attack, Attack):
         raise InvalidInput(f"attack got {attack!r}; an attack such as PGD(eps=8 / 255) would be right")
     if norm not in ("linf", attack.norm):

@@ -4,7 +4,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robust.attacks.losses import Loss, Scale, cross_entropy_cotangent, margin_cotangent, margins
+from robust.attacks.losses import (
+    Loss,
+    Scale,
+    cross_entropy_cotangent,
+    even_cotangent,
+    log_margin_cotangent,
+    margin_cotangent,
+    margins,
+)
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.models.base import Model
@@ -73,22 +81,25 @@ class Target:
         """How close some rows are to a mistake (m,); above 0 they are wrong."""
         return margins(scores, self.y[rows])
 
-    def gradient(self, x: AnyArray, rows: IntArray | slice) -> tuple[FloatArray, FloatArray]:
+    def gradient(
+        self, x: AnyArray, rows: IntArray | slice, *, loss: Loss = "cross_entropy"
+    ) -> tuple[FloatArray, FloatArray]:
         """Scores and the direction in which the loss of some rows rises.
 
-        Cross-entropy first; rows for which its gradient is exactly zero are asked again for the margin loss.
+        Rows for which the gradient of a cross-entropy is exactly zero are asked again for the margin loss.
 
         Args:
             x: Points (m, d), in the data's number type.
             rows: Which rows of the target they belong to.
+            loss: Which loss.
 
         Returns:
             Scores (m, k) and gradients (m, d), finite; zero where both losses have none.
         """
         y = self.y[rows]
-        outputs, gradient = self._gradient(x, y, "cross_entropy")
+        outputs, gradient = self._gradient(x, y, loss)
         flat = np.flatnonzero(~gradient.any(axis=1))
-        if len(flat):
+        if len(flat) and loss not in ("margin", "log_margin"):
             gradient[flat] = self._gradient(x[flat], y[flat], "margin")[1]
         return self._scores(outputs), gradient
 
@@ -99,6 +110,10 @@ class Target:
             scores = self._scores(outputs)
             if loss == "margin":
                 flow = margin_cotangent(scores, y[block])
+            elif loss == "log_margin":
+                flow = log_margin_cotangent(scores, y[block], scale=self.scale)
+            elif loss == "even_cross_entropy":
+                flow = even_cotangent(scores, y[block], scale=self.scale)
             else:
                 flow = cross_entropy_cotangent(scores, y[block], scale=self.scale)
             if outputs.shape[1] > 1:

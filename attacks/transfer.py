@@ -13,7 +13,7 @@ from robust.models.conversion import as_model
 from robust.types import AnyArray, Norm
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Transfer(Attack):
     """An attack on a surrogate, whose rows are handed over to the model under test.
 
@@ -40,6 +40,10 @@ class Transfer(Attack):
         if not isinstance(self.attack, Attack) or isinstance(self.attack, Transfer):
             raise InvalidInput(f"attack got {self.attack!r}; an attack such as PGD(eps=…) would be right")
         object.__setattr__(self, "surrogate", as_model(self.surrogate))
+
+    def __repr__(self) -> str:
+        """Attack and surrogate, the latter by its name."""
+        return f"Transfer(attack={self.attack!r}, surrogate={as_model(self.surrogate).name!r})"
 
     @property
     def eps(self) -> Eps | None:
@@ -69,6 +73,11 @@ class Transfer(Attack):
         """Attack the surrogate patiently."""
         twin = aim(as_model(self.surrogate), target.data)
         return self.attack.search(replace(twin, patient=True), space, seed=seed)
+
+
+def title(attack: Attack) -> str:
+    """What a reader calls an attack, e.g. `PGD` or `PGD, transferred`."""
+    return f"{type(attack.attack).__name__}, transferred" if isinstance(attack, Transfer) else type(attack).__name__
 
 
 def twins(attack: Attack) -> tuple[Model, ...]:

@@ -34,8 +34,8 @@ def sampled(target: Target, *, seed: int) -> IntArray:
     return np.sort(order[:SAMPLE])
 
 
-def survives_anything(attack: Attack, target: Target, *, seed: int) -> BoolArray:
-    """Which rows an attack cannot break even with the whole range of every feature for a budget.
+def survives_anything(attack: Attack, target: Target, rows: IntArray, *, seed: int) -> BoolArray:
+    """Which of some rows an attack cannot break even with the whole range of every feature for a budget.
 
     The schema is relaxed but for bounds and categorical features, since gradients are on trial here, not
     rules.
@@ -43,39 +43,49 @@ def survives_anything(attack: Attack, target: Target, *, seed: int) -> BoolArray
     Args:
         attack: A gradient attack; its own budget plays no part.
         target: The classifier and the rows, all right (n, d).
-        seed: Seed of whatever is random; also picks at most `SAMPLE` rows, by their ids.
+        rows: Positions of those that are tried (m,).
+        seed: Seed of whatever is random.
 
     Returns:
-        Which of the sampled rows stay right (m,).
+        Which of the tried rows stay right (m,).
     """
-    sample = target.part(sampled(target, seed=seed))
-    fixed = sample.data.schema.mask("categorical")
-    relaxed = replace(
-        sample.data.schema,
-        kinds=tuple("categorical" if stays else "continuous" for stays in fixed),
-        immutable=fixed,
-        groups=(),
-        relations=(),
-    )
-    ranges = np.where(fixed, 0.0, _ranges(target))
-    sample = replace(sample, data=replace(sample.data, schema=relaxed))
+    fixed = target.data.schema.mask("categorical")
+    sample = freed(target.part(rows), fixed)
+    ranges = np.where(fixed, 0.0, full_ranges(target))
 
     def run() -> BoolArray:
         left = np.ones(len(sample), dtype=bool)
         for scale in _SCALES:
-            rows = np.flatnonzero(left)
-            if len(rows) == 0:
+            still = np.flatnonzero(left)
+            if len(still) == 0:
                 break
-            part = sample.part(rows)
+            part = sample.part(still)
             # The box, whatever the attack's norm: it holds every smaller ball.
-            space = space_of(relaxed, part.x.dtype, eps=scale * ranges, norm="linf")
-            left[rows] = ~part.wrong(part.scores(attack.search(part, space, seed=seed)), slice(None))
+            space = space_of(part.data.schema, part.x.dtype, eps=scale * ranges, norm="linf")
+            left[still] = ~part.wrong(part.scores(attack.search(part, space, seed=seed)), slice(None))
         return left
 
     return kept(sample, "unlimited", repr(attack), repr(ranges.tolist()), str(seed), compute=run)
 
 
-def _ranges(target: Target) -> FloatArray:
+def freed(target: Target, fixed: BoolArray) -> Target:
+    """The same classifier and rows under a schema that keeps nothing but bounds, and features that must stay.
+
+    Args:
+        target: The classifier and the rows (n, d).
+        fixed: Features that must stay (d,).
+    """
+    relaxed = replace(
+        target.data.schema,
+        kinds=tuple("categorical" if stays else "continuous" for stays in fixed),
+        immutable=fixed,
+        groups=(),
+        relations=(),
+    )
+    return replace(target, data=replace(target.data, schema=relaxed))
+
+
+def full_ranges(target: Target) -> FloatArray:
     """The range of each feature: between its bounds, else a multiple of what the data spans (d,)."""
     schema, x = target.data.schema, target.x.astype(np.float64)
     known = np.where(np.isnan(x), 0.0, x)

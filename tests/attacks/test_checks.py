@@ -42,6 +42,17 @@ def test_a_candidate_without_gradients_borrows_its_surrogate_s(digits, digits_mo
     assert "RandomNoise" in dict(run(twinned, attack="noise", eps=0.1).provenance.options)["attack"]
 
 
+def test_a_gate_on_noise_must_name_it(digits, digits_model):
+    blind = as_model(digits_model.forward, output="logits", name="blind")
+    alone = Subject(model=blind, task="classification", test=digits)
+    twinned = Subject(model=blind, task="classification", test=digits, surrogate=digits_model)
+    assert (run(alone, eps=0.01) > 0.5).status == "INVALID"
+    assert (run(alone, attack="noise", eps=0.01) > 0.5).status == "PASS"
+    assert (run(twinned, eps=0.01) > 0.5).status == "PASS"
+    rungs = dict(run(twinned, eps=0.01).provenance.options)["attack"]
+    assert rungs.count("Transfer(attack=FGSM(") == rungs.count("Transfer(attack=PGD(") == 1
+
+
 def test_the_example_s_gate_passes_and_a_tighter_one_does_not():
     from robust.data.loading import load_data
     from robust.examples.catalogue import example_path

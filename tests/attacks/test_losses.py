@@ -3,7 +3,7 @@ import pytest
 from scipy.optimize import approx_fprime
 from scipy.special import log_softmax, softmax
 
-from robust.attacks.losses import cross_entropy_cotangent, margin_cotangent, margins
+from robust.attacks.losses import cross_entropy_cotangent, even_cotangent, margin_cotangent, margins
 
 RNG = np.random.default_rng(0)
 Y = np.array([0, 2, 1, 3, 3])
@@ -72,3 +72,29 @@ def test_margins_are_above_zero_exactly_for_wrong_rows():
 def test_invariant_under_a_shift_of_the_logits():
     shifted = cross_entropy_cotangent(LOGITS + 1000, Y, scale="logits")
     assert shifted == pytest.approx(cross_entropy_cotangent(LOGITS, Y, scale="logits"))
+
+
+@pytest.mark.parametrize("factor", [1e-12, 1e-6, 0.01, 1.0, 1e4])
+def test_the_even_direction_does_not_know_the_scale(factor):
+    assert even_cotangent(factor * LOGITS, Y, scale="logits") == pytest.approx(
+        even_cotangent(LOGITS, Y, scale="logits"), rel=1e-9
+    )
+    even = cross_entropy_cotangent(1e-12 * LOGITS, Y, scale="logits")
+    assert even[0, 1:] == pytest.approx([1 / 3] * 3)  # what small logits do to the cross-entropy
+
+
+def test_the_even_direction_is_the_cross_entropy_of_logits_that_span_twenty():
+    spread = np.ptp(LOGITS, axis=1, keepdims=True)
+    expected = cross_entropy_cotangent(20 * LOGITS / spread, Y, scale="logits")
+    assert even_cotangent(LOGITS, Y, scale="logits") == pytest.approx(expected)
+    # Through a softmax, the derivative by probabilities becomes the same derivative by logits.
+    p = softmax(LOGITS, axis=1)
+    back = even_cotangent(p, Y, scale="probabilities")
+    assert p * (back - np.sum(back * p, axis=1, keepdims=True)) == pytest.approx(expected)
+
+
+def test_the_even_direction_is_finite_where_nothing_is_left():
+    for scores in ([[1.0, 0.0, 0.0]], [[1.0, 1e-40, 0.0]], [[0.0, 1.0, 0.0]]):
+        assert np.isfinite(even_cotangent(np.array(scores), np.array([0]), scale="probabilities")).all()
+    equal = even_cotangent(np.zeros((1, 3)), np.array([1]), scale="logits")
+    assert equal.tolist() == [[0.5, -1.0, 0.5]]

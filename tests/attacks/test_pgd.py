@@ -87,6 +87,32 @@ def test_no_weaker_than_foolbox(foolbox, digits_net, digits, norm):
     assert accuracy(PGD(eps=eps, norm=norm), model, data) <= np.mean(~broken) + 0.02  # the spread of its seeds
 
 
+class Scaled(torch.nn.Module):
+    """Logits times a number, and a softmax on request: the same decisions."""
+
+    def __init__(self, net, factor, *, softmax=False):
+        super().__init__()
+        self.net, self.factor, self.softmax = net, factor, softmax
+
+    def forward(self, x):
+        z = self.net(x) * self.factor
+        return torch.softmax(z, dim=1) if self.softmax else z
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_scale_of_the_logits_changes_nothing(digits, digits_net, norm):
+    eps = 0.08 if norm == "linf" else 0.6
+    attack = PGD(eps=eps, norm=norm)
+    plain = accuracy(attack, as_model(digits_net, output="logits"), digits)
+    assert 0.1 < plain < 0.9
+    for factor in (0.1, 0.01, 1e-6, 1e3):
+        scaled = as_model(Scaled(digits_net, factor), output="logits")
+        assert accuracy(attack, scaled, digits) == pytest.approx(plain, abs=0.015), factor
+    for factor in (0.1, 0.01):
+        scaled = as_model(Scaled(digits_net, factor, softmax=True), output="probabilities")
+        assert accuracy(attack, scaled, digits) == pytest.approx(plain, abs=0.015), factor
+
+
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_stronger_than_one_step_and_than_noise(digits, digits_model, norm):
     eps = 0.1 if norm == "linf" else 0.8

@@ -9,7 +9,9 @@ from robust.attacks.pgd import PGD
 from robust.attacks.transfer import Transfer
 from robust.data.loading import load_data
 from robust.errors import InvalidInput
+from robust.evidence import Fact, Figure
 from robust.examples.catalogue import example_path
+from robust.models.conversion import as_model
 from robust.models.loading import load_model
 
 
@@ -46,22 +48,65 @@ def test_a_transfer_says_what_it_is(example):
     int8, twin, data = example
     attack = Transfer(attack=PGD(eps=0.1, steps=10), surrogate=twin)
     m = robust_accuracy(int8, data, attack=attack)
-    (strength,) = [check for check in m.validity if check.name == "strength"]
-    assert strength.passed
-    assert strength.bias == "none"
-    assert "upper bound" in strength.reason
+    assert strength(m).passed
+    assert strength(m).bias == "none"
+    assert "upper bound" in strength(m).reason
     assert [name for name, _ in m.provenance.models] == [int8.name, twin.name]
     assert (m > 0.9).status == "FAIL"
 
 
-def test_noise_alone_says_that_it_is_weak(example):
+def strength(m):
+    (found,) = [check for check in m.validity if check.name == "strength"]
+    return found
+
+
+def test_a_pass_on_noise_that_nobody_asked_for_is_invalid(example):
     int8, _, data = example
     m = robust_accuracy(int8, data, eps=0.03)
-    (strength,) = [check for check in m.validity if check.name == "strength"]
-    assert not strength.passed
-    assert strength.bias == "none"
-    assert "Transfer" in strength.reason
+    assert not strength(m).passed
+    assert strength(m).bias == "raises"
+    for way_out in ("surrogate=", "Transfer", "RandomNoise"):
+        assert way_out in str(m > 0.9)
+    assert (m > 0.9).status == "INVALID"
+    # What noise alone takes below a floor, an attack takes further.
+    assert (robust_accuracy(int8, data, eps=0.4) > 0.9).status == "FAIL"
+
+
+def test_a_forest_is_no_exception(cancer):
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(10, random_state=0).fit(cancer.x, cancer.y)
+    assert (robust_accuracy(forest, cancer, eps=0.05) > 0.5).status == "INVALID"
+
+
+def test_noise_by_name_is_a_pass_that_says_what_it_is(example):
+    int8, _, data = example
+    m = robust_accuracy(int8, data, attack=RandomNoise(eps=0.03))
+    assert strength(m).passed
+    assert "weak" in strength(m).reason
     assert (m > 0.9).status == "PASS"
+    assert "floor" in next(e.value for e in m.evidence if isinstance(e, Fact) and e.name == "floor")
+
+
+def test_with_a_surrogate_the_cascade_is_transferred(example):
+    int8, twin, data = example
+    few = data.rows(np.arange(150))
+    m = robust_accuracy(int8, few, eps=0.1, surrogate=twin)
+    assert strength(m).passed
+    for attack in (RandomNoise(eps=0.1, draws=10), Transfer(attack=PGD(eps=0.1), surrogate=twin)):
+        assert m.value <= robust_accuracy(int8, few, attack=attack).value
+    assert [name for name, _ in m.provenance.models] == [int8.name, twin.name]
+    figure = next(e for e in m.evidence if isinstance(e, Figure))
+    assert figure.columns[0].values == ("clean", "noise floor", "FGSM, transferred", "PGD, transferred")
+    (meaning,) = [e.value for e in m.evidence if isinstance(e, Fact) and e.name == "what a pass means"]
+    assert f"surrogate={twin.name!r}" in meaning
+    assert "Model(" not in meaning
+
+
+def test_a_model_with_gradients_needs_no_surrogate(digits, digits_model):
+    few = digits.rows(np.arange(50))
+    alone = robust_accuracy(digits_model, few, eps=0.05)
+    assert robust_accuracy(digits_model, few, eps=0.05, surrogate=digits_model).value == alone.value
 
 
 def test_to_itself_a_transfer_is_the_attack(digits, digits_model):
@@ -78,8 +123,13 @@ def test_budget_and_norm_are_the_attacks(digits_model):
     assert not attack.gradients
 
 
-def test_errors(digits_model):
+def test_errors(digits, digits_model):
     with pytest.raises(InvalidInput, match="attack got 'pgd'"):
         Transfer(attack="pgd", surrogate=digits_model)
     with pytest.raises(InvalidInput, match="attack got Transfer"):
         Transfer(attack=Transfer(attack=FGSM(), surrogate=digits_model), surrogate=digits_model)
+    with pytest.raises(InvalidInput, match=r"surrogate got a model beside attack=FGSM"):
+        robust_accuracy(digits_model, digits, attack=FGSM(eps=0.1), surrogate=digits_model)
+    blind = as_model(digits_model.forward, output="logits", name="blind")
+    with pytest.raises(InvalidInput, match="gives no gradients"):
+        robust_accuracy(blind, digits, eps=0.1, surrogate=blind)

@@ -1,0 +1,95 @@
+"""Whether gradients tell the slope: how far a small step along them raises the loss, against what they promise."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from robust.attacks.base import Attack, require_budget
+from robust.attacks.budget import feature_eps
+from robust.attacks.keeping import kept
+from robust.attacks.losses import log_margins
+from robust.attacks.target import Target
+from robust.attacks.unlimited import full_ranges, sampled
+from robust.types import AnyArray, BoolArray, FloatArray
+
+# The step, in budgets; a step beyond this share of a feature's range would ask for more than a slope.
+_STEP = 1 / 40
+_OF_RANGE = 0.01
+# Rises this many times the rounding of the scores can be told from it.
+_CLEAR = 16.0
+
+
+def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *, seed: int) -> list[FloatArray]:
+    """Realised rise of the margin loss over the promised one, row by row, for a small step along the gradient.
+
+    (L(x') − L(x)) / Σ g_j·(x'_j − x_j) with x' = x + h·sign(g), or h along g/‖g‖ in l2, inside the bounds; h is
+    a fortieth of the budget
+
+    Of probabilities, the margin is that of their logarithms. Left out are whole and one-hot features, which a
+    small step cannot move, and rows that promise no rise that rounding would not drown: those without a
+    gradient, and those whose every feature is at its bound.
+
+    Args:
+        attack: A gradient attack; says which norm.
+        target: The classifier and the rows, all right (n, d).
+        budgets: The attack at each budget that is asked about.
+        seed: Picks the sample of rows, by their ids.
+
+    Returns:
+        For each budget the ratios of the rows that are left; 1 for a linear model, −1 for a reversed gradient.
+    """
+    sample = target.part(sampled(target, seed=seed))
+    schema, x = sample.data.schema, sample.x
+    if x.dtype.kind != "f":
+        return [np.empty(0) for _ in budgets]
+    moves = ~schema.mask("integer", "binary", "one_hot")
+    widest = _OF_RANGE * full_ranges(target)
+    steps = np.array([np.minimum(feature_eps(require_budget(at), schema) * _STEP, widest) * moves for at in budgets])
+
+    def run() -> AnyArray:
+        scores, gradient = _margin_gradient(sample, x)
+        before, found = log_margins(scores, sample.y, scale=sample.scale), np.full((len(budgets), len(x)), np.nan)
+        noise = _CLEAR * np.finfo(np.float32).eps * np.abs(before)
+        if sample.scale == "logits":
+            noise = np.maximum(noise, _CLEAR * np.finfo(np.float32).eps * np.abs(scores).max(axis=1))
+        for k, step in enumerate(steps):
+            points = _stepped(x, gradient, step, sample, l2=attack.norm == "l2")
+            change = np.nan_to_num(points.astype(np.float64) - x.astype(np.float64))
+            promised = np.sum(change * gradient, axis=1)
+            rows = np.flatnonzero(promised > noise)
+            if len(rows):
+                after = log_margins(sample.scores(points[rows]), sample.y[rows], scale=sample.scale)
+                found[k, rows] = (after - before[rows]) / promised[rows]
+        return found
+
+    ratios = kept(sample, "slope", attack.norm, steps, compute=run)
+    return [ratio[~np.isnan(ratio)] for ratio in ratios]
+
+
+def _margin_gradient(target: Target, x: AnyArray) -> tuple[FloatArray, FloatArray]:
+    """Scores and gradients of the margin loss, in double precision."""
+    parts = [
+        target.gradient(x[start : start + target.batch], slice(start, start + target.batch), loss="log_margin")
+        for start in range(0, len(x), target.batch)
+    ]
+    scores, gradient = (np.concatenate(part).astype(np.float64) for part in zip(*parts, strict=True))
+    return scores, gradient
+
+
+def _stepped(x: AnyArray, gradient: FloatArray, step: FloatArray, target: Target, *, l2: bool) -> AnyArray:
+    """Rows after the step, inside their bounds, in their number type."""
+    direction = np.sign(gradient)
+    if l2:
+        # In units of the step, as the attack climbs; first by the largest, so that no square underflows.
+        scaled = gradient * step
+        scaled = scaled / _above_zero(np.abs(scaled).max(axis=1, keepdims=True))
+        direction = scaled / _above_zero(np.sqrt(np.sum(scaled**2, axis=1, keepdims=True)))
+    schema = target.data.schema
+    inside = np.clip(x.astype(np.float64) + step * direction, schema.lower, schema.upper).astype(x.dtype)
+    outside: BoolArray = (inside < schema.lower) | (inside > schema.upper)
+    return np.asarray(np.where(outside, x, inside))
+
+
+def _above_zero(values: FloatArray) -> FloatArray:
+    """The values, with 1 for 0."""
+    return np.asarray(np.where(values > 0, values, 1.0))
