@@ -14,8 +14,9 @@ from robust.evidence import Evidence, Fact, Figure, Finding, SelfCheck, Values
 from robust.intervals.mcnemar import mcnemar_p
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
+from robust.measures.class_alignment import aligned
 from robust.measures.details import numbers, words
-from robust.measures.paired import Change, aligned, paired_change
+from robust.measures.paired import Change, paired_change
 from robust.measures.single import single_interval
 from robust.measures.truth import Scored, score
 from robust.metrics.catalogue import find_metric

@@ -15,7 +15,8 @@ from robust.evidence import Evidence, Values
 from robust.measurement import Measurement
 from robust.measures import classification, regression
 from robust.measures.assembling import assemble
-from robust.measures.paired import aligned, paired_change
+from robust.measures.class_alignment import aligned
+from robust.measures.paired import paired_change
 from robust.measures.truth import score
 from robust.metrics.catalogue import find_metric
 from robust.models.base import Model
