@@ -24,12 +24,11 @@ def callable_model(function: Callable[[Any], Any], options: Options, *, gradient
 
     def forward(x: AnyArray) -> AnyArray:
         outputs = np.asarray(function(x))
-        if outputs.dtype.kind not in "fiub":
+        if outputs.dtype.kind in "UST" or (outputs.dtype == object and any(isinstance(o, str) for o in outputs.flat)):
             raise TypeError(
-                f"the outputs are {outputs.dtype}, not numbers: give class indices or probabilities, and name the "
-                "labels in classes="
+                "the outputs are text: give class indices or probabilities, and name the labels in classes="
             )
-        return outputs.astype(np.float64)
+        return np.asarray(outputs, dtype=np.float64)
 
     return Model(
         name=options.name or _name(function),
