@@ -207,6 +207,8 @@ def _write(record: "Record", out: Path, *, cache: Path | None) -> dict[str, Path
     """Write the record first, then the report made from it; an interrupted run writes the record alone."""
     from robust.record.codec import dump
 
+    # A report of an earlier run must not stand beside the record of this one.
+    (out / "report.html").unlink(missing_ok=True)
     paths = {"record": out / "record.json"}
     paths["record"].write_bytes(dump(record))
     if not record.interrupted:

@@ -111,7 +111,7 @@ class Caller:
                 values, slope = gradients(rows, at_block)
             except InvalidInput as error:
                 raise InvalidInput(f"{self.model.name}: {error}") from error
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise ModelFault(f"{self.model.name} raised while its gradient was taken: {_brief(error)}") from error
             if np.shape(slope) != rows.shape or len(values) != len(rows):
                 raise ModelFault(
@@ -145,7 +145,7 @@ class Caller:
             raw = self.model.forward(given)
         except InvalidInput as error:  # the adapter refuses the rows before the model sees them
             raise InvalidInput(f"{self.model.name}: {error}") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ModelFault(f"{self.model.name} raised {_brief(error)} {self._culprit(x, block)}") from error
         if given is rows and rows.tobytes() != before:
             raise ModelFault(
@@ -176,7 +176,7 @@ class Caller:
                 row = np.array(x[i : i + 1])
                 try:
                     self.model.forward(self._decoded(row) if self.model.columns is not None else row)
-                except Exception:
+                except (Exception, SystemExit):
                     return f"on the row at position {i}"
         return f"on rows {block.start} to {block.stop - 1} (not on each alone)"
 
@@ -231,7 +231,7 @@ def _texts(codes: FloatArray, labels: tuple[str, ...]) -> AnyArray:
     return np.asarray(known[np.where(np.isnan(codes), len(labels), codes).astype(np.intp)])
 
 
-def _brief(error: Exception) -> str:
+def _brief(error: BaseException) -> str:
     """An error in one line."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
