@@ -155,6 +155,8 @@ def test_ctrl_c_is_130_and_leaves_a_record_that_the_next_run_uses(run, files, qu
         measured(check, *rest)
 
     arguments = args(files, "--reference", files / "coarse.skops", "--gate", "accuracy >= 80%")
+    (tmp_path / "robust-report").mkdir()
+    (tmp_path / "robust-report" / "report.html").write_text("the report of an earlier run: yes, it may ship")
     with monkeypatch.context() as patch:
         patch.setattr(running, "_run_one", stop_at_second)
         code, out, _ = run(*arguments)

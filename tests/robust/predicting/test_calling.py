@@ -1,5 +1,7 @@
 """Calls of a model: blocks, padding, checks, the cache, shards; and models that break each rule."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -83,6 +85,7 @@ BROKEN = [
     (in_place, r"m changes its input in place"),
     (fails_on(rows(10)[6]), r"m raised RuntimeError: bad row on the row at position 6"),
     (lambda x: 1 / 0, r"m raised ZeroDivisionError: .* on the row at position 0"),
+    (lambda x: sys.exit(0), r"m raised SystemExit: 0 on the row at position 0"),
     (with_nan, r"NaN or infinity for 1 of \d+ rows, first at position 7"),
     (lambda x: x[:, 0] * np.inf, r"NaN or infinity for 4 of 4 rows, first at position 0"),
     (lambda x: x[:-1, 0], r"outputs of shape \(3,\) for 4 rows; \(4, k\)"),
