@@ -9,3 +9,8 @@ pytest_plugins = ["pytester"]
 def pytest_runtest_logreport(report):
     """Comparisons in these tests are examples: the plugin judges their use, but they fill no closing table."""
     report.user_properties = [pair for pair in report.user_properties if pair[0] != "robust_gate"]
+
+
+def pytest_make_parametrize_id(val, argname):
+    """Bytes are named after their argument: packed files carry a time of writing, and two workers must collect alike."""
+    return argname if isinstance(val, bytes) else None

@@ -158,7 +158,7 @@ def test_a_format_under_another_name_is_told_apart(tmp_path, written, named):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (gzip.compress(b"a,b\n1,2\n"), "gzip-compressed data, not what .csv says: unpack it"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0), "gzip-compressed data, not what .csv says: unpack it"),
         ("a,b\n1,2\n".encode("utf-16"), "text in UTF-16, not what .csv says: save it as CSV UTF-8"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
         (b"SQLite format 3\x00", "an SQLite database"),
