@@ -12,5 +12,5 @@ def pytest_runtest_logreport(report):
 
 
 def pytest_make_parametrize_id(val, argname):
-    """Bytes are named after their argument: packed files carry a time of writing, and two workers must collect alike."""
+    """Name bytes after their argument: packed files carry a time, and every worker must collect alike."""
     return argname if isinstance(val, bytes) else None
