@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import RLock
 
 import numpy as np
 import torch
 
-from robust.errors import InvalidInput
+from robust.errors import InvalidInput, ModelFault
 from robust.models.base import Model
+from robust.models.contract import CHANGES_INPUT, output_columns
 from robust.models.module_hash import module_identity, module_weights
 from robust.models.options import Options
 from robust.types import AnyArray, FloatArray
@@ -16,6 +18,9 @@ from robust.types import AnyArray, FloatArray
 # Kernels choose their summation order by the number of rows; at multiples of 32 the bits of a row were the
 # same for every batch size, position and thread count that was tried.
 _BLOCK = 32
+# One for all modules, since they may share parts: the mode of each is changed for the length of a call. A thread may
+# enter again: a loss, or a module's own code, may call another model.
+_MODES = RLock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,24 +39,24 @@ class TorchAdapter:
 
     def forward(self, x: AnyArray) -> FloatArray:
         """Outputs of one batch."""
-        # no_grad and not inference_mode: a module that keeps a tensor from this call (a table of positions,
-        # say) could not use an inference tensor in a later backward pass.
-        with _evaluating(self.module), torch.no_grad():
-            return _outputs(self.module(self._tensor(x)))[: len(x)]
+        # no_grad and not inference_mode, the caller's included: a module that keeps a tensor from this call (a table
+        # of positions, say) could not use an inference tensor in a later backward pass; nor do those count versions.
+        with torch.inference_mode(False), torch.no_grad(), _evaluating(self.module):
+            batch = self._tensor(x)
+            return output_columns(_numpy(self._answer(batch)), len(batch))[: len(x)]
 
     def gradients(self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
         """Outputs and input gradient of one batch; parameters collect nothing."""
         rows = len(x)
         with torch.inference_mode(False), torch.enable_grad(), _evaluating(self.module):
             leaf = self._tensor(x).requires_grad_()
-            tensor = self.module(leaf.clone())  # a copy: the first layer may work in place, which a leaf refuses
-            filled = _outputs(tensor)
-            outputs = filled[:rows].reshape(rows, -1)
-            flow = np.zeros((len(filled), outputs.shape[1]))
+            tensor = self._answer(leaf.clone())  # a copy: torch's own refusal to change a leaf names no model
+            filled = output_columns(_numpy(tensor), len(leaf))
+            outputs, flow = filled[:rows], np.zeros(filled.shape)
             flow[:rows] = cotangent(outputs)
             gradient = None
             if tensor.requires_grad:
-                weights = torch.from_numpy(flow.reshape(filled.shape)).to(tensor)
+                weights = torch.from_numpy(flow.reshape(tensor.shape)).to(tensor)
                 (gradient,) = torch.autograd.grad(tensor, leaf, weights, allow_unused=True)
         if gradient is None:  # the outputs do not depend on the inputs in a way that autograd sees
             return outputs, np.zeros(x.shape)
@@ -64,6 +69,19 @@ class TorchAdapter:
     def weights(self) -> str | None:
         """Content hash of parameters and buffers as they are now."""
         return module_weights(self.module)
+
+    def _answer(self, batch: torch.Tensor) -> torch.Tensor:
+        """The one tensor that a module must return, for a batch that it must leave as it is."""
+        version = batch._version  # torch counts the writes to a tensor and to its views
+        outputs = self.module(batch)
+        if batch._version != version:
+            raise ModelFault(CHANGES_INPUT)
+        if not isinstance(outputs, torch.Tensor):
+            raise InvalidInput(
+                f"a module must return one tensor (rows, outputs), this one returned {type(outputs).__name__}: "
+                "wrap it in a module or a function that picks the tensor to judge"
+            )
+        return outputs
 
     def _tensor(self, x: AnyArray) -> torch.Tensor:
         """A batch on the module's device, in its precision, filled up to whole blocks."""
@@ -98,20 +116,21 @@ def torch_model(module: torch.nn.Module, options: Options) -> Model:
 
 @contextmanager
 def _evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode inside, every part's own mode again outside."""
-    training = module.training
-    modes = [(part, part.training) for part in module.modules()]
-    if any(mode for _, mode in modes):
-        with suppress(NotImplementedError):  # an exported graph has its mode built in, and says so this way
-            module.eval()
-    try:
-        yield
-    finally:
-        if any(part.training is not mode for part, mode in modes):
-            with suppress(NotImplementedError):
-                module.train(training)  # first the module's own switch, which may do more than set flags
-            for part, mode in modes:
-                part.training = mode
+    """Evaluation mode inside, every part's own mode again outside; other threads wait until then."""
+    with _MODES:
+        training = module.training
+        modes = [(part, part.training) for part in module.modules()]
+        if any(mode for _, mode in modes):
+            with suppress(NotImplementedError):  # an exported graph has its mode built in, and says so this way
+                module.eval()
+        try:
+            yield
+        finally:
+            if any(part.training is not mode for part, mode in modes):
+                with suppress(NotImplementedError):
+                    module.train(training)  # first the module's own switch, which may do more than set flags
+                for part, mode in modes:
+                    part.training = mode
 
 
 def _placement(module: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
@@ -125,16 +144,6 @@ def _starts_with_embedding(module: torch.nn.Module) -> bool:
     """Whether the first layer looks codes up in a table."""
     leaves = (part for part in module.modules() if not list(part.children()))
     return isinstance(next(leaves, None), (torch.nn.Embedding, torch.nn.EmbeddingBag))
-
-
-def _outputs(outputs: object) -> FloatArray:
-    """The one tensor that a module must return, as float64."""
-    if not isinstance(outputs, torch.Tensor):
-        raise InvalidInput(
-            f"a module must return one tensor (rows, outputs), this one returned {type(outputs).__name__}: "
-            "wrap it in a module or a function that picks the tensor to judge"
-        )
-    return _numpy(outputs)
 
 
 def _numpy(tensor: torch.Tensor) -> FloatArray:

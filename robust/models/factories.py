@@ -2,12 +2,13 @@
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 
-from robust.errors import InvalidInput
+from robust.errors import InvalidInput, RobustError
+from robust.models.foreign_errors import ANY_ERROR, brief
 
 _SHOWN = 5
 
@@ -22,19 +23,38 @@ def build_module(factory: str) -> torch.nn.Module:
         factory: Module and function (or class), with a colon between.
 
     Raises:
-        InvalidInput: If there is no such module or function, or what it returns is no `torch.nn.Module`.
+        InvalidInput: If there is no such module or function, if its code raises, or if what it returns is no
+            `torch.nn.Module`.
     """
     place, colon, function = factory.partition(":")
     if not (place and colon and function):
         raise InvalidInput(f"factory must be 'package.module:function', got {factory!r}")
     try:
+        module = _found(factory, place, function)()
+    except RobustError:
+        raise
+    except ANY_ERROR as error:
+        raise InvalidInput(
+            f"factory {factory!r} raised {brief(error)}; it must be importable, and return a torch.nn.Module when it "
+            "is called without arguments"
+        ) from error
+    if not isinstance(module, torch.nn.Module):
+        raise InvalidInput(f"factory {factory!r} must return a torch.nn.Module, it returned {type(module).__name__}")
+    return module
+
+
+def _found(factory: str, place: str, function: str) -> Callable[[], object]:
+    """Import the function; that runs the user's code already."""
+    try:
         found: object = importlib.import_module(place)
     except ModuleNotFoundError as error:
         if error.name is None or not (place == error.name or place.startswith(f"{error.name}.")):
             raise  # the user's module was found, and imports something that was not
+        looked = ", ".join(folder or "the current folder" for folder in sys.path)
         raise InvalidInput(
-            f"factory {factory!r}: there is no module {place!r} on the import path "
-            f"(it starts with {', '.join(map(repr, sys.path[:3]))})"
+            f"factory {factory!r}: there is no module {place!r} on Python's import path ({looked}); put its folder on "
+            "sys.path or PYTHONPATH (the robust command looks in the config's folder, or the current one, by itself; "
+            "Python does not)"
         ) from error
     for part in function.split("."):
         if not hasattr(found, part):
@@ -42,10 +62,7 @@ def build_module(factory: str) -> torch.nn.Module:
         found = getattr(found, part)
     if not callable(found):
         raise InvalidInput(f"factory {factory!r} must be a function that returns a torch.nn.Module, it is {found!r}")
-    module = found()
-    if not isinstance(module, torch.nn.Module):
-        raise InvalidInput(f"factory {factory!r} must return a torch.nn.Module, it returned {type(module).__name__}")
-    return module
+    return found
 
 
 def fill_module(module: torch.nn.Module, weights: Mapping[str, torch.Tensor], *, path: Path, factory: str) -> None:

@@ -1,17 +1,19 @@
 """One kind of error for whatever a parser trips over, and one for files that could run code."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from robust.errors import InvalidInput, RobustError, UntrustedFile
+from robust.models.foreign_errors import ANY_ERROR, brief
 
 SAFE_FORMATS = ".onnx, .safetensors (with a factory) or .skops"
+_SHOWN = 3
 
 
 @contextmanager
 def reading(path: Path, kind: str, *, remedy: str) -> Iterator[None]:
-    """Turn the failure of a parser into an `InvalidInput` that names the file.
+    """Turn the failure of a parser, or of code that a trusted file brings, into an `InvalidInput` that names the file.
 
     Args:
         path: The file.
@@ -20,14 +22,12 @@ def reading(path: Path, kind: str, *, remedy: str) -> Iterator[None]:
     """
     try:
         yield
-    except (RobustError, KeyboardInterrupt):
+    except RobustError:
         raise
     # Parsers of other libraries raise whatever a damaged file leads them to: anything at all is the file's
     # fault here.
-    except Exception as error:
-        said = str(error).strip().splitlines()
-        reason = f"{type(error).__name__}: {said[0][:200]}" if said else type(error).__name__
-        raise InvalidInput(f"{path} cannot be read as {kind} ({reason}): {remedy}") from error
+    except ANY_ERROR as error:
+        raise InvalidInput(f"{path} cannot be read as {kind} ({brief(error)}): {remedy}") from error
 
 
 def untrusted(path: Path, reason: str) -> UntrustedFile:
@@ -41,3 +41,13 @@ def untrusted(path: Path, reason: str) -> UntrustedFile:
         f"{path} {reason}. Nothing was loaded. Save the model as {SAFE_FORMATS} instead, or, if you know "
         "who made this file, say so with trust=True or --trust"
     )
+
+
+def unpickling(names: Sequence[str]) -> str:
+    """Words for a pickle of more than tensors.
+
+    Args:
+        names: What it would import, where that is known.
+    """
+    shown = f" ({', '.join(names[:_SHOWN])}{', …' if len(names) > _SHOWN else ''})" if names else ""
+    return f"a pickle with more than tensors in it{shown}, which can run code"

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from robust.errors import InvalidInput, MissingExtra
+from robust.models.archives import checked_members
 from robust.models.base import Model
-from robust.models.file_errors import SAFE_FORMATS, reading, untrusted
+from robust.models.file_errors import SAFE_FORMATS, reading, unpickling, untrusted
 from robust.models.file_format import RUNS_CODE, FileFormat, file_format
 from robust.models.options import Options, read_options
+from robust.models.pickled_names import beyond_tensors
 
 _PICKLES: tuple[FileFormat, ...] = ("pickle", "compressed pickle")
 _SUFFIXES: dict[str, tuple[FileFormat, ...]] = {
@@ -71,6 +73,8 @@ def load_with(path: Path, options: Options, *, factory: str | None = None, trust
     suffix = path.suffix.lower()
     if kind in RUNS_CODE and not trust:
         raise untrusted(path, f"is a {kind}, which can run code when it is loaded")
+    if kind not in _SUFFIXES.get(suffix, ()) and not trust:
+        _refuse_hidden_pickle(content, path, kind)
     if suffix not in _SUFFIXES:
         raise InvalidInput(f"{path} has an unknown suffix {suffix!r}; model files are {', '.join(_SUFFIXES)}")
     if kind not in _SUFFIXES[suffix]:
@@ -108,6 +112,18 @@ def _read(path: Path) -> bytes:
     if not content:
         raise InvalidInput(f"{path} is empty: copy or save it again")
     return content
+
+
+def _refuse_hidden_pickle(content: bytes, path: Path, kind: FileFormat) -> None:
+    """A better name is no advice for what could run code under that name too."""
+    archive = content.startswith(b"PK")
+    if archive:
+        checked_members(content, path)
+    if archive or kind == "torch checkpoint":
+        with reading(path, f"a {kind}", remedy="copy or save it again"):
+            names = beyond_tensors(content)
+        if names:
+            raise untrusted(path, f"is a {kind} under another name that holds {unpickling(names)}")
 
 
 def _mismatch(path: Path, suffix: str, kind: FileFormat) -> str:
@@ -177,7 +193,8 @@ def _converted(found: Any, path: Path, options: Options) -> Model:
 
     if isinstance(found, (str, Path)):
         raise InvalidInput(f"{path} holds a {type(found).__name__}, which is no model")
-    try:
-        return convert(found, options)
-    except InvalidInput as error:
-        raise InvalidInput(f"{path}: {error}") from error
+    with reading(path, "a model", remedy=f"the code of its {type(found).__name__} must not raise"):
+        try:
+            return convert(found, options)
+        except InvalidInput as error:
+            raise InvalidInput(f"{path}: {error}") from error

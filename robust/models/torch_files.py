@@ -16,9 +16,10 @@ from robust.models.adapter_torch import torch_model
 from robust.models.archives import checked_members
 from robust.models.base import Model
 from robust.models.factories import build_module, fill_module
-from robust.models.file_errors import reading, untrusted
+from robust.models.file_errors import reading, unpickling, untrusted
 from robust.models.file_format import FileFormat
 from robust.models.options import Options
+from robust.models.pickled_names import beyond_tensors
 from robust.models.plain_tensors import load_plain
 from robust.models.pt2_archive import inspected_archive
 
@@ -60,9 +61,7 @@ def load_checkpoint(
             found = _load_anything(content) if kind == "tar checkpoint" else load_plain(content)
         except pickle.UnpicklingError as error:
             if not trust:
-                raise untrusted(
-                    path, f"is a pickle with more than tensors in it{_globals(content)}, which can run code"
-                ) from error
+                raise untrusted(path, f"is {unpickling(beyond_tensors(content))}") from error
             found = _load_anything(content)
     if isinstance(found, torch.nn.Module):
         return torch_model(found, options)
@@ -104,15 +103,7 @@ def _filled(weights: Mapping[str, torch.Tensor], path: Path, options: Options, f
     if strange:
         raise InvalidInput(f"{path} holds {strange[0]!r}, which is no tensor: save model.state_dict() alone")
     module = build_module(factory)
-    fill_module(module, weights, path=path, factory=factory)
+    # The module may have its own ways to take weights, which are the user's code too.
+    with reading(path, f"weights of {factory!r}", remedy="its module must take what its own state_dict gives"):
+        fill_module(module, weights, path=path, factory=factory)
     return torch_model(module, options)
-
-
-def _globals(content: bytes) -> str:
-    """Names of what the pickle would import, where torch can tell without importing it."""
-    try:
-        names = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(content))
-    except (pickle.UnpicklingError, ValueError, RuntimeError, EOFError):
-        return ""
-    shown = ", ".join(names[:3])
-    return f" ({shown}{', …' if len(names) > 3 else ''})" if names else ""

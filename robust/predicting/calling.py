@@ -12,6 +12,8 @@ from robust.data.dataset import array_bytes
 from robust.data.schema import FeatureSchema
 from robust.errors import InvalidInput, ModelFault
 from robust.models.base import Model, require_gradients
+from robust.models.contract import CHANGES_INPUT, output_columns
+from robust.models.foreign_errors import ANY_ERROR, brief
 from robust.predicting.metering import count_rows
 from robust.predicting.settings import current_settings
 from robust.types import AnyArray, FloatArray
@@ -19,7 +21,7 @@ from robust.types import AnyArray, FloatArray
 #: Largest relative difference between two calls on the same rows that still counts as the same answer.
 REPEATABLE = 1e-5
 #: Frameworks whose models may be called from several threads at once. Not torch: a module in training mode is put into
-#: evaluation mode for the length of a call, which another thread's call would end too early; it has threads of its own.
+#: evaluation mode for the length of a call, and other threads wait until it ends; it has threads of its own.
 _THREADED = frozenset({"onnx", "sklearn"})
 
 
@@ -103,23 +105,25 @@ class Caller:
         for block in self._blocks(len(x)):
             rows, size = self._filled(x, block), block.stop - block.start
 
-            def at_block(values: FloatArray, block: slice = block, size: int = size) -> FloatArray:
-                flow = np.asarray(cotangent(values[:size], block))
-                return np.concatenate([flow, np.zeros((len(values) - size, *flow.shape[1:]))])
+            def at_block(values: FloatArray, block: slice = block, size: int = size, n: int = len(rows)) -> FloatArray:
+                columns = output_columns(values, n)
+                flow = np.zeros(columns.shape)
+                flow[:size] = cotangent(columns[:size], block)
+                return flow.reshape(np.shape(values))
 
             try:
                 values, slope = gradients(rows, at_block)
-            except InvalidInput as error:
-                raise InvalidInput(f"{self.model.name}: {error}") from error
-            except (Exception, SystemExit) as error:
-                raise ModelFault(f"{self.model.name} raised while its gradient was taken: {_brief(error)}") from error
-            if np.shape(slope) != rows.shape or len(values) != len(rows):
+                columns = output_columns(values, len(rows))
+            except (InvalidInput, ModelFault) as error:
+                raise type(error)(f"{self.model.name}: {error}") from error
+            except ANY_ERROR as error:
+                raise ModelFault(f"{self.model.name} raised while its gradient was taken: {brief(error)}") from error
+            if np.shape(slope) != rows.shape:
                 raise ModelFault(
-                    f"{self.model.name} gives a gradient of shape {np.shape(slope)} and outputs of shape "
-                    f"{np.shape(values)} "
-                    f"for rows of shape {rows.shape}; a gradient of the shape of the rows is needed"
+                    f"{self.model.name} gives a gradient of shape {np.shape(slope)} for rows of shape {rows.shape}; "
+                    "a gradient of the shape of the rows is needed"
                 )
-            outputs.append(values[:size])
+            outputs.append(columns[:size])
             gradient[block] = slope[:size]
         return np.concatenate(outputs), gradient
 
@@ -142,25 +146,14 @@ class Caller:
         given = self._decoded(rows) if self.model.columns is not None else rows
         before = rows.tobytes()
         try:
-            raw = self.model.forward(given)
-        except InvalidInput as error:  # the adapter refuses the rows before the model sees them
-            raise InvalidInput(f"{self.model.name}: {error}") from error
-        except (Exception, SystemExit) as error:
-            raise ModelFault(f"{self.model.name} raised {_brief(error)} {self._culprit(x, block)}") from error
-        if given is rows and rows.tobytes() != before:
-            raise ModelFault(
-                f"{self.model.name} changes its input in place: whoever uses the rows afterwards gets other "
-                "rows; copy them first"
-            )
-        outputs = np.asarray(raw)
-        if outputs.dtype.kind not in "fiub":
-            raise ModelFault(f"{self.model.name} gives outputs of type {outputs.dtype}, numbers are needed")
-        if outputs.ndim == 0 or len(outputs) != len(rows) or outputs.size == 0:
-            raise ModelFault(
-                f"{self.model.name} gives outputs of shape {outputs.shape} for {len(rows)} rows; "
-                f"({len(rows)}, k) with k of at least 1 is needed"
-            )
-        outputs = outputs.reshape(len(rows), -1)[:size].astype(np.float64)
+            outputs = output_columns(self.model.forward(given), len(rows))[:size]
+            if given is rows and rows.tobytes() != before:
+                raise ModelFault(CHANGES_INPUT)
+        # The adapter refuses the rows before the model sees them, or what the model made of them.
+        except (InvalidInput, ModelFault) as error:
+            raise type(error)(f"{self.model.name}: {error}") from error
+        except ANY_ERROR as error:
+            raise ModelFault(f"{self.model.name} raised {brief(error)} {self._culprit(x, block)}") from error
         finite = np.isfinite(outputs).all(axis=1)
         if not finite.all():
             bad = np.flatnonzero(~finite) + block.start
@@ -176,7 +169,7 @@ class Caller:
                 row = np.array(x[i : i + 1])
                 try:
                     self.model.forward(self._decoded(row) if self.model.columns is not None else row)
-                except (Exception, SystemExit):
+                except ANY_ERROR:
                     return f"on the row at position {i}"
         return f"on rows {block.start} to {block.stop - 1} (not on each alone)"
 
@@ -229,9 +222,3 @@ def _texts(codes: FloatArray, labels: tuple[str, ...]) -> AnyArray:
     """Labels behind codes; a missing code is NaN, as pandas writes a missing text."""
     known = np.array([*labels, np.nan], dtype=object)
     return np.asarray(known[np.where(np.isnan(codes), len(labels), codes).astype(np.intp)])
-
-
-def _brief(error: BaseException) -> str:
-    """An error in one line."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

@@ -1,9 +1,12 @@
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from robust.errors import InvalidInput
+from robust.errors import InvalidInput, ModelFault
 from robust.models.conversion import as_model
 
 
@@ -127,12 +130,49 @@ def test_gradients_work_inside_no_grad_and_after_a_module_kept_a_tensor():
     np.testing.assert_array_equal(gradient, [[0, 2, 4], [0, 2, 4]])
 
 
-def test_a_first_layer_that_works_in_place_leaves_the_rows_alone():
+class Doing(nn.Module):
+    """Does something with its input, and returns it."""
+
+    def __init__(self, action):
+        super().__init__()
+        self.action = action
+
+    def forward(self, x):
+        found = self.action(x)
+        return found if isinstance(found, torch.Tensor) else x
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.Sequential(nn.ReLU(inplace=True), nn.Linear(2, 2)),
+        Doing(lambda x: x.sub_(1)),
+        Doing(lambda x: x[:, 0].zero_()),
+        Doing(lambda x: x.detach().add_(1)),
+        Doing(lambda x: x.view(-1).__setitem__(0, 7)),
+    ],
+)
+def test_a_module_that_changes_its_input_in_place_is_refused(module):
     x = -np.ones((3, 2))
-    model = as_model(nn.Sequential(nn.ReLU(inplace=True), nn.Linear(2, 2)))
-    model.forward(x)
-    assert (model.gradients(x, np.ones_like)[1] == 0).all()
+    model = as_model(module)
+    for call in (lambda: model.forward(x), lambda: model.gradients(x, np.ones_like)):
+        with pytest.raises(ModelFault, match="it changes its input in place"):
+            call()
+    with torch.inference_mode(), pytest.raises(ModelFault, match="it changes its input in place"):
+        model.forward(x)
     assert (x == -1).all()
+
+
+def test_what_torch_does_not_count_as_a_change_reaches_a_copy_alone():
+    x = -np.ones((3, 2))
+    for change in (lambda t: t.data.add_(1), lambda t: t.detach().numpy().fill(0)):
+        as_model(Doing(change)).forward(x)
+        assert (x == -1).all()
+
+
+def test_later_layers_may_work_in_place():
+    model = as_model(nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True)))
+    assert model.forward(np.ones((3, 2))).shape == model.gradients(np.ones((3, 2)), np.ones_like)[1].shape == (3, 2)
 
 
 def test_outputs_that_autograd_cannot_follow_have_gradient_zero():
@@ -151,9 +191,9 @@ def test_inputs_take_the_precision_of_the_module(images):
     assert as_model(Small()).forward((images * 16).astype(np.uint8)).shape == (100, 10)
 
 
-def test_outputs_without_columns_stay_flat_and_gradients_have_one_column():
+def test_outputs_without_columns_are_one_column():
     model = as_model(nn.Sequential(nn.Linear(3, 1), nn.Flatten(0)))
-    assert model.forward(np.ones((5, 3))).shape == (5,)
+    assert model.forward(np.ones((5, 3))).shape == (5, 1)
     outputs, gradient = model.gradients(np.ones((5, 3)), np.ones_like)
     assert outputs.shape == (5, 1)
     assert gradient.shape == (5, 3)
@@ -170,6 +210,66 @@ def test_an_embedding_takes_codes_and_gives_no_gradients():
     assert model.gradients is None
     codes = np.array([[0, 1], [4, 2]])
     np.testing.assert_array_equal(model.forward(codes), model.forward(codes.astype(float)))
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 1), (1, 1, 4)])
+def test_axes_of_length_one_are_dropped_in_outputs_and_gradients(shape):
+    linear = nn.Linear(3, 4).double()
+    x, flow = np.random.default_rng(0).random((5, 3)), np.random.default_rng(1).random((5, 4))
+    flat, long = as_model(linear), as_model(nn.Sequential(linear, nn.Unflatten(1, shape)))
+    np.testing.assert_array_equal(long.forward(x), flat.forward(x))
+    for one, other in zip(
+        long.gradients(x, lambda outputs: flow), flat.gradients(x, lambda outputs: flow), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (nn.Sequential(nn.Linear(3, 20), nn.Unflatten(1, (10, 2))), r"of shape \(32, 10, 2\) for 32 rows; \(32, k\)"),
+        # Two heads joined along the rows: the first of them would be judged, and nobody told.
+        (Doing(lambda x: torch.cat([x, x])), r"of shape \(64, 3\) for 32 rows"),
+    ],
+)
+def test_outputs_of_another_shape_are_refused_with_and_without_gradients(module, message):
+    model = as_model(module)
+    for call in (lambda: model.forward(np.ones((5, 3))), lambda: model.gradients(np.ones((5, 3)), np.ones_like)):
+        with pytest.raises(ModelFault, match=message):
+            call()
+
+
+def test_two_threads_leave_a_module_in_its_mode_and_see_evaluation_alone():
+    inside, done = Event(), Event()
+
+    class Slow(nn.Module):
+        def forward(self, x):
+            if not inside.is_set():  # the first call lasts until the second is inside, or kept out
+                inside.set()
+                done.wait(0.3)
+            else:
+                finished.result(5)
+            return torch.full((len(x), 1), float(self.training))
+
+    module, rows = Slow(), np.ones((2, 1))
+    model = as_model(module)
+    with ThreadPoolExecutor(2) as pool:
+        finished = pool.submit(model.forward, rows)
+        assert inside.wait(5)
+        second = pool.submit(model.forward, rows).result(10)
+    assert (finished.result() == 0).all()
+    assert (second == 0).all()
+    assert module.training
+
+
+def test_a_loss_may_ask_another_module_with_the_same_parts():
+    module = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
+    model, inner = as_model(module), as_model(nn.Sequential(module, nn.Identity()))
+    with ThreadPoolExecutor(1) as pool:  # in a thread of its own, so that a lock that is not entered again shows
+        x = np.ones((3, 2))
+        call = pool.submit(model.gradients, x, lambda outputs: inner.forward(x) - outputs)
+        np.testing.assert_array_equal(call.result(10)[1], 0)
+    assert all(part.training for part in module.modules())
 
 
 def test_a_module_must_return_one_tensor():

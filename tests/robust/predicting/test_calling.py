@@ -46,7 +46,7 @@ def test_batches_and_a_fixed_batch():
     assert sizes == [4, 4, 4]
 
 
-@pytest.mark.parametrize(("shape", "width"), [((), 1), ((2,), 2), ((2, 3), 6)])
+@pytest.mark.parametrize(("shape", "width"), [((), 1), ((2,), 2), ((2, 1, 1), 2), ((1, 1, 3), 3)])
 def test_outputs_are_float64_rows(shape, width):
     found = outputs(lambda x: np.ones((len(x), *shape), dtype=np.float32), rows(5))
     assert (found.shape, found.dtype) == ((5, width), np.float64)
@@ -82,7 +82,8 @@ class Drifting:
 
 
 BROKEN = [
-    (in_place, r"m changes its input in place"),
+    (in_place, r"m: it changes its input in place"),
+    (torch.nn.Hardtanh(-9, 9, inplace=True), r"m: it changes its input in place"),
     (fails_on(rows(10)[6]), r"m raised RuntimeError: bad row on the row at position 6"),
     (lambda x: 1 / 0, r"m raised ZeroDivisionError: .* on the row at position 0"),
     (lambda x: sys.exit(0), r"m raised SystemExit: 0 on the row at position 0"),
@@ -92,6 +93,8 @@ BROKEN = [
     (lambda x: 1.0, r"outputs of shape \(\) for 4 rows"),
     (lambda x: np.zeros((len(x), 0)), r"outputs of shape \(4, 0\) for 4 rows"),
     (lambda x: None, r"outputs of shape \(\)"),
+    (lambda x: np.zeros((len(x), 10, 2)), r"m: it gives outputs of shape \(4, 10, 2\) for 4 rows; \(4, k\) is needed"),
+    (lambda x: [[1.0], [1.0, 2.0]], r"m raised ValueError: "),
     (lambda x: np.zeros((len(x), len(x))), r"outputs of different widths \[2, 4\] for different rows"),
     (Drifting(lambda x, call: x[:, 0] + call), r"m is not deterministic: the same 4 rows .* differ by up to 3"),
     (Drifting(lambda x, call: np.zeros((len(x), 1 + (call > 3)))), r"outputs of shape \(4, 1\), then \(4, 2\)"),
@@ -306,6 +309,28 @@ def test_a_gradient_of_another_shape_or_an_error_is_a_fault(gradients, message):
     model = as_model(len, name="m", gradients=gradients)
     with pytest.raises(ModelFault, match=message):
         bind(model, as_data(rows()).schema).gradient(rows(), lambda v, _: np.ones_like(v))
+
+
+def test_gradients_are_held_to_the_same_shape_of_outputs():
+    def shaped(shape):
+        def gradients(x, cotangent):
+            values = np.ones((len(x), *shape)) * x.sum(axis=1).reshape(-1, *(1 for _ in shape))
+            return values, np.full(x.shape, cotangent(values).reshape(len(x), -1).sum(axis=1, keepdims=True))
+
+        return bind(as_model(len, name="m", gradients=gradients), as_data(rows()).schema)
+
+    flat = shaped((3,)).gradient(rows(), lambda values, _: values)
+    long = shaped((1, 1, 3)).gradient(rows(), lambda values, _: values)
+    for one, other in zip(flat, long, strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(
+        ModelFault, match=r"m: it gives outputs of shape \(10, 10, 2\) for 10 rows; \(10, k\) is needed"
+    ):
+        shaped((10, 2)).gradient(rows(), lambda values, _: values)
+    with pytest.raises(ModelFault, match=r"m: it changes its input in place"):
+        bind(as_model(torch.nn.ReLU(inplace=True), name="m"), as_data(rows()).schema).gradient(
+            rows(), lambda values, _: values
+        )
 
 
 def test_a_model_without_gradients_says_what_can_be_done():

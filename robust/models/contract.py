@@ -1,0 +1,43 @@
+"""What a model must keep to when it is called: its input stays as it is, its outputs are one line of numbers a row."""
+
+import numpy as np
+
+from robust.errors import ModelFault
+from robust.types import FloatArray
+
+CHANGES_INPUT = "it changes its input in place: whoever uses the rows afterwards gets other rows; let it work on a copy"
+
+
+def output_columns(outputs: object, rows: int) -> FloatArray:
+    """Outputs as (n, k).
+
+    Axes of length 1 beside the one of the columns are dropped: builds for small devices give (n, k, 1, 1) or
+    (n, 1, 1, k).
+
+    Args:
+        outputs: What a model gave for a batch: (n,), (n, k), or (n, …) with one axis longer than 1.
+        rows: n, the rows that it was asked about.
+
+    Returns:
+        (n, k), float64.
+
+    Raises:
+        ModelFault: If they are no numbers, or of another shape: several axes (a class and a place, a class and a
+            step) would be judged as classes that the model does not have.
+
+    >>> output_columns([[[1], [2]], [[3], [4]]], 2).tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
+    """
+    found = np.asarray(outputs)
+    if found.dtype.kind not in "fiub":
+        raise ModelFault(f"it gives outputs of type {found.dtype}, numbers are needed")
+    if found.ndim == 0 or len(found) != rows or found.size == 0:
+        raise ModelFault(
+            f"it gives outputs of shape {found.shape} for {rows} rows; ({rows}, k) with k of at least 1 is needed"
+        )
+    if sum(size > 1 for size in found.shape[1:]) > 1:
+        raise ModelFault(
+            f"it gives outputs of shape {found.shape} for {rows} rows; ({rows}, k) is needed, one number a class or "
+            "target: wrap it in a function or module that picks, averages or flattens what is to be judged"
+        )
+    return found.reshape(rows, -1).astype(np.float64)
