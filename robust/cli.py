@@ -3,6 +3,7 @@
 Everything heavy is imported inside the commands: `robust --help` answers at once.
 """
 
+import io
 import sys
 import traceback
 from collections.abc import Callable
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = ("digits", "diabetes", "sunspots")
 _USAGE, _INTERNAL, _INTERRUPTED = 2, 3, 130
+_KEPT = "interrupted; what was measured is kept in .robust (not with --no-cache) and used by the next run"
+_FACTORIES = ("factory", "reference_factory", "surrogate_factory")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -41,11 +44,14 @@ def cli() -> None:
 @click.option("--reference", help="The model that it is compared with, e.g. the float build.")
 @click.option("--surrogate", help="A differentiable twin, from which attacks are transferred.")
 @click.option("--factory", help="package.module:function that builds the candidate's torch module.")
+@click.option("--reference-factory", help="The same for the reference.")
+@click.option("--surrogate-factory", help="The same for the surrogate.")
 @click.option("--data", "--test", "test", help="Rows that the model is judged on.")
 @click.option("--train", help="Rows that it was trained on, for baselines.")
 @click.option("--target", help="Column or key of the targets.")
 @click.option("--task", type=click.Choice(["classification", "regression"]), help="What the model does.")
 @click.option("--output", type=click.Choice(["probabilities", "logits", "values"]), help="What its outputs are.")
+@click.option("--classes", help='Labels behind its outputs, in their order, e.g. "cat,dog".')
 @click.option("--gate", "gates", multiple=True, help='A gate, e.g. "accuracy >= 95%". Repeatable.')
 @click.option("--require-gates", is_flag=True, help="Exit with 5 when no gate was evaluated.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("robust-report"), show_default=True)
@@ -66,7 +72,7 @@ def audit(
     no_cache: bool,
     trust: bool,
     **flags: Any,
-) -> None:
+) -> int:
     """Measure everything that applies, judge the gates, write a report.
 
     With no arguments: the config in this folder, or else the bundled digits example.
@@ -78,6 +84,7 @@ def audit(
     from rich.console import Console
 
     from robust.auditing.running import run_audit
+    from robust.report.files import write_report
     from robust.report.progress import ConsoleProgress
     from robust.verdict import decide_by
 
@@ -91,44 +98,40 @@ def audit(
         finally:
             decide_by.reset(token)
         progress.note("writing the report")
-        paths = _write(record, out, cache=None if no_cache else Path(".robust") / "cache")
-    _show(record, paths, as_json=as_json, console=Console())
-    sys.exit(record.exit_code)
+        written = write_report(record, out, cache=None if no_cache else Path(".robust") / "cache")
+    _show(record, out, written=written, as_json=as_json, console=Console())
+    return record.exit_code if written else _INTERRUPTED
 
 
 @cli.command("list")
+@click.option("--out", type=click.Path(path_type=Path), help="A folder to keep the list in, as a file.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def list_checks(as_json: bool) -> None:
+def list_checks(out: Path | None, as_json: bool) -> None:
     """List the checks."""
     from robust.auditing.discovery import discover
+    from robust.report.explanation import list_as_json, list_as_text
 
-    checks = discover()
-    if as_json:
-        import json
-
-        rows = [{"code": c.code, "name": c.name, "title": c.title, "needs": sorted(c.needs)} for c in checks]
-        click.echo(json.dumps(rows, indent=2))
-        return
-    for check in checks:
-        needs = f"  [needs {', '.join(sorted(check.needs))}]" if check.needs else ""
-        click.echo(f"{check.code}  {check.name:<28} {check.title}{needs}")
+    text = (list_as_json if as_json else list_as_text)(discover())
+    _tell(text, out, f"checks.{'json' if as_json else 'txt'}")
 
 
 @cli.command()
 @click.argument("code")
-def explain(code: str) -> None:
+@click.option("--out", type=click.Path(path_type=Path), help="A folder to keep the page in, as a file.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def explain(code: str, out: Path | None, as_json: bool) -> None:
     """Say what a check measures, why, and what to do about a bad answer. CODE is a code or a name."""
     from robust.auditing.discovery import discover, find_check
-    from robust.report.explanation import explain_check
+    from robust.report.explanation import explain_as_json, explain_check
 
-    click.echo(explain_check(find_check(discover(), code)))
+    check = find_check(discover(), code)
+    text = explain_as_json(check) if as_json else f"{explain_check(check)}\n"
+    _tell(text, out, f"{check.code}.{'json' if as_json else 'txt'}")
 
 
 def _settled(config_path: Path | None, example: str | None, flags: dict[str, Any], gates: tuple[str, ...]) -> "Config":
     """The config that is in force: a file or an example, with flags on top."""
-    from msgspec import structs
-
-    from robust.config import Config, find_config, load_config
+    from robust.config import Config, find_config, load_config, overlaid
     from robust.errors import InvalidInput
 
     if example and config_path:
@@ -136,57 +139,22 @@ def _settled(config_path: Path | None, example: str | None, flags: dict[str, Any
     # By identity: a seed of 0 equals False.
     named = {key: value for key, value in flags.items() if value is not None and value is not False}
     path = config_path or (None if example else find_config(Path.cwd()))
-    if path is not None:
-        config = load_config(path)
-    elif example or not ({"candidate", "test"} & set(named)):
+    if path is None and (example or not ({"candidate", "test"} & set(named))):
         from robust.examples.catalogue import example_path
 
-        config = load_config(example_path(example or "digits") / "robust.toml")
-    else:
-        config = Config()
-    models = {
-        k: named[k]
-        for k in ("candidate", "reference", "surrogate", "factory", "task", "output", "batch_size")
-        if k in named
-    }
-    data = {k: named[k] for k in ("test", "train", "target") if k in named}
-    top = {k: named[k] for k in ("seed", "level", "require_gates") if k in named}
-    return structs.replace(
-        config,
-        models=structs.replace(config.models, **models),
-        data=structs.replace(config.data, **data),
-        gates=_with_flags(config.gates, gates),
-        **top,
-    )
+        path = example_path(example or "digits") / "robust.toml"
+    config = Config() if path is None else load_config(path)
+    if path is not None and any(getattr(config.models, key) for key in _FACTORIES):
+        _look_in(path.resolve().parent)
+    if any(key in named for key in _FACTORIES):
+        _look_in(Path.cwd())
+    return overlaid(config, named, gates)
 
 
-def _with_flags(table: dict[str, Any], flags: tuple[str, ...]) -> dict[str, Any]:
-    """The gates of a config with those of flags on top: a flag changes the limit, options stay."""
-    from robust.errors import InvalidInput
-
-    found, given = dict(table), set[str]()
-    for text in flags:
-        name, limit = _flag_gate(text)
-        if name in given:
-            raise InvalidInput(
-                f"--gate {name!r} is given twice: only one would count; put the other into a config, under a name"
-            )
-        given.add(name)
-        own = found.get(name)
-        found[name] = {**own, "limit": limit} if isinstance(own, dict) else limit
-    return found
-
-
-def _flag_gate(text: str) -> tuple[str, str]:
-    """`accuracy >= 95%` as a name and a limit."""
-    from robust.errors import InvalidInput
-
-    cut = min((i for i in (text.find(mark) for mark in "<>=!") if i > 0), default=0)
-    if not cut:
-        raise InvalidInput(
-            f'--gate {text!r}: a measure, an operator and a limit such as "accuracy >= 95%" would be right'
-        )
-    return text[:cut].strip(), text[cut:].strip()
+def _look_in(folder: Path) -> None:
+    """Let a factory be found beside what names it; last, so that no file there stands in for an installed module."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
 
 
 def _check_folder(out: Path) -> None:
@@ -203,58 +171,61 @@ def _check_folder(out: Path) -> None:
         raise InvalidInput(f"the output folder {out} cannot be written to: {error.strerror or error}") from error
 
 
-def _write(record: "Record", out: Path, *, cache: Path | None) -> dict[str, Path]:
-    """Write the record first, then the report made from it; an interrupted run writes the record alone."""
+def _tell(text: str, out: Path | None, name: str) -> None:
+    """Print a text, and keep it as a file where a folder was given."""
+    if out is not None:
+        _check_folder(out)
+        (out / name).write_text(text, encoding="utf-8")
+    click.echo(text, nl=False)
+
+
+def _show(record: "Record", out: Path, *, written: bool, as_json: bool, console: "Console") -> None:
+    """Print the record, or its table and where the files lie."""
     from robust.record.codec import dump
-
-    # A report of an earlier run must not stand beside the record of this one.
-    (out / "report.html").unlink(missing_ok=True)
-    paths = {"record": out / "record.json"}
-    paths["record"].write_bytes(dump(record))
-    if not record.interrupted:
-        from robust.report.html import render_html
-
-        paths["report"] = out / "report.html"
-        paths["report"].write_text(render_html(record, cache=cache), encoding="utf-8")
-    return paths
-
-
-def _show(record: "Record", paths: dict[str, Path], *, as_json: bool, console: "Console") -> None:
-    if as_json:
-        click.echo(paths["record"].read_text(encoding="utf-8"), nl=False)
-        return
     from robust.report.console import render_table
 
+    if as_json:
+        click.echo(dump(record), nl=False)  # bytes: a record is UTF-8, whatever the terminal reads
+        return
     console.print(*render_table(record, console.width), sep="\n")
-    for kind, path in paths.items():
-        console.print(f"{kind}: {path}", soft_wrap=True, highlight=False)
-    if record.interrupted:
-        console.print("interrupted: what was measured is kept in .robust and used by the next run")
+    for kind, path in (("record", out / "record.json"), ("report", out / "report.html")):
+        if path.is_file():
+            console.print(f"{kind}: {path}", soft_wrap=True, highlight=False)
+    if record.interrupted or not written:
+        console.print(_KEPT if record.interrupted else f"{_KEPT}; the report was not written")
 
 
 def main() -> None:
     """Run the command, turning errors into one line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no dash gets a question mark, not a traceback
     _run(lambda: cli.main(standalone_mode=False))
 
 
 def _run(command: Callable[[], object]) -> None:
     try:
-        command()
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except click.exceptions.Abort:
-        click.echo("interrupted", err=True)
-        sys.exit(_INTERRUPTED)
+        code = command()
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo(f"robust: {_KEPT}", err=True)
+        code = _INTERRUPTED
     except click.ClickException as error:
         error.show()
-        sys.exit(_USAGE)
+        code = _USAGE
     except RobustError as error:
         click.echo(f"robust: {error}", err=True)
-        sys.exit(_USAGE)
-    except KeyboardInterrupt:
-        click.echo("robust: interrupted; what was measured is kept in .robust and used by the next run", err=True)
-        sys.exit(_INTERRUPTED)
+        code = _USAGE
+    except SystemExit as stop:
+        # No command ends itself: whatever its code says, nothing was decided.
+        place = traceback.extract_tb(stop.__traceback__)[-1]
+        click.echo(
+            f"robust: ended from inside by sys.exit({stop.code!r}) in {place.filename}, line {place.lineno}: the code "
+            "of a model or of a factory must not end the program; nothing was decided",
+            err=True,
+        )
+        code = _INTERNAL
     except Exception:
         traceback.print_exc()
         click.echo("robust: internal error; please report the lines above", err=True)
-        sys.exit(_INTERNAL)
+        code = _INTERNAL
+    sys.exit(code if isinstance(code, int) else 0)

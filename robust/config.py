@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -127,6 +127,73 @@ def read_config(table: Mapping[str, Any], *, where: str) -> Config:
         return msgspec.convert(dict(table), Config)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"{where}: {error}") from error
+
+
+def overlaid(config: Config, flags: Mapping[str, Any], gates: Sequence[str]) -> Config:
+    """A config with flags on top.
+
+    Args:
+        config: The config.
+        flags: Keys of `[models]`, `[data]` and the top level with the values that replace theirs; `classes` as text,
+            with commas between.
+        gates: Gates such as `accuracy >= 95%`; one changes the limit of a gate of that name, whose options stay.
+
+    Returns:
+        The config that is in force.
+
+    Raises:
+        InvalidInput: If a gate cannot be read or is given twice.
+    """
+    given = dict(flags)
+    if "classes" in given:
+        given["classes"] = _labels(str(given["classes"]))
+
+    def own(kind: type[Struct]) -> dict[str, Any]:
+        return {field.name: given[field.name] for field in structs.fields(kind) if field.name in given}
+
+    return structs.replace(
+        config,
+        models=structs.replace(config.models, **own(ModelsTable)),
+        data=structs.replace(config.data, **own(DataTable)),
+        gates=_with_flags(config.gates, gates),
+        **own(Config),
+    )
+
+
+def _labels(text: str) -> list[int | str]:
+    """`0,1,2` as numbers, `cat,dog` as words."""
+    labels = [label.strip() for label in text.split(",")]
+    if not all(labels):
+        raise InvalidInput(
+            f'--classes {text!r}: labels with commas between, such as "cat,dog" or "0,1", would be right'
+        )
+    numbers = all(label.removeprefix("-").isdecimal() for label in labels)
+    return [int(label) if numbers else label for label in labels]
+
+
+def _with_flags(table: Mapping[str, Any], flags: Sequence[str]) -> dict[str, Any]:
+    """The gates of a config with those of flags on top: a flag changes the limit, options stay."""
+    found, given = dict(table), set[str]()
+    for text in flags:
+        name, limit = _flag_gate(text)
+        if name in given:
+            raise InvalidInput(
+                f"--gate {name!r} is given twice: only one would count; put the other into a config, under a name"
+            )
+        given.add(name)
+        own = found.get(name)
+        found[name] = {**own, "limit": limit} if isinstance(own, dict) else limit
+    return found
+
+
+def _flag_gate(text: str) -> tuple[str, str]:
+    """`accuracy >= 95%` as a name and a limit."""
+    cut = min((i for i in (text.find(mark) for mark in "<>=!") if i > 0), default=0)
+    if not cut:
+        raise InvalidInput(
+            f'--gate {text!r}: a measure, an operator and a limit such as "accuracy >= 95%" would be right'
+        )
+    return text[:cut].strip(), text[cut:].strip()
 
 
 def _check_keys(part: object, kind: type[Struct], place: str, where: str) -> None:

@@ -9,7 +9,7 @@ from msgspec import structs
 from robust.errors import InvalidInput
 from robust.evidence import Evidence, Provenance, SelfCheck
 from robust.limits import as_limit, is_number
-from robust.verdict import Operator, Status, Verdict, judge
+from robust.verdict import Operator, Status, Verdict, judge, reach_of
 
 if TYPE_CHECKING:
     from robust.intervals.interval import Sizing
@@ -52,6 +52,7 @@ class Measurement:
         provenance: Hashes, seed, options, cost.
         row_values: The value of each row (n,), where `value` is their mean: what `degradation` pairs when
             this measure is its metric. Not part of a record.
+        reach: Smallest and largest value that there can be; None for what the unit says. Not part of a record.
 
     Raises:
         InvalidInput: If the bounds do not enclose the value, an exact measure has a width, it rests on no
@@ -78,6 +79,7 @@ class Measurement:
     validity: tuple[SelfCheck, ...] = ()
     provenance: Provenance = Provenance()  # noqa: RUF009 - immutable
     row_values: "FloatArray | None" = field(default=None, repr=False)
+    reach: tuple[float, float] | None = field(default=None, repr=False)
 
     # numpy scalars and arrays on the left of a comparison must hand it to us.
     __array_ufunc__: ClassVar[None] = None
@@ -191,14 +193,16 @@ class Measurement:
         if scale == 0:
             raise TypeError("a measurement times 0 has no width and decides nothing: use .value")
         # Divided, not multiplied by a reciprocal: an exact 49 / 49 must be 1.
-        value, *ends = (scale * number / divisor + shift for number in (self.value, self.lower, self.upper))
+        numbers = (self.value, self.lower, self.upper, *reach_of(self))
+        value, lower, upper, *reach = (scale * number / divisor + shift for number in numbers)
         scale /= divisor
         keep = scale > 0
         return replace(
             self,
             value=value,
-            lower=min(ends),
-            upper=max(ends),
+            lower=min(lower, upper),
+            upper=max(lower, upper),
+            reach=(min(reach), max(reach)),
             higher_is_better=self.higher_is_better
             if keep or self.higher_is_better is None
             else not self.higher_is_better,

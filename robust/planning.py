@@ -1,6 +1,6 @@
 """From a config to a plan: loads models and data, settles the task, reads the gates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,17 @@ from robust.config import Config
 from robust.data.dataset import Dataset
 from robust.data.loading import load_data
 from robust.data.schema import FeatureSchema
-from robust.errors import InvalidInput, MissingExtra
+from robust.errors import InvalidInput, MissingExtra, ModelFault
+from robust.measures.class_alignment import aligned
+from robust.measures.truth import score
+from robust.metrics.catalogue import find_metric
 from robust.models.base import Model
 from robust.models.loading import load_model
 from robust.predicting.cache import ArrayCache
 from robust.predicting.predictions import predict
 from robust.predicting.settings import Settings, using
 from robust.record.shape import Host
+from robust.types import Task
 
 
 def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shards: int = 1) -> Plan:
@@ -39,7 +43,7 @@ def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shar
 
     Raises:
         InvalidInput: If a file, a table or a gate is not understood.
-        ModelFault: If the candidate cannot predict the test rows.
+        ModelFault: If a model cannot predict the test rows.
     """
     if not config.models.candidate:
         raise InvalidInput("no model to audit: name one with --candidate, or candidate in [models]")
@@ -72,8 +76,9 @@ def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shar
     test = _data(config, data.test, schema=train.schema if coded and train is not None else None)
     # Kept where the checks will look for it: the candidate is asked once.
     arrays = ArrayCache(None if folder is None else folder / "cache")
+    others = {"reference": reference, "surrogate": surrogate}
     with using(Settings(cache=arrays, shards=shards)):
-        task = predict(candidate, test).task
+        task = _settled_task(candidate, {role: model for role, model in others.items() if model is not None}, test)
     subject = Subject(
         model=candidate,
         task=task,
@@ -124,6 +129,25 @@ class _Shelf:
             return load()
         options = (table.task, table.output, table.classes, table.batch_size)
         return deferred_model(path, load, options=options, factory=factory, store=self.store, host=self.host)
+
+
+def _settled_task(candidate: Model, others: Mapping[str, Model], test: Dataset) -> Task:
+    """The candidate's task, once every model has predicted the test rows and the targets fit what they predict.
+
+    Where one does not, each check that needs it would fail for the same reason: that is one error, before all.
+    """
+    predictions = predict(candidate, test)
+    metric = find_metric("accuracy" if predictions.task == "classification" else "rmse")
+    own = None if test.y is None else score(metric, predictions, test)
+    for role, model in others.items():
+        try:
+            answers = predict(model, test)
+            theirs = None if test.y is None else score(metric, answers, test)
+            if role == "reference" and own is not None and theirs is not None:
+                aligned(theirs, own)
+        except (InvalidInput, ModelFault) as error:
+            raise type(error)(f"the {role}: {error}") from error
+    return predictions.task
 
 
 def _data(config: Config, path: str, *, schema: FeatureSchema | None = None) -> Dataset:

@@ -14,10 +14,12 @@ limit itself happens with probability at most 1 − level.
 import operator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from math import isfinite, isnan
+from math import floor, inf, isclose, isfinite, isnan, log10
 from numbers import Number
 from typing import TYPE_CHECKING, Literal
 
+from robust.errors import InvalidInput
+from robust.evidence import Values
 from robust.limits import as_limit
 from robust.observing import announce
 
@@ -38,6 +40,13 @@ _COMPARE = {
     ">=": operator.ge,
     "==": operator.eq,
     "!=": operator.ne,
+}
+#: Smallest and largest value by unit; units that are not here have no end.
+_REACH = {
+    "share": (0.0, 1.0),
+    "probability": (0.0, 1.0),
+    "correlation": (-1.0, 1.0),
+    "share of variance": (-inf, 1.0),
 }
 _NEGATION: dict[str, str] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
@@ -127,9 +136,10 @@ def judge(measurement: "Measurement", comparison: Operator, limit: object) -> Ve
 
     Raises:
         TypeError: If the limit is no real number.
-        InvalidInput: If it is NaN or infinite.
+        InvalidInput: If it is NaN or infinite, or no value of the measurement's unit can miss, or meet, it.
     """
     number = as_limit(limit)
+    _refuse_empty(measurement, comparison, number)
     status, decided_by = _settle(measurement, comparison, number)
     bound: float = getattr(measurement, decided_by)
     fault = measurement.fault(comparison, status)
@@ -173,27 +183,58 @@ def _settle(m: "Measurement", comparison: Operator, limit: float) -> tuple[Statu
     return "INCONCLUSIVE", proves
 
 
-def aligned(*numbers: float) -> list[str]:
-    """Write numbers with the fewest decimals, at least four, that keep different numbers different.
+def reach_of(m: "Measurement") -> tuple[float, float]:
+    """Smallest and largest value that there can be, by unit; a change of a share reaches as far down as up."""
+    if m.reach is not None:
+        return m.reach
+    low, high = _REACH.get(m.unit, (-inf, inf))
+    if any(isinstance(item, Values) for item in m.evidence):  # the change from one value to another
+        low, high = low - high, high - low
+    return (low, high) if low <= m.lower and m.upper <= high else (-inf, inf)
 
-    Numbers that no twelve decimals tell apart, or too large for decimals, are written in full.
+
+def _refuse_empty(m: "Measurement", comparison: Operator, limit: float) -> None:
+    """Refuse a comparison that decides nothing: a percent sign was forgotten, and the gate would be green for ever."""
+    low, high = reach_of(m)
+    at_low, at_high = isclose(limit, low, abs_tol=1e-9), isclose(limit, high, abs_tol=1e-9)
+    beyond = not (low <= limit <= high or at_low or at_high)
+    # At an end one value alone can miss. To ask for more than nothing at all makes sense; for less than all, in what
+    # should be small, does not.
+    idle = at_high and (comparison == "<=" or (comparison == "<" and m.higher_is_better is not True))
+    idle |= at_low and (comparison == ">=" or (comparison == ">" and low < 0 and m.higher_is_better is True))
+    if beyond or idle:
+        hint = f"; did you mean {limit:g}%, in Python percent({limit:g})?" if 1 <= abs(limit) <= 100 else ""
+        ends = f"is at most {high:g}" if low == -inf else f"lies from {low:g} to {high:g}"
+        raise InvalidInput(
+            f"{m.name} {comparison} {limit:g} decides nothing: it {ends} ({m.unit}), whatever the model{hint}"
+        )
+
+
+def aligned(*numbers: float) -> list[str]:
+    """Write numbers with the fewest decimals that keep different numbers different.
+
+    At least four decimals, fewer where numbers are large. Numbers that no twelve decimals tell apart, or too large
+    for decimals, are written in full.
 
     >>> aligned(0.0104, 0.01)
     ['0.0104', '0.01']
     >>> aligned(0.010004, 0.01)
     ['0.010004', '0.01']
+    >>> aligned(53.29017, 60)
+    ['53.29', '60']
     """
     plain = [float(number) + 0.0 for number in numbers]  # + 0.0: a negative zero is written as 0
     different = len({number for number in plain if not isnan(number)})
     texts = [repr(number) for number in plain]
     if all(abs(number) < 1e15 or not isfinite(number) for number in plain):
-        for decimals in range(4, 13):
+        largest = max((abs(number) for number in plain if isfinite(number)), default=0.0)
+        for decimals in range(4 if largest < 10 else max(3 - floor(log10(largest)), 1), 13):
             rounded = [f"{number:.{decimals}f}" for number in plain]
             # As numbers, not as texts: -0.0000 and 0.0000 read the same.
             if len({float(text) for text in rounded if text != "nan"}) == different:
                 texts = rounded
                 break
-    # A number that came in short (a limit such as 0.01) stays short; a measured one keeps its four decimals.
+    # A number that came in short (a limit such as 0.01) stays short; a measured one keeps its decimals.
     short = [text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text for text in texts]
     return [brief if float(brief) == number else text for number, text, brief in zip(plain, texts, short, strict=True)]
 

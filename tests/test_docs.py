@@ -1,17 +1,24 @@
 """README and docs: their Python blocks run, every command and check is documented, links lead somewhere."""
 
 import re
+import shlex
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from robust.auditing.discovery import discover
+from robust.auditing.gates import build_gates
 from robust.cli import cli
+from robust.config import read_config
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-RUNNABLE = [page for page in PAGES if page.name != "CONTRIBUTING.md"]
+#: Pages that are read from top to bottom; blocks of the README are pasted one by one.
+RUNNABLE = [page for page in PAGES if page.parent.name == "docs"]
 
 
 def blocks(page, language):
@@ -27,6 +34,29 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
         exec(compile(code, str(page), "exec"), names)
         for name in [name for name in names if name.startswith("test_")]:
             names.pop(name)()
+
+
+def test_each_block_of_the_readme_runs_when_it_is_pasted_alone(tmp_path):
+    for i, code in enumerate(blocks(ROOT / "README.md", "python")):
+        path = tmp_path / f"test_block_{i}.py"
+        path.write_text(code, encoding="utf-8")
+        command = [sys.executable, "-P", *(["-m", "pytest", "-q"] if "def test_" in code else []), str(path)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_config_of_the_readme_is_one():
+    (code,) = blocks(ROOT / "README.md", "toml")
+    config = read_config(tomllib.loads(code), where="README")
+    assert [gate.name for gate in build_gates(config.gates, discover())] == ["accuracy", "degradation"]
+
+
+def test_the_commands_of_the_readme_are_understood():
+    lines = [line.partition("#")[0] for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines()]
+    commands = [shlex.split(line)[1:] for line in lines if line.startswith("robust ")]
+    assert len(commands) >= 5
+    for name, *arguments in commands:
+        cli.commands[name].make_context(name, arguments)
 
 
 def test_readme_session_prints_what_it_shows():

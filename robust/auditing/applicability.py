@@ -18,13 +18,15 @@ _TESTS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     ),
     "order": (lambda s: s.test.order is not None, "rows in time order (order in [data])"),
     "unused": (lambda s: bool(s.test.unused), "columns that the model does not see (unused in [data])"),
-    "classification": (lambda s: s.task == "classification", "a classifier"),
-    "regression": (lambda s: s.task == "regression", "a regression model"),
 }
 
 
 def lacking(check: Check, subject: Subject) -> str | None:
     """What a check would need that the subject lacks, in words, or None when it applies."""
+    other: Need = "regression" if subject.task == "classification" else "classification"
+    if other in check.needs:
+        # Whatever else is missing would not help.
+        return f"for {'regression models' if other == 'regression' else 'classifiers'} alone"
     absent = dict(subject.absent)
     missing = [
         f"{words}; {absent[need]}" if need in absent else words
@@ -32,9 +34,3 @@ def lacking(check: Check, subject: Subject) -> str | None:
         if need in check.needs and not present(subject)
     ]
     return f"needs {' and '.join(missing)}" if missing else None
-
-
-def other_task(check: Check, subject: Subject) -> bool:
-    """Whether a check is for the other kind of model: not worth a line in a report."""
-    other: Need = "regression" if subject.task == "classification" else "classification"
-    return other in check.needs

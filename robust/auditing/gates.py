@@ -50,11 +50,12 @@ class GateSpec:
         """The verdict on a measurement.
 
         Raises:
-            InvalidInput: If it is an estimate, and the gate asks whether it equals a number.
+            InvalidInput: If it is an estimate, and the gate asks whether it equals a number, or if the limit decides
+                nothing.
         """
         try:
             return _COMPARE[self.operator](m, self.limit)
-        except TypeError as error:
+        except (TypeError, InvalidInput) as error:
             raise InvalidInput(f"gate {self.name!r}: {error}") from error
 
 

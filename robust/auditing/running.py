@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from robust import __version__
-from robust.auditing.applicability import lacking, other_task
+from robust.auditing.applicability import lacking
 from robust.auditing.gates import GateSpec, build_options
 from robust.auditing.host import describe_host
 from robust.auditing.keeping import Results, Store, noise_key, result_key
@@ -75,6 +75,7 @@ class _Ledger:
     seconds: list[tuple[str, float]] = field(default_factory=list)
     cached: list[str] = field(default_factory=list)
     interrupted: bool = False
+    refused: bool = False
 
 
 def run_audit(plan: Plan, progress: Progress) -> Record:
@@ -130,6 +131,7 @@ def run_audit(plan: Plan, progress: Progress) -> Record:
             ledger.skipped,
             gated=bool(plan.gates) or plan.require_gates,
             interrupted=ledger.interrupted,
+            refused=ledger.refused,
         ),
         interrupted=ledger.interrupted,
         times=Times(
@@ -148,9 +150,8 @@ def _jobs(plan: Plan, ledger: _Ledger) -> list[tuple[Check, GateSpec | None, Any
         specs = [spec for spec in plan.gates if spec.check is check]
         missing = lacking(check, plan.subject)
         if missing is not None:
-            if specs or not other_task(check, plan.subject):
-                gated: list[GateSpec | None] = [*specs] or [None]
-                ledger.skipped += [_not_run(check, spec, missing) for spec in gated]
+            gated: list[GateSpec | None] = [*specs] or [None]
+            ledger.skipped += [_not_run(check, spec, missing) for spec in gated]
         elif specs:
             jobs += [(check, spec, spec.options) for spec in specs]
         else:
@@ -186,6 +187,7 @@ def _run_one(
             try:
                 judged = gate(spec.name, spec.judge(measurement(result)))
             except InvalidInput as error:
+                ledger.refused = True
                 ledger.skipped.append(_not_run(check, spec, str(error), failed=True))
         ledger.entries.append(Entry(code=check.code, name=name, title=check.title, measurement=result, gate=judged))
 

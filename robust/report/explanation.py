@@ -2,11 +2,42 @@
 
 import dataclasses
 import inspect
+import json
 import textwrap
+from collections.abc import Iterable
+from typing import Any
 
 from robust.check import Check
 
 _WIDTH = 100
+
+
+def list_as_text(checks: Iterable[Check]) -> str:
+    """One line a check: code, name, title, needs."""
+    lines = []
+    for check in checks:
+        needs = f"  [needs {', '.join(sorted(check.needs))}]" if check.needs else ""
+        lines.append(f"{check.code}  {check.name:<28} {check.title}{needs}\n")
+    return "".join(lines)
+
+
+def list_as_json(checks: Iterable[Check]) -> str:
+    """The same as a JSON array."""
+    return _json([_row(check) for check in checks])
+
+
+def explain_as_json(check: Check) -> str:
+    """A page about one check as a JSON object; an option has its default."""
+    options = dataclasses.fields(check.options) if check.options else ()
+    return _json(
+        _row(check)
+        | {
+            "why": check.why,
+            "remedy": check.remedy,
+            "options": {field.name: field.default for field in options},
+            "documentation": inspect.cleandoc(check.measure.__doc__ or ""),
+        }
+    )
 
 
 def explain_check(check: Check) -> str:
@@ -31,6 +62,14 @@ def explain_check(check: Check) -> str:
     blocks.append(f"In Python\n  {_call(check)}")
     blocks.append(inspect.cleandoc(check.measure.__doc__ or ""))
     return "\n\n".join(blocks)
+
+
+def _row(check: Check) -> dict[str, Any]:
+    return {"code": check.code, "name": check.name, "title": check.title, "needs": sorted(check.needs)}
+
+
+def _json(content: object) -> str:
+    return f"{json.dumps(content, indent=2, default=repr)}\n"
 
 
 def _paragraph(title: str, text: str) -> str:

@@ -12,7 +12,7 @@ from robust.record.shape import Record
 from robust.report import numbers, wording
 from robust.report.bundle import bundle
 from robust.report.sentence import answer, verdict_sentence
-from robust.report.view import findings, sections
+from robust.report.view import findings, sections, unanswered
 from robust.verdict import percentage
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -46,6 +46,11 @@ def render_html(record: Record, *, cache: Path | None = None) -> str:
             sections=parts,
             gates=[card for card in cards if card.entry.gate is not None],
             findings=[(text, entry_ids[id(record.entries[i])]) for text, i in findings(record)],
+            silent=[
+                (name, heading, items)
+                for name, heading, failed in (("failed", "What failed", True), ("skipped", "What did not run", False))
+                if (items := unanswered(record, failed=failed))
+            ],
             styles=Markup(_read("report.css")),  # noqa: S704 - our own file
             policy=_policy(scripts),
             scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own, and the bundle without end tags

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from robust.record.shape import Record
-from robust.report.wording import plural, printable
+from robust.report.wording import printable
 from robust.verdict import Status
 
 Answer = Literal["yes", "no", "open", "none"]
@@ -91,7 +91,9 @@ def _counts(gates: Tally) -> str:
     parts: list[str] = []
     for names, one, many in groups:
         if names:
-            subject = str(len(names)) if parts else f"{len(names)} of {plural(gates.total, 'gate')}"
+            subject = str(len(names)) if parts else f"{len(names)} of {gates.total} gates"
+            if gates.total == 1:
+                subject = "the only gate"
             which = "" if names is gates.passed else f" ({', '.join(map(printable, names))})"
             parts.append(f"{subject} {one if len(names) == 1 else many}{which}")
     return ", ".join(parts)

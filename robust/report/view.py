@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from robust.evidence import Evidence, Fact, Figure, Finding, Flips, Rows, Slices, Values
-from robust.record.shape import Entry, Record
+from robust.record.shape import Entry, Record, Skipped
 from robust.report.drawing import Drawn, draw
 from robust.report.numbers import NO_BOUND, Shown, brief, places, written
 from robust.report.scale import Scale, scale
@@ -53,6 +53,15 @@ class Section:
     cards: tuple[Card, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unanswered:
+    """Checks (code and title) that gave no answer for one reason, and the gates that depend on them."""
+
+    checks: tuple[tuple[str, str], ...]
+    reason: str
+    gates: tuple[str, ...]
+
+
 def sections(record: Record, folder: Path | None = None) -> tuple[Section, ...]:
     """Arrange a record's entries by family, known families first, in the order of a report.
 
@@ -82,6 +91,22 @@ def findings(record: Record) -> tuple[tuple[str, int], ...]:
         for item in _of(entry, Finding):
             found.setdefault(item.text, i)
     return tuple(found.items())
+
+
+def unanswered(record: Record, *, failed: bool) -> tuple[Unanswered, ...]:
+    """Checks that failed, or that did not run, together where the reason is the same."""
+    groups: dict[str, list[Skipped]] = {}
+    for item in record.skipped:
+        if item.failed == failed:
+            groups.setdefault(item.reason, []).append(item)
+    return tuple(
+        Unanswered(
+            checks=tuple(dict.fromkeys((item.code, item.title) for item in items)),
+            reason=reason,
+            gates=tuple(item.name for item in items if item.gated),
+        )
+        for reason, items in groups.items()
+    )
 
 
 def _card(entry: Entry, identifier: str, folder: Path | None) -> Card:

@@ -143,6 +143,16 @@ def row_words(ids: tuple[RowId, ...], values: tuple[float, ...] = ()) -> str:
     return ", ".join(f"{printable(row)}{number}" for row, number in zip(ids, numbers, strict=True))
 
 
+def depending(gates: tuple[str, ...]) -> str:
+    """Which gates depend on a check that gave no answer.
+
+    >>> depending(("f1",)), depending(("f1", "auc"))
+    ('gate f1 depends on it', 'gates f1, auc depend on it')
+    """
+    names = ", ".join(map(printable, gates))
+    return f"gate {names} depends on it" if len(gates) == 1 else f"gates {names} depend on it"
+
+
 def titled(text: str) -> str:
     """A title with its first letter large; abbreviations in it stay as they are.
 

@@ -1,5 +1,6 @@
 """The command: exit codes, what it prints, flags on top of configs, what it leaves behind."""
 
+import io
 import json
 import os
 import re
@@ -81,7 +82,11 @@ def args(files, *more, candidate="fine.skops"):
         (["--gate", "accuracy>=80%", "--gate", "degradation < 1%"], 4),
         (["--gate", "degradation < 1%"], 5),
         (["--require-gates"], 5),
-        (["--gate", "accuracy == 95%"], 5),
+        (["--gate", "accuracy == 95%"], 2),
+        (["--gate", "accuracy >= 95"], 2),
+        (["--gate", "accuracy <= 1"], 2),
+        (["--classes", "0,"], 2),
+        (["--classes", "7,8"], 2),
         (["--gate", "acuracy > 1"], 2),
         (["--gate", "accuracy"], 2),
         (["--gate", "> 3"], 2),
@@ -108,7 +113,7 @@ def test_exit_codes(run, files, quick, flags, code):
     assert found == code, out + err
     if code == 2:
         assert "Traceback" not in err
-        assert err.strip()
+        assert err.strip() or "decides nothing" in out or "is an estimate" in out
 
 
 @pytest.mark.parametrize(
@@ -161,7 +166,7 @@ def test_ctrl_c_is_130_and_leaves_a_record_that_the_next_run_uses(run, files, qu
         patch.setattr(running, "_run_one", stop_at_second)
         code, out, _ = run(*arguments)
     assert code == 130
-    assert "interrupted: what was measured is kept" in out
+    assert "interrupted; what was measured is kept" in out
     record = load(tmp_path / "robust-report" / "record.json")
     assert (record.interrupted, [entry.name for entry in record.entries]) == (True, ["accuracy"])
     assert not (tmp_path / "robust-report" / "report.html").exists()
@@ -179,7 +184,40 @@ def test_ctrl_c_while_loading_is_130(run, files, monkeypatch):
     monkeypatch.setattr(planning, "build_plan", stop)
     code, _, err = run(*args(files))
     assert code == 130
-    assert "interrupted" in err
+    assert err.strip() == f"robust: {cli._KEPT}"
+
+
+def test_ctrl_c_while_the_report_is_written_still_shows_what_was_measured(run, files, quick, tmp_path, monkeypatch):
+    import robust.report.html
+
+    def stop(record, cache):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(robust.report.html, "render_html", stop)
+    code, out, _ = run(*args(files, "--gate", "accuracy >= 80%"))
+    assert code == 130
+    assert "MET001" in out
+    assert "record: " in out
+    assert "report: " not in out
+    assert "the report was not written" in " ".join(out.split())
+    assert load(tmp_path / "robust-report" / "record.json").entries
+    assert not (tmp_path / "robust-report" / "report.html").exists()
+    code, out, _ = run(*args(files, "--json"))
+    assert (code, len(json.loads(out)["entries"])) == (130, 1)
+
+
+@pytest.mark.parametrize("status", [0, None, 1, "done"])
+def test_a_model_that_ends_the_program_is_no_pass(run, files, monkeypatch, status):
+    from robust import planning
+
+    def leave(*_, **__):
+        sys.exit(status)
+
+    monkeypatch.setattr(planning, "build_plan", leave)
+    code, _, err = run(*args(files))
+    assert code == 3
+    assert f"ended from inside by sys.exit({status!r}) in {__file__}, line" in err
+    assert "nothing was decided" in err
 
 
 # --- a whole audit --------------------------------------------------------------------------------------------
@@ -244,6 +282,26 @@ def test_an_unwritable_folder_is_refused_before_anything_is_measured(run, files,
     assert f"the output folder {out} cannot be written to" in err
 
 
+def test_models_that_do_not_fit_the_rows_are_one_line_and_2(run, files, quick, tmp_path):
+    pd.DataFrame({"a": [0.1, 0.2, 0.3], "b": [1.0, 2.0, 3.0], "y": [0, 1, 7]}).to_csv("odd.csv", index=False)
+    code, out, err = run("audit", "--candidate", files / "fine.skops", "--data", "odd.csv", "--target", "y")
+    assert (code, out) == (2, "")
+    assert err.startswith("robust: the data has labels that fine.skops does not know: [7]")
+    assert err.count("\n") == 1
+
+
+def test_a_forgotten_percent_sign_is_named(run, files, quick):
+    code, out, _ = run(*args(files, "--reference", files / "coarse.skops", "--gate", "degradation < 1"))
+    assert code == 2
+    assert "did you mean 1%, in Python percent(1)?" in " ".join(out.split())
+
+
+def test_checks_for_other_models_are_said_in_one_line(run, files):
+    code, out, _ = run(*args(files))
+    assert code == 0
+    assert "MET011 RMSE, MET012 MAE, MET013 R²: for regression models alone" in out
+
+
 # --- configs and flags ----------------------------------------------------------------------------------------
 
 
@@ -297,6 +355,49 @@ def test_an_unknown_key_is_named(run, files, tmp_path):
     assert "unknown key 'sede' in the top level, did you mean 'seed'?" in err
 
 
+@pytest.fixture
+def own_net(tmp_path, monkeypatch):
+    """A folder with weights and the module that they belong to, on no import path."""
+    from safetensors.torch import save_file
+
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "mynet_beside.py").write_text("import torch\ndef build():\n    return torch.nn.Linear(2, 2)\n")
+    save_file({"weight": torch.tensor([[-4.0, -4.0], [4.0, 4.0]]), "bias": torch.zeros(2)}, folder / "net.safetensors")
+    yield folder
+    sys.modules.pop("mynet_beside", None)
+
+
+def test_a_factory_is_looked_for_beside_the_config_that_names_it(run, files, quick, own_net):
+    (own_net / "robust.toml").write_text(
+        "[models]\ncandidate = 'net.safetensors'\nfactory = 'mynet_beside:build'\noutput = 'logits'\n"
+        f"[data]\ntest = '{files / 'test.csv'}'\ntarget = 'y'\n"
+    )
+    code, _, err = run("audit", "--config", own_net / "robust.toml", "--gate", "accuracy >= 80%")
+    assert code == 0, err
+    assert sys.path[-1] == str(own_net)  # last: nothing there stands in for an installed module
+
+
+def test_a_factory_of_a_flag_is_looked_for_here(run, files, quick, own_net, monkeypatch):
+    monkeypatch.chdir(own_net)
+    flags = ("--output", "logits", "--gate", "accuracy >= 80%", "--no-cache")
+    model = ("audit", "--data", files / "test.csv", "--target", "y", "--candidate")
+    assert run(*model, "net.safetensors", "--factory", "mynet_beside:build", *flags)[0] == 0
+    twin = ("--reference", "net.safetensors", "--reference-factory", "mynet_beside:build")
+    assert run(*model, files / "fine.skops", *twin, *flags)[0] == 0
+    twin = ("--surrogate", "net.safetensors", "--surrogate-factory", "mynet_beside:build")
+    assert run(*model, files / "fine.skops", *twin, *flags)[0] == 0
+
+
+def test_no_folder_is_searched_where_no_factory_is_named(run, files, quick, monkeypatch):
+    before = list(sys.path)
+    monkeypatch.setattr(sys, "path", list(before))
+    run(*args(files))
+    assert sys.path == before
+
+
 # --- the other commands ---------------------------------------------------------------------------------------
 
 
@@ -318,6 +419,40 @@ def test_explain(run, check):
     text = " ".join(out.split())  # lines are folded to the terminal
     for part in (check.why, check.remedy, check.title, f"{check.name}("):
         assert part in text
+
+
+def test_lists_and_pages_are_kept_as_files(run, tmp_path):
+    for arguments, name in (
+        (("list",), "checks.txt"),
+        (("list", "--json"), "checks.json"),
+        (("explain", "degradation"), "QNT001.txt"),
+        (("explain", "QNT001", "--json"), "QNT001.json"),
+    ):
+        code, out, _ = run(*arguments, "--out", "kept")
+        assert code == 0
+        assert (tmp_path / "kept" / name).read_text(encoding="utf-8") == out
+    page = json.loads(out)
+    assert (page["code"], page["name"], page["options"]["metric"]) == ("QNT001", "degradation", "")
+    assert page["needs"] == ["reference", "targets"]
+    assert "Args:" in page["documentation"]
+    (tmp_path / "file").write_text("")
+    assert run("list", "--out", "file")[0] == 2
+
+
+@pytest.mark.parametrize("check", discover(), ids=lambda check: check.code)
+def test_every_page_can_be_json(run, check):
+    code, out, _ = run("explain", check.code, "--json")
+    assert (code, json.loads(out)["why"]) == (0, check.why)
+
+
+def test_a_terminal_that_knows_ascii_alone(run, files, quick, monkeypatch):
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="ascii"))
+    code, _, err = run(*args(files))
+    sys.stdout.flush()
+    assert (code, err) == (0, "")
+    row = next(line for line in printed.getvalue().splitlines() if line.startswith(b"MET001"))
+    assert row.rstrip().endswith(b"?")  # the dash of a measure without a gate
 
 
 def test_explain_names_the_nearest(run):

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import skops.io
 from msgspec import structs
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from robust.config import Config, DataTable, ModelsTable, find_config, load_config, read_config
+from robust.config import Config, DataTable, ModelsTable, find_config, load_config, overlaid, read_config
 from robust.errors import InvalidInput, ModelFault
 from robust.examples.catalogue import EXAMPLES, example_path
 from robust.planning import build_plan
@@ -163,6 +163,33 @@ def test_plain_data_is_checked_alike():
         read_config({3: 2}, where="flags")
 
 
+# --- flags ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"), [("0,1,2", [0, 1, 2]), ("-1, 1", [-1, 1]), ("cat, dog", ["cat", "dog"]), ("a,1", ["a", "1"])]
+)
+def test_classes_as_text(text, labels):
+    assert overlaid(Config(), {"classes": text}, ()).models.classes == labels
+
+
+@pytest.mark.parametrize("text", ["", "cat,", ",", "cat,,dog"])
+def test_what_are_no_classes(text):
+    with pytest.raises(InvalidInput, match="--classes .* would be right"):
+        overlaid(Config(), {"classes": text}, ())
+
+
+def test_flags_reach_their_tables_and_leave_the_rest():
+    flags = {"candidate": "m.pt", "reference_factory": "a:b", "surrogate_factory": "c:d", "test": "t.csv", "seed": 0}
+    config = Config(seed=3, title="t", models=ModelsTable(reference="r.pt"), gates={"mine": {"limit": "< 1", "eps": 2}})
+    found = overlaid(config, flags, ("mine < 3", "f1>=90%"))
+    assert found.models == ModelsTable(
+        candidate="m.pt", reference="r.pt", reference_factory="a:b", surrogate_factory="c:d"
+    )
+    assert (found.data.test, found.seed, found.title) == ("t.csv", 0, "t")
+    assert found.gates == {"mine": {"limit": "< 3", "eps": 2}, "f1": ">=90%"}
+
+
 # --- plans ----------------------------------------------------------------------------------------------------
 
 
@@ -240,6 +267,59 @@ def test_files_that_are_missing_or_do_not_fit(files):
         build_plan(plain(files, models=ModelsTable(candidate=str(files / "wide.skops"))), folder=None)
     with pytest.raises(InvalidInput, match="test.csv has no column 'label'; there are a, b, y"):
         build_plan(plain(files, data=DataTable(test=str(files / "test.csv"), target="label")), folder=None)
+
+
+@pytest.fixture(scope="module")
+def classifiers(files):
+    """Two classes in the data; models that know these, others, and ones that take other columns."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(60, 2)), columns=["a", "b"])
+    frame["y"] = (frame["a"] > 0).astype(int)
+    frame.to_csv(files / "labels.csv", index=False)
+    frame["y"] = np.arange(60) % 3
+    frame.to_csv(files / "three.csv", index=False)
+    x, y = frame[["a", "b"]].to_numpy(), (frame["a"] > 0).astype(int)
+    for name, rows, labels in (
+        ("fits", x, y),
+        ("strange", x, y + 5),
+        ("more", x, np.arange(60) % 3),
+        ("broad", np.hstack([x, x]), y),
+    ):
+        skops.io.dump(LogisticRegression().fit(rows, labels), files / f"{name}.skops")
+    return files
+
+
+@pytest.mark.parametrize(
+    ("names", "rows", "message"),
+    [
+        ({"candidate": "fits"}, "three", r"the data has labels that fits.skops does not know: \[2\]"),
+        ({"candidate": "strange"}, "labels", "the data has labels that strange.skops does not know"),
+        ({"candidate": "fits", "reference": "strange"}, "labels", "the reference: the data has labels that strange"),
+        ({"candidate": "fits", "reference": "more"}, "labels", "the reference: the models know different classes"),
+        ({"candidate": "fits", "reference": "m"}, "labels", "the reference: accuracy is a classification metric"),
+        ({"candidate": "m", "reference": "fits"}, "test", "the reference: rmse is a regression metric"),
+        ({"candidate": "fits", "reference": "broad"}, "labels", "the reference: broad.skops raised ValueError"),
+        ({"candidate": "fits", "surrogate": "broad"}, "labels", "the surrogate: broad.skops raised ValueError"),
+        ({"candidate": "fits", "surrogate": "strange"}, "labels", "the surrogate: the data has labels that strange"),
+    ],
+)
+def test_models_that_do_not_fit_the_rows_are_one_error_before_any_check(classifiers, names, rows, message):
+    models = ModelsTable(**{role: str(classifiers / f"{name}.skops") for role, name in names.items()})
+    data = DataTable(test=str(classifiers / f"{rows}.csv"), target="y")
+    with pytest.raises((InvalidInput, ModelFault), match=message):
+        build_plan(Config(models=models, data=data), folder=None)
+
+
+def test_models_that_fit_are_planned_with_and_without_targets(classifiers):
+    models = ModelsTable(
+        candidate=str(classifiers / "fits.skops"),
+        reference=str(classifiers / "broad.skops"),
+        surrogate=str(classifiers / "more.skops"),
+    )
+    data = DataTable(test=str(classifiers / "labels.csv"), target="y")
+    for changed in ({"reference": None}, {"reference": None, "surrogate": None}):
+        plan = build_plan(Config(models=structs.replace(models, **changed), data=data), folder=None)
+        assert plan.subject.task == "classification"
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robust.evidence import SelfCheck
+from robust.errors import InvalidInput
+from robust.evidence import SelfCheck, Values
 from robust.intervals.tango import tango
 from robust.measurement import Measurement
 from robust.observing import observed
@@ -339,3 +340,85 @@ def test_aligned_never_writes_different_numbers_alike() -> None:
 
 def test_percentage() -> None:
     assert [percentage(share) for share in (0.95, 0.999, 0.9, 0.975)] == ["95%", "99.9%", "90%", "97.5%"]
+
+
+# --- limits that decide nothing -------------------------------------------------------------------------------
+
+COMPARE = {"<": lambda m, x: m < x, "<=": lambda m, x: m <= x, ">": lambda m, x: m > x, ">=": lambda m, x: m >= x}
+
+
+def share(*, better: bool | None = True, change: bool = False, unit: str = "share") -> Measurement:
+    evidence = (Values(metric="accuracy", reference=0.9, candidate=0.8),) if change else ()
+    return measured(0.1, 0.05, 0.2, unit=unit, higher_is_better=better, evidence=evidence)
+
+
+LOSS, GAIN, LOW, HIGH = share(better=False, change=True), share(change=True), share(better=False), share()
+
+
+@pytest.mark.parametrize(
+    ("m", "sign", "limit"),
+    [
+        (LOSS, "<", 1),  # the percent sign was forgotten
+        (LOSS, "<=", 1),
+        (LOSS, "<", 5),
+        (LOSS, ">", -2),
+        (GAIN, ">", -1),
+        (GAIN, ">=", -1),
+        (LOW, "<", 1),
+        (LOW, "<=", 1),
+        (HIGH, ">=", 95),
+        (HIGH, "<=", 1),
+        (HIGH, ">=", 0),
+        (HIGH, ">", -0.5),
+        (share(unit="share of variance"), ">=", 20),
+        (share(better=None, unit="correlation"), "<", 1),
+        (share(better=None, unit="probability"), "<", 5),
+        (100 * LOSS, "<", 100),
+        (1 - HIGH, "<", 1),
+        (HIGH - 0.5, ">=", -0.5),
+    ],
+)
+def test_a_comparison_that_no_model_can_miss_or_meet_is_refused(m: Measurement, sign: str, limit: float) -> None:
+    with pytest.raises(InvalidInput, match="decides nothing"):
+        COMPARE[sign](m, limit)
+
+
+@pytest.mark.parametrize(
+    ("m", "sign", "limit"),
+    [
+        (LOSS, "<=", 0),
+        (LOSS, "<", 0.99),
+        (GAIN, ">", 0),
+        (GAIN, ">=", 0),
+        (GAIN, ">", -0.02),
+        (LOW, "<=", 0),
+        (HIGH, ">=", 1),
+        (HIGH, ">", 0),
+        (HIGH, "<", 1),
+        (share(unit="share of variance"), ">", -3),
+        (share(unit="share of variance", change=True), "<", 5),
+        (share(unit="relative", better=False, change=True), "<", 1),  # an error that does not double
+        (share(unit="nats"), "<", 3),
+        (100 * HIGH, ">=", 95),
+        (100 * LOSS, "<", 1),
+        (1 - HIGH, "<=", 0.05),
+        (HIGH - 0.9, ">=", 0.1),  # 1 - 0.9 is a little less than 0.1
+        (measured(), "<", 7),  # whatever its unit says, it lies beyond 1
+    ],
+)
+def test_a_comparison_that_a_model_can_miss_and_meet_is_judged(m: Measurement, sign: str, limit: float) -> None:
+    assert COMPARE[sign](m, limit).status in ("PASS", "FAIL", "INCONCLUSIVE")
+
+
+def test_what_was_meant_is_named() -> None:
+    with pytest.raises(InvalidInput, match=r"m < 1 decides .* from -1 to 1 \(share\).* 1%, in Python percent\(1\)\?"):
+        _ = LOSS < 1
+    with pytest.raises(
+        InvalidInput, match=r"m > -0.5 decides nothing: it lies from 0 to 1 \(share\), whatever the model$"
+    ):
+        _ = HIGH > -0.5
+
+
+def test_large_numbers_carry_no_decimals_that_nobody_reads() -> None:
+    assert aligned(53.290173, 62.979211, 60) == ["53.29", "62.98", "60"]
+    assert (measured(58.16, 53.290173, 62.979211, unit="target") < 60).reason.endswith("interval 53.29 .. 62.98")

@@ -6,7 +6,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from robust.auditing.applicability import lacking, other_task
+from robust.auditing.applicability import lacking
 from robust.check import Check, Need, Subject
 from robust.data.live import as_data
 from robust.models.conversion import as_model
@@ -41,7 +41,7 @@ WORDS = {
     "surrogate": "surrogate in",
     "order": "order in",
     "unused": "unused in",
-    "classification": "a classifier",
+    "classification": "for classifiers alone",
 }
 
 
@@ -53,10 +53,9 @@ def test_each_need_names_what_would_help(need):
 
 def test_regression_is_for_regression():
     assert lacking(check("regression"), BARE) is None
-    assert lacking(check("regression"), FULL) == "needs a regression model"
-    assert other_task(check("regression"), FULL)
-    assert not other_task(check("regression"), BARE)
-    assert not other_task(check(), FULL)
+    assert lacking(check("regression"), FULL) == "for regression models alone"
+    # What else is missing is not worth a word.
+    assert lacking(check("classification", "reference"), BARE) == "for classifiers alone"
 
 
 def test_several_needs_are_listed_together():

@@ -69,7 +69,7 @@ class TestEveryCheck:
 
 
 def test_every_need_can_be_tested():
-    assert set(_TESTS) == set(get_args(Need))
+    assert set(_TESTS) | {"classification", "regression"} == set(get_args(Need))  # these two are the subject's task
 
 
 @pytest.mark.parametrize(

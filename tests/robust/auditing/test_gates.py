@@ -163,6 +163,11 @@ def test_a_gate_is_the_same_comparison_as_in_python(sign, limit, status):
     assert (verdict.status, verdict.operator, verdict.limit) == (status, sign, limit)
 
 
+def test_a_limit_that_decides_nothing_names_the_gate():
+    with pytest.raises(InvalidInput, match=r"gate 'g': m < 1 decides nothing: .* did you mean 1%, in Python"):
+        spec("<", 1.0).judge(estimate())
+
+
 @pytest.mark.parametrize("sign", ["==", "!="])
 def test_an_estimate_never_equals_a_number(sign):
     # `!= 0.5` would always be green, `== 0.4` green where a bound happens to lie.

@@ -76,6 +76,13 @@ def test_the_table_of_exit_codes(statuses, skipped, gated, interrupted, code):
     assert exit_code(entries, lacking, gated=gated, interrupted=interrupted) == code
 
 
+@pytest.mark.parametrize("statuses", [[], ["PASS"], ["FAIL"], ["INVALID"]])
+def test_a_refused_gate_is_a_mistake_of_the_config(statuses):
+    entries = [entry(status) for status in statuses]
+    assert exit_code(entries, [missing(True)], gated=True, interrupted=False, refused=True) == 2
+    assert exit_code(entries, [missing(True)], gated=True, interrupted=True, refused=True) == 130
+
+
 def test_only_passes_are_zero_once_a_gate_was_asked():
     for statuses in product([None, "PASS", "FAIL", "INCONCLUSIVE", "INVALID"], repeat=2):
         for gated_skip in (False, True):

@@ -104,9 +104,12 @@ def test_every_check_that_applies_runs_once_and_the_others_say_what_they_need():
     record = audit(catalogue, progress=progress)
     assert named(record.entries) == catalogue.runs == ["first", "second", "third"]
     assert (progress.total, progress.seen, progress.ended) == (3, ["MET001", "MET002", "MET003"], 3)
-    (skipped,) = record.skipped  # a check for regression is not worth a line
-    assert (skipped.name, skipped.failed, skipped.gated) == ("compared", False, False)
-    assert "--reference" in skipped.reason
+    assert [(s.name, s.failed, s.gated) for s in record.skipped] == [
+        ("compared", False, False),
+        ("numeric", False, False),
+    ]
+    assert "--reference" in record.skipped[0].reason
+    assert record.skipped[1].reason == "for regression models alone"
     assert record.exit_code == 0
     assert record.entries[0].measurement.value == 0.9
     assert record.data[0].rows == N
@@ -121,13 +124,15 @@ def test_every_check_that_applies_runs_once_and_the_others_say_what_they_need():
         ({"first": "> 80%"}, 0, "PASS"),
         ({"first": "> 95%"}, 1, "FAIL"),
         ({"first": "> 89%"}, 4, "INCONCLUSIVE"),
-        ({"first": "== 90%"}, 5, None),
-        ({"first": "!= 50%"}, 5, None),
+        ({"first": "== 90%"}, 2, None),
+        ({"first": "!= 50%"}, 2, None),
+        ({"first": ">= 95"}, 2, None),
+        ({"first": "> 95%", "third": "<= 1"}, 2, "FAIL"),
         ({"compared": "< 1%"}, 5, None),
         ({"numeric": "< 1%"}, 5, None),
         ({"first": "> 80%", "compared": "< 1%"}, 4, "PASS"),
         ({"first": "> 80%", "numeric": "< 1"}, 4, "PASS"),
-        ({"first": "> 80%", "third": "!= 0"}, 4, "PASS"),
+        ({"first": "> 80%", "third": "!= 0"}, 2, "PASS"),
     ],
 )
 def test_gates_decide_the_exit_code(gates, code, status):
@@ -151,7 +156,7 @@ def test_a_check_runs_once_for_each_of_its_gates_with_its_options():
     assert catalogue.runs == ["first", "second", "second", "third"]
     values = {entry.name: entry.measurement.value for entry in record.entries}
     assert values == {"first": 0.9, "second": 1.4, "lower": 0.4, "third": 0.9}
-    assert [skipped.name for skipped in record.skipped] == ["absent", "also_absent"]
+    assert [skipped.name for skipped in record.skipped] == ["absent", "also_absent", "numeric"]
     assert record.exit_code == 4
 
 
@@ -296,7 +301,7 @@ def test_ctrl_c_before_the_first_check():
 
     record = audit(Catalogue(), {"first": "> 80%"}, progress=Impatient())
     assert (record.exit_code, record.entries) == (130, ())
-    assert {skipped.name for skipped in record.skipped} == {"first", "second", "third", "compared"}
+    assert {skipped.name for skipped in record.skipped} == {"first", "second", "third", "compared", "numeric"}
 
 
 def test_a_damaged_result_is_measured_again(tmp_path):

@@ -53,9 +53,35 @@ def test_gates_that_did_not_pass_say_why(full_record: Record, width: int) -> Non
 def test_findings_what_did_not_run_and_the_verdict_last(full_record: Record) -> None:
     text = _printed(full_record, 120)
     assert "findings\n  Trucks lose eight times as much as the rest." in text
-    assert "SEN001 flips: needs a sweep" in text
-    assert "BAS001 gain: the model raised (a gate depends on it)" in text
+    assert "\nfailed\n  BAS001 gain: the model raised (gate gain depends on it)" in text
+    assert "\nnot run\n  SEN001 flips: needs a sweep" in text
     assert text.strip().splitlines()[-2].startswith("May it ship? No: 1 of 5 gates fails")
+
+
+def test_equal_reasons_stand_once(make_record: MakeRecord) -> None:
+    missing = [("MET001", "accuracy", True), ("MET001", "strict", True), ("MET002", "f1", False)]
+    skipped = tuple(
+        Skipped(code=code, name=name, title=code.lower(), reason="no", gated=gated) for code, name, gated in missing
+    )
+    other = Skipped(code="RES001", name="r", title="res", reason="needs an order")
+    text = _printed(make_record(skipped=(*skipped[:2], other, skipped[2])), 120)
+    assert "  MET001 met001, MET002 met002: no (gates accuracy, strict depend on it)\n  RES001 res: needs" in text
+    assert "failed" not in text
+
+
+@pytest.mark.parametrize("width", [66, 72, 80, 100])
+def test_words_and_numbers_are_not_split(make_record: MakeRecord, make_entry: MakeEntry, width: int) -> None:
+    name = "unused_feature_correlation"
+    record = make_record(
+        make_entry("RES002", status="INCONCLUSIVE", name=name, unit="correlation", lower=-0.123456789),
+        make_entry("MET001", status="PASS", name="gain over linear regression", unit="relative"),
+    )
+    lines = _printed(record, width).split("\n\n")[0].splitlines()
+    assert max(map(len, lines)) <= width
+    words = " ".join(lines).split()
+    for word in ("unused_", "feature_", "correlation", "regression", "INCONCLUSIVE", "-0.1235", "0.0212"):
+        assert any(word in found for found in words), word
+    assert "correlat" not in words
 
 
 @pytest.mark.parametrize("width", [30, 40, 60, 80, 99, 100, 250])

@@ -184,6 +184,13 @@ def test_names_are_unique_and_links_lead_somewhere(page: Page) -> None:
     assert {value[1:] for value in page.values("href")} <= set(ids)
 
 
+def test_what_failed_is_told_from_what_did_not_run(page: Page) -> None:
+    failed, skipped = page.text.split("What failed")[-1].split("What did not run")
+    assert "the model raised" in failed
+    assert "needs a sweep" in skipped
+    assert "the model raised" not in skipped
+
+
 def test_what_a_release_manager_reads(page: Page, full_record: Record) -> None:
     text = page.text
     assert "May it ship? No: 1 of 5 gates fails (degradation)" in text
@@ -193,7 +200,7 @@ def test_what_a_release_manager_reads(page: Page, full_record: Record) -> None:
             assert entry.gate.reason in text
     for skipped in full_record.skipped:
         assert skipped.reason in text
-    gates = ("0.0183", "< 0.01", "95% upper bound", "-0.0112", "13014 rows would settle it", "a gate depends on it")
+    gates = ("0.0183", "< 0.01", "95% upper bound", "-0.0112", "13014 rows would settle it", "gate gain depends on it")
     evidence = ("241 of 10,000", "58 of 10,000", "site=north", "17, row-18", "3 (0.99), b-4 (0.98)", "truck")
     checks = ("quantized: failed", "two models: passed", "No bounds: nothing could be proved")
     origin = ("20,000 rows forwards", "7d10b6f3", "AVX2", "numpy 2.0.0", "0 decisions changed", "humidity")

@@ -26,6 +26,14 @@ def test_counts_and_names(full_record: Record) -> None:
     assert tally(full_record).total == 5
 
 
+@pytest.mark.parametrize(
+    ("status", "words"), [("FAIL", "fails"), ("INCONCLUSIVE", "is inconclusive"), ("INVALID", "is invalid")]
+)
+def test_a_single_gate_is_the_only_one(make_record: MakeRecord, make_entry: MakeEntry, status: str, words: str) -> None:
+    assert f": the only gate {words} (degradation)." in verdict_sentence(make_record(make_entry(status=status)))
+    assert ": the only gate could not be measured (gain)." in verdict_sentence(make_record(skipped=(GATED,)))
+
+
 def test_one_inconclusive(make_record: MakeRecord, make_entry: MakeEntry) -> None:
     passing = [make_entry(status="PASS") for _ in range(3)]
     record = make_record(*passing, make_entry(status="INCONCLUSIVE"))
