@@ -103,19 +103,14 @@ def code_identity() -> str:
     roots = {Path(folder) for folder in robust.__path__}
     for package in (robust.attacks, robust.baselines, robust.residuals, robust.sensitivity):
         roots |= {Path(folder) for folder in package.__path__}
-    return tree_identity(roots, deep=True)
+    return tree_identity(roots)
 
 
-def tree_identity(roots: Iterable[Path], *, deep: bool) -> str:
-    """Hash of Python files by name, size and time.
-
-    Args:
-        roots: Folders.
-        deep: Whether folders below count too.
-    """
+def tree_identity(roots: Iterable[Path]) -> str:
+    """Hash of the Python files in and below folders, by name, size and time."""
     digest = hashlib.sha256()
     for root in sorted(roots):
-        for path in sorted(root.rglob("*.py") if deep else root.glob("*.py")):
+        for path in sorted(root.rglob("*.py")):
             state = path.stat()
             digest.update(f"{path.relative_to(root)}:{state.st_size}:{state.st_mtime_ns}".encode())
     return digest.hexdigest()

@@ -89,15 +89,14 @@ def test_code_is_told_by_name_size_and_time(tmp_path):
     (tmp_path / "a.py").write_text("1")
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "b.py").write_text("1")
-    first = tree_identity((tmp_path,), deep=True)
-    assert tree_identity((tmp_path,), deep=False) != first
+    first = tree_identity((tmp_path,))
     (tmp_path / "notes.txt").write_text("no code")
-    assert tree_identity((tmp_path,), deep=True) == first
+    assert tree_identity((tmp_path,)) == first
     (tmp_path / "below" / "b.py").write_text("22")
-    second = tree_identity((tmp_path,), deep=True)
+    second = tree_identity((tmp_path,))
     assert second != first
     (tmp_path / "c.py").write_text("")
-    assert tree_identity((tmp_path,), deep=True) != second
+    assert tree_identity((tmp_path,)) != second
 
 
 NOISE = Noise(rows=3, decisions_changed=0, largest_difference=0.5)
