@@ -155,7 +155,7 @@ def _checks(
         return [()] * len(grid)
     part = target.part(right)
     shared: tuple[SelfCheck, ...] = (strength(attack, chosen=True),)
-    slopes: list[FloatArray] = []
+    slopes: list[list[FloatArray]] = []
     if attack.gradients:
         shared = (*shared, unlimited_budget(attack, part, seed=seed))
         slopes = realised_slope(attack, part, [attack.at(budget) for budget in grid], seed=seed)

@@ -8,7 +8,7 @@ import numpy as np
 
 from robust.attacks.accuracy_under_attack import robust_accuracy
 from robust.attacks.base import Attack
-from robust.attacks.budget import Eps, read_norm
+from robust.attacks.budget import Eps, feature_eps, read_norm
 from robust.attacks.fgsm import FGSM
 from robust.attacks.noise import RandomNoise
 from robust.attacks.pgd import PGD
@@ -16,6 +16,7 @@ from robust.attacks.transfer import Transfer
 from robust.check import Check, Subject
 from robust.data.dataset import Dataset
 from robust.measurement import Measurement
+from robust.measures.magnitude import require_moderate
 
 # Of a bounded feature's range; 8/255 of an image's, the usual budget, is 3.1 %.
 _OF_RANGE = 0.03
@@ -48,18 +49,22 @@ class RobustAccuracyOptions:
 def default_eps(data: Dataset) -> Eps:
     """A small budget in the data's own units.
 
-    3 % of a bounded feature's range, 10 % of an unbounded one's standard deviation
+    3 % of a bounded feature's range, 10 % of an unbounded one's standard deviation, for features that may move
 
     Args:
         data: The rows.
 
     Returns:
-        One number where all features have the same, else numbers by feature name.
+        One number where all features that may move have the same, else their numbers by feature name.
+
+    Raises:
+        InvalidInput: If features are so large that their squares overflow.
 
     >>> from robust.data.live import as_data
     >>> default_eps(as_data(np.array([[0.0], [1.0]]), schema={"bounds": (0, 1)}))
     0.03
     """
+    require_moderate(data.x, f"features of {data.name}", smallest=0.0)
     schema = data.schema
     bounded = np.isfinite(schema.lower) & np.isfinite(schema.upper)
     budget = np.zeros(schema.width)
@@ -69,9 +74,10 @@ def default_eps(data: Dataset) -> Eps:
     count = np.maximum(known.sum(axis=0), 1)
     centred = np.where(known, loose - np.where(known, loose, 0.0).sum(axis=0) / count, 0.0)
     budget[~bounded] = _OF_SPREAD * np.sqrt((centred**2).sum(axis=0) / count)
-    if len(np.unique(budget)) == 1:
-        return float(budget[0])
-    return {name: float(f"{amount:.3g}") for name, amount in zip(schema.names, budget, strict=True)}
+    moves = feature_eps(1.0, schema) > 0
+    if len(np.unique(budget[moves])) <= 1:
+        return float(budget[moves].max(initial=0.0))
+    return {schema.names[j]: float(f"{budget[j]:.3g}") for j in np.flatnonzero(moves & (budget > 0))}
 
 
 def _run(subject: Subject, options: RobustAccuracyOptions) -> Measurement:

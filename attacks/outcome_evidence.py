@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from robust.attacks.budget import feature_eps
 from robust.attacks.rungs import Outcome
 from robust.attacks.target import Target
 from robust.attacks.transfer import title
@@ -61,19 +62,21 @@ def outcome_evidence(
     ]
     if broken >= _PERCENT * n:
         strongest = title(outcome.ladder.strongest)
-        text = f"changes of at most {_budget(outcome)} take accuracy from {clean:.1%} to {robust:.1%} ({strongest})"
+        text = f"changes within {_budget(outcome, data)} take accuracy from {clean:.1%} to {robust:.1%} ({strongest})"
         return (Finding(text=text), *facts)
     return tuple(facts)
 
 
-def _budget(outcome: Outcome) -> str:
-    """The budget in words."""
+def _budget(outcome: Outcome, data: Dataset) -> str:
+    """The budget in words; of features that may move, by name, where it differs between them."""
     attack = outcome.ladder.strongest
-    eps = attack.eps
-    if isinstance(eps, dict):
-        shown = ", ".join(f"{name} {amount:g}" for name, amount in list(eps.items())[:3])
-        return f"{shown}{', …' if len(eps) > 3 else ''} ({attack.norm})"
-    return f"{eps:g} ({attack.norm})"
+    if not isinstance(attack.eps, dict):
+        return f"±{attack.eps:.3g} of every feature" if attack.norm == "linf" else f"an l2 norm of {attack.eps:.3g}"
+    amounts = feature_eps(attack.eps, data.schema)
+    moving = np.flatnonzero(amounts)
+    shown = ", ".join(f"±{amounts[j]:.3g} of {data.schema.names[j]}" for j in moving[:3])
+    more = f" and budgets of {len(moving) - 3} more" if len(moving) > 3 else ""
+    return f"{shown}{more}" if attack.norm == "linf" else f"{shown}{more} (l2: all together)"
 
 
 def _meaning(outcome: Outcome) -> str:
@@ -153,5 +156,5 @@ def _figure(outcome: Outcome, data: Dataset, rightly: IntArray, *, level: float,
             Series(name="lower", values=tuple(interval.lower for interval in intervals)),
             Series(name="upper", values=tuple(interval.upper for interval in intervals)),
         ),
-        note=f"changes of at most {_budget(outcome)}; whiskers are one-sided {level:.0%} bounds",
+        note=f"changes within {_budget(outcome, data)}; whiskers are one-sided {level:.0%} bounds",
     )

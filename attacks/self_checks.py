@@ -4,6 +4,8 @@ Each of these faults can only have hidden adversarial rows, so each raises the v
 stands.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from robust.attacks.base import Attack, require_budget
@@ -20,8 +22,9 @@ from robust.types import BoolArray, FloatArray
 # Share of the rows that may lack a gradient, or be sent back by a relation, before the figure is not believed.
 _FEW = 0.05
 _LEVEL = 0.95
-# Realised over promised rise: 1 for plain networks at any scale, 0.1 at most behind fine ripples, −1 if reversed.
-_HONEST = 0.3
+# Realised over promised rise: 1 for plain networks at any scale, 0.1 at most behind ripples, −1 if reversed; above 30
+# the gradient is of another order of magnitude than the slope.
+_HONEST = (0.3, 30.0)
 
 
 def room_to_move(attack: Attack, target: Target) -> SelfCheck:
@@ -92,19 +95,21 @@ def gradients_seen(target: Target, held: BoolArray, *, seed: int) -> SelfCheck:
     return SelfCheck(name="gradients", passed=passed, reason=reason, bias="raises")
 
 
-def slope_told(ratios: FloatArray) -> SelfCheck:
-    """Whether a small step along the gradient raises the loss as the gradient says it would.
+def slope_told(ratios: Sequence[FloatArray]) -> SelfCheck:
+    """Whether steps along the gradient raise the loss as the gradient says they would.
 
     Args:
-        ratios: Realised over promised rise of the margin loss, for rows that have a gradient (m,).
+        ratios: For each step, the realised over the promised rise of the margin loss, of rows that have a gradient.
     """
-    if len(ratios) == 0:
+    middles = [float(np.median(ratio)) for ratio in ratios if len(ratio)]
+    if not middles:
         reason = "no row has both a gradient and a feature that a small step can move"
         return SelfCheck(name="gradient tells the slope", passed=True, reason=reason, bias="raises")
-    middle = float(np.median(ratios))
-    reason = f"a small step along the gradient raises the loss {middle:.2g} times as much as it promises"
-    reason += f" (median of {len(ratios)} rows)"
-    passed = middle >= _HONEST
+    low, high = _HONEST
+    shown = " and ".join(f"{middle:.2g}" for middle in middles)
+    reason = f"small steps along the gradient raise the loss {shown} times as much as it promises"
+    reason += f" (medians of {max(map(len, ratios))} rows)"
+    passed = low <= min(middles) and max(middles) <= high
     if not passed:
         reason += ": a gradient that is not the model's slope is masked"
     return SelfCheck(name="gradient tells the slope", passed=passed, reason=reason, bias="raises")

@@ -1,4 +1,4 @@
-"""Whether gradients tell the slope: how far a small step along them raises the loss, against what they promise."""
+"""Whether gradients tell the slope: how far steps along them raise the loss, against what they promise."""
 
 from collections.abc import Sequence
 
@@ -12,18 +12,19 @@ from robust.attacks.target import Target
 from robust.attacks.unlimited import full_ranges, sampled
 from robust.types import AnyArray, BoolArray, FloatArray
 
-# The step, in budgets; a step beyond this share of a feature's range would ask for more than a slope.
-_STEP = 1 / 40
-_OF_RANGE = 0.01
+# A fine and a coarse step, in budgets, and the share of a feature's range beyond which each would ask for more than a
+# slope. The fine one is the slope's own; the coarse one is misled by ripples that are wide for the fine one, but narrow
+# for the attack.
+_STEPS = ((1 / 40, 0.01), (1 / 4, 0.1))
 # Rises this many times the rounding of the scores can be told from it.
 _CLEAR = 16.0
 
 
-def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *, seed: int) -> list[FloatArray]:
-    """Realised rise of the margin loss over the promised one, row by row, for a small step along the gradient.
+def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *, seed: int) -> list[list[FloatArray]]:
+    """Realised rise of the margin loss over the promised one, row by row, for two steps along the gradient.
 
     (L(x') − L(x)) / Σ g_j·(x'_j − x_j) with x' = x + h·sign(g), or h along g/‖g‖ in l2, inside the bounds; h is
-    a fortieth of the budget
+    a fortieth of the budget, then a quarter
 
     Of probabilities, the margin is that of their logarithms. Left out are whole and one-hot features, which a
     small step cannot move, and rows that promise no rise that rounding would not drown: those without a
@@ -36,19 +37,26 @@ def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *,
         seed: Picks the sample of rows, by their ids.
 
     Returns:
-        For each budget the ratios of the rows that are left; 1 for a linear model, −1 for a reversed gradient.
+        For each budget and step the ratios of the rows that are left; 1 for a linear model, −1 for a reversed
+        gradient.
     """
     sample = target.part(sampled(target, seed=seed))
     schema, x = sample.data.schema, sample.x
     if x.dtype.kind != "f":
-        return [np.empty(0) for _ in budgets]
+        return [[np.empty(0) for _ in _STEPS] for _ in budgets]
     moves = ~schema.mask("integer", "binary", "one_hot")
-    widest = _OF_RANGE * full_ranges(target)
-    steps = np.array([np.minimum(feature_eps(require_budget(at), schema) * _STEP, widest) * moves for at in budgets])
+    ranges = full_ranges(target)
+    steps = np.array(
+        [
+            np.minimum(feature_eps(require_budget(at), schema) * share, most * ranges) * moves
+            for at in budgets
+            for share, most in _STEPS
+        ]
+    )
 
     def run() -> AnyArray:
         scores, gradient = _margin_gradient(sample, x)
-        before, found = log_margins(scores, sample.y, scale=sample.scale), np.full((len(budgets), len(x)), np.nan)
+        before, found = log_margins(scores, sample.y, scale=sample.scale), np.full((len(steps), len(x)), np.nan)
         noise = _CLEAR * np.finfo(np.float32).eps * np.abs(before)
         if sample.scale == "logits":
             noise = np.maximum(noise, _CLEAR * np.finfo(np.float32).eps * np.abs(scores).max(axis=1))
@@ -62,8 +70,8 @@ def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *,
                 found[k, rows] = (after - before[rows]) / promised[rows]
         return found
 
-    ratios = kept(sample, "slope", attack.norm, steps, compute=run)
-    return [ratio[~np.isnan(ratio)] for ratio in ratios]
+    ratios = [ratio[~np.isnan(ratio)] for ratio in kept(sample, "slope", attack.norm, steps, compute=run)]
+    return [ratios[k : k + len(_STEPS)] for k in range(0, len(ratios), len(_STEPS))]
 
 
 def _margin_gradient(target: Target, x: AnyArray) -> tuple[FloatArray, FloatArray]:

@@ -15,6 +15,7 @@ from robust.attacks.losses import (
 )
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
+from robust.measures.magnitude import require_moderate
 from robust.models.base import Model
 from robust.predicting.calling import Caller, bind
 from robust.predicting.predictions import Kind, Predictions, class_indices, interpret, predict
@@ -152,12 +153,13 @@ def aim(model: Model, data: Dataset, *, predictions: Predictions | None = None) 
 
     Raises:
         InvalidInput: If the model is no classifier, or the data has no targets, labels that the model does
-            not know, or values outside the declared bounds.
+            not know, values outside the declared bounds, or so large that their squares overflow.
     """
     y = data.targets
     violations = data.schema.violations(data.x)
     if violations:
         raise InvalidInput(f"{data.name} breaks its schema: {'; '.join(violations)}. Declare other bounds, or rescale")
+    require_moderate(data.x, f"features of {data.name}", smallest=0.0)
     caller = bind(model, data.schema)
     if predictions is None:
         predictions = interpret(model, caller.outputs(data.x[:_PROBE], keep=True), y[:_PROBE])

@@ -9,6 +9,7 @@ import numpy as np
 from robust.data.dataset import Dataset
 from robust.data.schema import FeatureSchema
 from robust.errors import InvalidInput
+from robust.measures.magnitude import require_moderate
 from robust.models.base import Model
 from robust.models.conversion import as_model
 from robust.types import AnyArray, FloatArray, Task
@@ -34,7 +35,8 @@ def fit_linear(train: Dataset, *, task: Task, schema: FeatureSchema) -> Model:
         The fitted baseline as a model of rows under `schema`.
 
     Raises:
-        InvalidInput: If the training rows have one class only, or the schemas describe other features.
+        InvalidInput: If the training rows have one class only or numbers whose squares would overflow, or the
+            schemas describe other features.
     """
     tables = code_tables(schema, train.schema)
     x, y = recoded(train.x, train.schema, {}), train.targets
@@ -42,6 +44,9 @@ def fit_linear(train: Dataset, *, task: Task, schema: FeatureSchema) -> Model:
         found = np.unique(y)
         if len(found) < 2:
             raise InvalidInput(f"a baseline needs two classes to fit, {train.name} has only {found.tolist()}")
+    require_moderate(x, f"features of {train.name}")
+    if task == "regression" and y.dtype.kind in "fiub":
+        require_moderate(y.astype(np.float64), f"targets of {train.name}")
     estimator = _pipeline(train, task)
     estimator.fit(x, y)
     name = "logistic regression" if task == "classification" else "linear regression"

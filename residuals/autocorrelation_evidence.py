@@ -48,10 +48,12 @@ def finding(interval: Interval, worst: Slice, p: float, *, lags: int) -> tuple[E
     )
     if interval.upper - interval.lower >= 1.0 or (interval.lower <= 0.0 and p > (1.0 - interval.level) / 2):
         return facts
+    apart = worst.name.removeprefix("lag ")
     size = f"at least {interval.lower:.2f} in size" if interval.lower > 0 else "its size is not settled"
+    way = "the same way" if worst.value > 0 else "opposite ways"
     text = (
-        f"residuals are autocorrelated: {worst.value:+.2f} at {worst.name} ({size}; joint p = {p:.2g}), so "
-        "past rows hold information that the model does not use"
+        f"residuals {apart} {'row' if apart == '1' else 'rows'} apart lean {way} (autocorrelation {worst.value:+.2f}, "
+        f"{size}; p = {p:.2g} over all lags): past rows hold information that the model does not use"
     )
     return (Finding(text=text), *facts)
 

@@ -9,6 +9,9 @@ from robust.types import AnyArray, BoolArray, FloatArray
 
 #: Values that fewer rows than this have, or lack, prove nothing.
 FEW = 10
+#: Labels of the terms that rise with the column throughout, and of the one that rises to its middle and then falls.
+STEADY = ("linear", "rank")
+ARCH = "U-shape of rank"
 _WAVES = 4
 _MOST_LEVELS = 20
 
@@ -68,10 +71,10 @@ def _numeric(name: str, known: BoolArray, z: FloatArray) -> Terms:
     labels, terms = [], []
     if len(distinct) > 1:
         # Divided by the largest first: squares of large numbers would overflow.
-        labels, terms = ["linear"], [(z - z.mean()) / np.abs(z - z.mean()).max()]
+        labels, terms = [STEADY[0]], [(z - z.mean()) / np.abs(z - z.mean()).max()]
         middle = (np.cumsum(counts) - counts / 2.0) / len(z)
         for wave in range(1, min(_WAVES, len(distinct) - 1) + 1) if len(distinct) > 2 else ():
-            labels.append({1: "rank", 2: "U-shape of rank"}.get(wave, f"wave {wave} of rank"))
+            labels.append({1: STEADY[1], 2: ARCH}.get(wave, f"wave {wave} of rank"))
             # The sign makes the first wave rise with z, as the linear term does.
             terms.append(-np.cos(np.pi * wave * middle)[codes])
     return _terms(name, known, labels, terms, numeric=True, counts=counts)

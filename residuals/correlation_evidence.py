@@ -10,7 +10,7 @@ from robust.evidence import Evidence, Fact, Figure, Finding, Slice, Slices
 from robust.intervals.interval import Interval
 from robust.measures.details import numbers, words
 from robust.randomness import row_words
-from robust.residuals.column_terms import FEW, Terms
+from robust.residuals.column_terms import ARCH, FEW, STEADY, Terms
 from robust.residuals.correlations import Correlations
 from robust.residuals.residual_rows import Residuals
 from robust.types import FloatArray, IntArray
@@ -51,7 +51,9 @@ def findings(analysed: Sequence[Analysed], interval: Interval) -> tuple[Evidence
     for one, p in zip(analysed, adjusted, strict=True):
         if not proved or p > 1.0 - interval.level or one.terms.differing < FEW:
             continue
-        found.append(Finding(text=f"residuals correlate with {_strongest(one, p)}: {_meaning(one, interval.level)}"))
+        r = one.marginal.values[one.marginal.strongest]
+        shown = f"{_shape(one)} (correlation {r:+.2f}, p = {p:.2g})"
+        found.append(Finding(text=f"residuals {shown}: {_meaning(one, interval.level)}"))
     best = analysed[0]
     return (*found[:3], Fact(name="strongest", value=_strongest(best, adjusted[0])))
 
@@ -66,14 +68,29 @@ def _strongest(one: Analysed, p: float) -> str:
     return f"{where} (r = {one.marginal.values[j]:+.2f}, p = {p:.2g})"
 
 
+def _shape(one: Analysed) -> str:
+    """How residuals move with a column, in words."""
+    j, name = one.marginal.strongest, one.terms.name
+    label, up = one.marginal.labels[j], one.marginal.values[j] > 0
+    if not one.terms.numeric:
+        where = f"{name} {label}" if label.startswith("= ") else f"{name} has a less common value"
+        return f"are {'higher' if up else 'lower'} where {where}"
+    if label in STEADY:
+        return f"{'rise' if up else 'fall'} with {name}"
+    if label == ARCH:
+        return f"are {'highest' if up else 'lowest'} in the middle of the range of {name}"
+    return f"rise and fall by turns as {name} grows"
+
+
 def _meaning(one: Analysed, level: float) -> str:
     """Whether the column adds information, or stands for an input that the model underfits."""
     if one.given_inputs is None:
-        return "the model could use it, or underfits an input that moves with it"
+        return "the model could use this column, or it underfits an input that moves with it"
     left, size = one.given_inputs.p(), float(np.abs(one.given_inputs.values).max())
+    remains = f"with the model's inputs accounted for, a correlation of {size:.2f} remains"
     if left <= 1.0 - level:
-        return f"the model could use it ({size:.2f} remains given its inputs)"
-    return f"{size:.2f} remains given the model's own inputs, which is not proved: it may only underfit an input"
+        return f"{remains}, so the model could use this column"
+    return f"{remains}, which may be chance: the model may only underfit an input that moves with this column"
 
 
 def column_slices(analysed: Sequence[Analysed], *, level: float, provable: bool) -> Slices:

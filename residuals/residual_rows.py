@@ -7,6 +7,7 @@ import numpy as np
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.evidence import Evidence, Fact
+from robust.measures.magnitude import require_moderate
 from robust.predicting.predictions import Predictions, class_indices
 from robust.types import AnyArray, FloatArray
 
@@ -57,7 +58,7 @@ def residual_rows(predictions: Predictions, data: Dataset) -> Residuals:
         are all there is).
 
     Raises:
-        InvalidInput: If targets and outputs do not fit, or all residuals are equal.
+        InvalidInput: If targets and outputs do not fit or their squares would overflow, or all residuals are equal.
 
     Source: McCullagh and Nelder (1989), Generalized Linear Models, section 2.4.1.
     """
@@ -83,6 +84,8 @@ def _regression(predictions: Predictions, data: Dataset) -> Residuals:
             f"residual analysis takes one target at a time; {data.name} has {truth.shape[1]} and "
             f"{predictions.model} gives {outputs.shape[1]} values a row"
         )
+    require_moderate(truth, f"targets of {data.name}")
+    require_moderate(outputs, f"predictions of {predictions.model}")
     values = truth[:, 0] - outputs[:, 0]
     return _residuals(values, kind="target − prediction", unit="residual (target − prediction)")
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
+from robust.measures.magnitude import require_moderate
 from robust.models.base import Label, Model
 from robust.predicting.calling import Caller, bind
 from robust.predicting.predictions import Predictions, interpret, predict
@@ -28,7 +29,7 @@ class Answering:
 
     def predictions(self, x: AnyArray) -> Predictions:
         """Predictions on changed rows (n, *row shape)."""
-        return interpret(self.model, self.caller.outputs(x), None)
+        return _moderate(interpret(self.model, self.caller.outputs(x), None))
 
     def scores(self, predictions: Predictions, target: int | None) -> FloatArray:
         """One number a row (n,): probability of a class (1 or 0 if there are labels alone), or value."""
@@ -51,9 +52,10 @@ def answering(model: Model, data: Dataset) -> Answering:
 
     Raises:
         ModelFault: If the model breaks its contract.
-        InvalidInput: If the outputs' meaning cannot be told.
+        InvalidInput: If the outputs' meaning cannot be told, or numbers are so large that their squares overflow.
     """
-    base = predict(model, data)
+    require_moderate(data.x, f"features of {data.name}", smallest=0.0)
+    base = _moderate(predict(model, data))
     if base.task == "regression":
         settled = replace(model, task="regression", output="values")
     elif base.kind in ("probabilities", "logits"):
@@ -62,6 +64,13 @@ def answering(model: Model, data: Dataset) -> Answering:
     else:
         settled = replace(model, task="classification", classes=base.classes)
     return Answering(model=settled, caller=bind(settled, data.schema), base=base)
+
+
+def _moderate(predictions: Predictions) -> Predictions:
+    """The predictions, unless they are values whose squares would overflow."""
+    if predictions.task == "regression":
+        require_moderate(predictions.values, f"predictions of {predictions.model}", smallest=0.0)
+    return predictions
 
 
 def target_class(predictions: Predictions, target: Label | None) -> int | None:

@@ -9,6 +9,7 @@ from robust.data.dataset import Dataset
 from robust.data.schema import FeatureSchema
 from robust.errors import InvalidInput
 from robust.intervals.arguments import check_whole
+from robust.measures.magnitude import require_moderate
 from robust.types import AnyArray, FloatArray
 
 #: Quantiles between which a grid of a number lies, so that it does not rest on its few extreme rows.
@@ -127,8 +128,12 @@ def asked_features(data: Dataset, *, few: int, mutable: bool = False) -> tuple[s
 
     Returns:
         Positions, and names of one-hot groups; those that do not vary are left out.
+
+    Raises:
+        InvalidInput: If features are so large that their squares overflow.
     """
     schema = data.schema
+    require_moderate(data.x, f"features of {data.name}", smallest=0.0)
     x = schema.flat(data.x).astype(np.float64)
     with np.errstate(invalid="ignore"):
         variance = np.array(

@@ -87,9 +87,10 @@ def _finding(found: Sequence[Flipped], interval: Interval) -> tuple[Evidence, ..
     if not _NOTABLE < interval.lower <= interval.value:
         return ()
     worst = max(found, key=lambda one: float(one.ever.mean()))
+    what = "decisions flip" if worst.classes else f"predictions move by more than {worst.tolerance:.3g}"
     text = (
-        f"{100 * interval.value:.3g}% of the decisions flip (at least {100 * interval.lower:.3g}%) when one "
-        f"feature is changed; {worst.sweep} flips {100 * worst.ever.mean():.3g}%"
+        f"{100 * interval.value:.3g}% of the {what} (at least {100 * interval.lower:.3g}%) when a single feature "
+        f"is changed; the worst change is {worst.sweep} ({100 * worst.ever.mean():.3g}%)"
     )
     return (Finding(text=text),)
 

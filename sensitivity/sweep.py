@@ -72,9 +72,9 @@ class Sweep:
 
     def __str__(self) -> str:
         if self.relative is not None:
-            return f"{self.feature} by {100 * self.relative[0]:+g}% … {100 * self.relative[1]:+g}%"
+            return f"{self.feature} by {_span(100 * self.relative[0], 100 * self.relative[1], '%')}"
         if self.absolute is not None:
-            return f"{self.feature} by {self.absolute[0]:+g} … {self.absolute[1]:+g}"
+            return f"{self.feature} by {_span(*self.absolute, '')}"
         return f"{self.feature} set to each value"
 
 
@@ -94,6 +94,12 @@ class Step:
     label: str
     x: AnyArray
     moved: BoolArray
+
+
+def _span(low: float, high: float, unit: str) -> str:
+    """Two ends for people, in three digits; records have all of them."""
+    ends = f"{low:+.3g}{unit}", f"{high:+.3g}{unit}"
+    return f"±{ends[1][1:]}" if ends[0][1:] == ends[1][1:] and ends[0] != ends[1] else " … ".join(ends)
 
 
 def read_sweeps(sweep: object) -> tuple[Sweep, ...]:

@@ -86,7 +86,7 @@ def flip_rate(
             data=rows,
             meter=meter,
             seed=seed,
-            options={"sweep": tuple(str(one) for one in sweeps), "tolerance": tolerance},
+            options={"sweep": tuple(repr(one) for one in sweeps), "tolerance": tolerance},
             evidence=flip_evidence(found, interval, rows, level=level, seed=seed),
             validity=[_moved_check(found)],
             row_values=hits.astype(np.float64),
@@ -145,7 +145,7 @@ def flip_curve(
                 data=rows,
                 meter=meter,
                 seed=seed,
-                options={"sweep": str(sweeps[0]), "change": change, "tolerance": tolerance},
+                options={"sweep": repr(sweeps[0]), "change": change, "tolerance": tolerance},
                 validity=[_moved_check([found])],
                 row_values=hits.astype(np.float64),
             )

@@ -1,6 +1,7 @@
 """Structural components of the area under the ROC curve: what each row contributes to it."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -18,6 +19,8 @@ class AucComponents:
             the rows, to first order.
         unbiased: Shape (n,): the influences scaled by sqrt(m/(m - 1)) within each class of m rows, so that
             their sum of squares over n^2 is DeLong's variance; infinite where a class has one row.
+        placed: Shape (n, 1) for a binary area, else (n, C): the share of the rows of the other side, positive
+            or negative, that a column orders rightly against each row.
         classes: Shape (n,): class of each row, 0 .. C - 1.
         effect: Change of the area if all rows were moved in the worst way, n times the largest effect of one
             row.
@@ -26,8 +29,25 @@ class AucComponents:
     value: float
     influence: FloatArray
     unbiased: FloatArray
+    placed: FloatArray
     classes: IntArray
     effect: float
+
+    def gross_change(self, other: Self) -> float:
+        """Mean size of the changes from these placements to others of the same rows; at least the change of the area.
+
+        The smaller one of the means over the positive and over the negative rows, of those whose changes differ (a
+        side whose rows all change alike has no part in the variance); then the mean over the columns.
+        """
+        moved = self.placed - other.placed
+        positives = (1,) if moved.shape[1] == 1 else range(moved.shape[1])
+        changes = []
+        for positive, move in zip(positives, moved.T, strict=True):
+            sides = move[self.classes == positive], move[self.classes != positive]
+            # Placements are shares of rows: differences below this are rounding.
+            varied = [side for side in sides if np.ptp(side) > 1e-12]
+            changes.append(min(np.abs(side).mean() for side in varied or sides))
+        return float(np.mean(changes))
 
 
 def auc_components(y: AnyArray, scores: AnyArray) -> AucComponents:
@@ -71,15 +91,16 @@ def auc_components(y: AnyArray, scores: AnyArray) -> AucComponents:
     n = len(table)
     sizes = np.bincount(classes, minlength=number)
     value = 0.0
-    influence, unbiased = np.zeros(n), np.zeros(n)
+    influence, unbiased, shares = np.zeros(n), np.zeros(n), np.empty((n, len(columns)))
     reach = np.zeros(number)
-    for positive, column in columns:
+    for j, (positive, column) in enumerate(columns):
         inside = classes == positive
         area, above, below = _placements(column[inside], column[~inside])
         value += area
         reach += 1.0 / (n - sizes[positive])
         reach[positive] += 1.0 / sizes[positive] - 1.0 / (n - sizes[positive])
         for rows, placed in ((inside, above), (~inside, below)):
+            shares[rows, j] = placed
             part = (placed - area) * (n / placed.size)
             influence[rows] += part
             unbiased[rows] += part * np.sqrt(placed.size / (placed.size - 1.0)) if placed.size > 1 else np.inf
@@ -88,6 +109,7 @@ def auc_components(y: AnyArray, scores: AnyArray) -> AucComponents:
         value=value / count,
         influence=influence / count,
         unbiased=unbiased / count,
+        placed=shares,
         classes=classes,
         effect=n * float(reach.max()) / count,
     )

@@ -154,8 +154,10 @@ def leave_one_out(statistic: Statistic, counts: FloatArray) -> FloatArray:
         counts: Shape (u,): multiplicities, at least 1 each.
 
     Returns:
-        Shape (u,); NaN where the statistic is not defined without that row.
+        Shape (u,); NaN where the statistic is not defined without that row, as with a single row in all.
     """
+    if counts.sum() <= 1.0:
+        return np.full(counts.size, np.nan)
     if isinstance(statistic, FastJackknife):
         return np.asarray(statistic.leave_one_out(counts), dtype=np.float64)
     u = counts.size
@@ -174,7 +176,7 @@ def influence(statistic: Statistic, counts: FloatArray) -> FloatArray:
 
     Args:
         statistic: The statistic.
-        counts: Shape (u,): multiplicities, at least 1 each; at least two rows in all.
+        counts: Shape (u,): multiplicities, at least 1 each.
 
     Returns:
         Shape (u,), with count-weighted mean 0; a row without which the statistic is not defined gets 0. For a

@@ -12,7 +12,7 @@ from robust.intervals.resampling import Statistic, influence
 from robust.intervals.vacuous import FEW
 from robust.measures.floors import floored
 from robust.metrics.metric import Rate
-from robust.types import BoolArray, FloatArray, IntArray
+from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 
 
 def is_dependent(data: Dataset) -> bool:
@@ -53,22 +53,8 @@ def dependent_interval(
     rate: Rate = effect if callable(effect) else lambda _share: effect
     if data.groups is not None:
         interval = cluster_bootstrap(statistic, data.groups, level=level, seed=seed)
-        differing, units = cluster_units(odd, data.groups)
-        largest = int(np.unique(data.groups, return_counts=True)[1].max())
-        # One group moves the figure by its share of the rows: the largest counts for all.
-        stretch = largest * units / len(data)
-        if _common(interval, differing, units, odd, resolution):
-            return interval
-        return floored(
-            interval,
-            differing=differing,
-            units=units,
-            rate=rate,
-            level=level,
-            anchor=anchor,
-            unit="groups",
-            stretch=stretch,
-            resolution=resolution,
+        return floored_by_groups(
+            interval, data.groups, level=level, odd=odd, rate=rate, anchor=anchor, resolution=resolution
         )
     rows = time_order(data).rows
     back = np.argsort(rows)
@@ -93,6 +79,48 @@ def dependent_interval(
         unit="blocks",
         resolution=resolution,
         free_blocks=still,
+    )
+
+
+def floored_by_groups(
+    interval: Interval,
+    groups: AnyArray,
+    *,
+    level: float,
+    odd: BoolArray,
+    rate: Rate,
+    anchor: float | None = None,
+    resolution: float = 0.0,
+) -> Interval:
+    """An interval of rows in groups, widened to what the groups that differ can prove where these are few.
+
+    Args:
+        interval: What was found for the groups.
+        groups: Group of each row (n,).
+        level: Confidence of each bound.
+        odd: Rows that differ, (n,).
+        rate: Largest change of the figure a share of rows that differ.
+        anchor: The figure if no row differed; None for the value measured.
+        resolution: Differences of the figure up to this are rounding.
+
+    Returns:
+        The interval.
+    """
+    differing, units = cluster_units(odd, groups)
+    if _common(interval, differing, units, odd, resolution):
+        return interval
+    largest = int(np.unique(groups, return_counts=True)[1].max())
+    return floored(
+        interval,
+        differing=differing,
+        units=units,
+        rate=rate,
+        level=level,
+        anchor=anchor,
+        unit="groups",
+        # One group moves the figure by its share of the rows: the largest counts for all.
+        stretch=largest * units / len(groups),
+        resolution=resolution,
     )
 
 

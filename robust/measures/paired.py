@@ -11,12 +11,13 @@ from robust.evidence import SelfCheck
 from robust.intervals.bca import bca
 from robust.intervals.clipping import clip
 from robust.intervals.delong import delong_paired
+from robust.intervals.delong_grouped import delong_paired_grouped
 from robust.intervals.interval import Interval, UnboundedSizing
 from robust.intervals.resampling import SmoothOfMeans, Statistic, distinct
 from robust.intervals.tango import tango
 from robust.intervals.vacuous import never_vacuous
 from robust.measurement import Measurement
-from robust.measures.dependence import dependent_interval, is_dependent
+from robust.measures.dependence import dependent_interval, floored_by_groups, is_dependent
 from robust.measures.floors import floored
 from robust.measures.single import class_scores, single_interval
 from robust.measures.truth import Scored
@@ -80,9 +81,9 @@ def paired_change(
         seed: Seed of the bootstrap.
 
     Returns:
-        The change. Tango's score bound with a half-count correction for accuracy, DeLong for the AUC, BCa for the
-        rest; blocks or clusters where rows depend on each other; never narrower than what the rows that differ can
-        prove.
+        The change. Tango's score bound with a half-count correction for accuracy, the same on DeLong's variance for
+        the AUC, BCa for the rest; blocks or clusters where rows depend on each other; never narrower than what the
+        rows that differ can prove.
     """
     relative = metric.relative if relative is None else relative
     old, new = _values(metric, reference), _values(metric, candidate)
@@ -104,14 +105,21 @@ def paired_change(
     statistic = _statistic(metric, reference, candidate, relative=relative)
     rate = _rate(metric, reference, candidate, relative=relative)
     resolution = _ROUNDING * (1.0 if relative else max(abs(old), abs(new)))
-    if is_dependent(data):
+    ranked = metric.function is None and not relative
+    if ranked and data.groups is not None:
+        old_scores, new_scores = class_scores(reference.prediction), class_scores(candidate.prediction)
+        interval = delong_paired_grouped(reference.truth, old_scores, new_scores, data.groups, level=level)
+        interval = floored_by_groups(
+            interval, data.groups, level=level, odd=differ, rate=rate, anchor=0.0, resolution=resolution
+        )
+    elif is_dependent(data):
         interval = dependent_interval(
             statistic, data, level=level, seed=seed, odd=differ, effect=rate, anchor=0.0, resolution=resolution
         )
     elif metric.proportion and not relative:
         before, after = reference.right(), candidate.right()
         interval = tango(int(np.sum(before & ~after)), int(np.sum(~before & after)), len(data), level=level)
-    elif metric.function is None and not relative:
+    elif ranked:
         old_scores, new_scores = class_scores(reference.prediction), class_scores(candidate.prediction)
         estimate = delong_paired(reference.truth, old_scores, new_scores, level=level)
         few = min(int(differ.sum()), estimate.carrying)
@@ -120,8 +128,8 @@ def paired_change(
         )
     else:
         if metric.function is None:
-            ranked = _statistic(metric, *_sorted(reference, candidate), relative=relative)
-            interval = bca(ranked, np.ones(len(differ), dtype=np.int64), level=level, seed=seed)
+            by_content = _statistic(metric, *_sorted(reference, candidate), relative=relative)
+            interval = bca(by_content, np.ones(len(differ), dtype=np.int64), level=level, seed=seed)
         else:
             values, counts = distinct(_rows(metric, reference, candidate))
             smooth = _smooth(metric, values, _width(metric, reference), relative=relative)

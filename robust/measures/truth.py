@@ -6,6 +6,7 @@ import numpy as np
 
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
+from robust.measures.magnitude import require_moderate
 from robust.metrics.metric import Metric
 from robust.predicting.predictions import Predictions, class_indices
 from robust.types import AnyArray
@@ -42,8 +43,8 @@ def score(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
         Truth and prediction.
 
     Raises:
-        InvalidInput: If the metric is for another task or undefined on these targets, or targets and outputs do not
-            fit.
+        InvalidInput: If the metric is for another task or undefined on these targets, targets and outputs do not
+            fit, or their squares would overflow.
     """
     if metric.task != predictions.task:
         raise InvalidInput(
@@ -65,6 +66,8 @@ def score(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
         raise InvalidInput(
             f"{predictions.model} gives {values.shape[1]} values a row, the targets are {truth.shape[1]}"
         )
+    require_moderate(truth, f"targets of {data.name}")
+    require_moderate(values, f"predictions of {predictions.model}")
     if metric.name == "r2" and (truth.std(axis=0) == 0).any():
         raise InvalidInput("r2 is undefined for constant targets: their variance is 0; use rmse or mae")
     return Scored(truth=truth, prediction=values, predictions=predictions)

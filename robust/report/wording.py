@@ -40,7 +40,8 @@ _METHODS = {
     "correction that keeps them honest when few rows differ.",
     "bca-bootstrap": "Bootstrap over rows, bias-corrected and accelerated (Efron 1987); two models keep their rows "
     "paired.",
-    "delong": "Normal bounds on the area under the ROC curve from its variance components (DeLong et al. 1988).",
+    "delong": "Bounds on the area under the ROC curve from its variance components (DeLong et al. 1988): on the logit "
+    "scale for one model, Tango's score bound for a difference of two.",
     "block-bootstrap": "Bootstrap over blocks of neighbouring rows, because rows in time order depend on each other "
     "(Politis and Romano 1994).",
     "cluster-bootstrap": "Bootstrap over whole groups, because rows of one group depend on each other.",

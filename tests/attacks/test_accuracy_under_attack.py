@@ -55,6 +55,26 @@ def test_evidence(linear):
     assert "87.5% to 50.0%" in found[Finding].text
 
 
+@pytest.mark.parametrize(
+    ("attack", "words"),
+    [
+        (FGSM(eps=1.23456), "changes within ±1.23 of every feature take"),
+        (FGSM(eps=1.23456, norm="l2"), "changes within an l2 norm of 1.23 take"),
+        (FGSM(eps={"x0": 1.23456, "x2": 5}), "changes within ±1.23 of x0 take"),
+        (
+            FGSM(eps=dict.fromkeys(["x0", "x1", "x3", "x4"], 2)),
+            "within ±2 of x0, ±2 of x1, ±2 of x3 and budgets of 1 more",
+        ),
+        (FGSM(eps={"x0": 2, "x1": 1}, norm="l2"), "within ±2 of x0, ±1 of x1 (l2: all together)"),
+    ],
+    ids=repr,
+)
+def test_the_finding_names_features_that_may_move(linear, attack, words):
+    data = as_data(np.full((4, 5), 0.1), np.ones(4, dtype=int), schema={"x2": {"immutable": True}})
+    m = robust_accuracy(linear([[0.0] * 5, [1.0] * 5]), data, attack=attack)
+    assert words in next(e for e in m.evidence if isinstance(e, Finding)).text
+
+
 def test_the_cascade_is_no_weaker_than_its_parts(digits, digits_model):
     together = robust_accuracy(digits_model, digits, eps=0.08).value
     for attack in (RandomNoise(eps=0.08, draws=10), FGSM(eps=0.08), PGD(eps=0.08)):

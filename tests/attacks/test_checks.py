@@ -5,6 +5,7 @@ from robust.attacks.checks import CHECKS, RobustAccuracyOptions, default_eps
 from robust.auditing.discovery import discover
 from robust.check import Subject
 from robust.data.live import as_data
+from robust.errors import InvalidInput
 from robust.models.conversion import as_model
 
 
@@ -20,6 +21,20 @@ def test_default_budget_is_in_the_data_s_own_units():
     x = np.array([[0.0, 10.0, 1.0], [1.0, 20.0, np.nan], [0.5, 30.0, 3.0]])
     eps = default_eps(as_data(x, schema={"x0": {"bounds": (0, 1)}}))
     assert eps == pytest.approx({"x0": 0.03, "x1": 0.1 * np.std([10, 20, 30]), "x2": 0.1}, rel=1e-2)
+
+
+def test_features_that_may_not_move_have_no_part_in_the_default_budget():
+    x = np.array([[0.0, 10.0, 1.0], [1.0, 20.0, 0.0], [0.5, 30.0, 0.0], [0.2, 10.0, 1.0]])
+    still = {"x1": {"immutable": True}, "x2": {"kind": "categorical"}}
+    assert default_eps(as_data(x, schema={"x0": {"bounds": (0, 1)}, **still})) == 0.03
+    wide = as_data(np.c_[x, [5.0, 1.0, 0.0, 2.0]], schema={"x0": {"bounds": (0, 1)}, **still})
+    assert list(default_eps(wide)) == ["x0", "x3"]
+    assert default_eps(as_data(x, schema={"x0": {"immutable": True}, **still})) == 0.0
+
+
+def test_features_whose_squares_overflow_are_refused():
+    with pytest.raises(InvalidInput, match="features of data got numbers of sizes up to 1e\\+200"):
+        default_eps(as_data(np.array([[1e200], [-1e200]])))
 
 
 def test_attacks_by_name(digits, digits_model):

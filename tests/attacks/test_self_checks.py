@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, make_moons
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -59,6 +59,18 @@ class Constant(nn.Module):
         return self.line(x)
 
 
+class Bumps(nn.Module):
+    """Radial bases at given points: as curved as an honest model gets."""
+
+    def __init__(self, centres, width):
+        super().__init__()
+        self.centres, self.width = torch.tensor(centres), width
+        self.line = nn.Linear(len(centres), 2)
+
+    def forward(self, x):
+        return self.line(torch.exp(-(torch.cdist(x, self.centres) ** 2) / (2 * self.width**2)))
+
+
 @pytest.fixture(scope="module")
 def honest(fit, digits, cancer, digits_net, cancer_net):
     """Models of different kinds, several trained to zero loss, each with rows and a budget that leaves most right."""
@@ -79,7 +91,11 @@ def honest(fit, digits, cancer, digits_net, cancer_net):
     rare_x = np.random.default_rng(0).uniform(0, 1, (600, 5))
     rare_y = np.random.default_rng(1).uniform(size=600) < 1 / (1 + np.exp(3.5 - rare_x[:, 0]))
     rare = as_data(rare_x, rare_y.astype(int), schema={"bounds": (0, 1)})
+    moon_x, moon_y = make_moons(300, noise=0.1, random_state=0)
+    moons = as_data(moon_x.astype(np.float32), moon_y)
+    bumps = fit(lambda: Bumps(moons.x[::4], 0.1), moons.x, moon_y, steps=300)
     return {
+        "radial bases": (as_model(bumps, output="logits"), moons, 0.1),
         "logistic regression of a rare event": (as_model(LogisticRegression().fit(rare_x, rare_y)), rare, 0.05),
         "a constant": (as_model(Constant().eval(), output="logits"), rare, 0.05),
         "CNN trained to zero loss": (as_model(digits_net, output="logits"), digits, 0.02),
@@ -169,6 +185,13 @@ class Ripple(nn.Module):
         return self.net(x + 1e-3 * torch.sin(1e4 * x))
 
 
+class WideRipple(Ripple):
+    """A ripple as wide as half the budget: a slope to a small step, and a maze to an attack."""
+
+    def forward(self, x):
+        return self.net(x + 0.01 * torch.sin(1e3 * x))
+
+
 class Turned(torch.autograd.Function):
     """The identity, whose gradient is scrambled or reversed."""
 
@@ -199,6 +222,7 @@ MASKED = [
     "hot softmax called logits",
     "steep sigmoid",
     "ripple",
+    "wide ripple",
     "reversed gradient",
     "scrambled gradient",
 ]
@@ -214,6 +238,7 @@ def masked(fit, digits, digits_net):
         "hot softmax called logits": as_model(Hot(digits_net), output="logits"),
         "steep sigmoid": as_model(Steep(steep), output="logits"),
         "ripple": as_model(Ripple(digits_net), output="logits"),
+        "wide ripple": as_model(WideRipple(digits_net), output="logits"),
         "reversed gradient": as_model(Turns(digits_net, torch.neg), output="logits"),
         "scrambled gradient": as_model(Turns(digits_net, lambda flow: torch.sin(1e4 * flow)), output="logits"),
     }

@@ -17,10 +17,14 @@ from robust.data.live import as_data
 from robust.models.conversion import as_model
 
 
-def ratios(attack, model, data):
+def both_ratios(attack, model, data):
     target = aim(model, data)
     right = ~target.wrong(target.scores(target.x), slice(None))
     return realised_slope(attack, target.part(right), [attack], seed=0)[0]
+
+
+def ratios(attack, model, data):
+    return both_ratios(attack, model, data)[0]
 
 
 @pytest.mark.parametrize("attack", [PGD(eps=0.1), PGD(eps=0.1, norm="l2"), FGSM(eps={"x0": 0.1})], ids=repr)
@@ -42,8 +46,12 @@ def test_a_parabola_by_hand(linear):
     )
     data = as_data(np.ones((3, 1)), [1, 1, 1], schema={"bounds": (0, 100)})
     assert ratios(PGD(eps=1.0), curved, data) == pytest.approx([1 - 1 / 80] * 3)
+    # The coarse step is a quarter of the budget.
+    assert both_ratios(PGD(eps=1.0), curved, data)[1] == pytest.approx([1 - 1 / 8] * 3)
     # A budget of the whole range asks for a step of a hundredth of it, not of a fortieth.
     assert ratios(PGD(eps=100.0), curved, data) == pytest.approx([1 - 1 / 2] * 3)
+    # A tenth of the range is 10, but the bound at 0 stops the coarse step at −1.
+    assert both_ratios(PGD(eps=100.0), curved, data)[1] == pytest.approx([1 / 2] * 3)
 
 
 def test_a_reversed_gradient_loses_what_it_promises(linear):
@@ -66,7 +74,7 @@ def test_features_that_cannot_move_are_left_out(linear):
 
 def test_nothing_left_is_no_fault(linear):
     whole = as_data(np.ones((5, 2), dtype=np.int64), [1] * 5)
-    left = ratios(PGD(eps=1), linear([[0.0, 0.0], [1.0, 1.0]]), whole)
+    left = both_ratios(PGD(eps=1), linear([[0.0, 0.0], [1.0, 1.0]]), whole)
     check = slope_told(left)
     assert check.passed
     assert "no row has both" in check.reason
@@ -93,10 +101,29 @@ def test_a_ripple_is_seen_and_a_scale_is_not(digits, digits_net):
     assert np.median(ratios(attack, chances, digits)) == pytest.approx(1, abs=0.05)
     for size in (1e-3, 1e-2):
         rippled = Wrapped(lambda x, size=size: x + size * torch.sin(1e4 * x), 1.0).eval()
-        found = ratios(attack, as_model(rippled, output="logits"), digits)
-        assert np.median(found) < 0.2
+        found = both_ratios(attack, as_model(rippled, output="logits"), digits)
+        assert np.median(found[0]) < 0.2
         assert not slope_told(found).passed
         assert slope_told(found).bias == "raises"
+    # A ripple several times as wide as the fine step looks like a slope to it, and not to the coarse one.
+    wide = Wrapped(lambda x: x + 0.02 * torch.sin(500 * x), 1.0).eval()
+    found = both_ratios(attack, as_model(wide, output="logits"), digits)
+    assert np.median(found[0]) > 0.7
+    assert np.median(found[1]) < 0.2
+    assert not slope_told(found).passed
+
+
+@pytest.mark.parametrize(("factor", "passed"), [(1e-3, False), (0.1, True), (1.0, True), (2.0, True), (1e3, False)])
+def test_the_size_of_a_gradient_is_told_to_an_order_of_magnitude(linear, factor, passed):
+    model = linear([[0.0, 0.0], [1.0, 2.0]])
+    inner = model.gradients
+    scaled = replace(model, gradients=lambda x, cotangent: (inner(x, cotangent)[0], factor * inner(x, cotangent)[1]))
+    data = as_data(np.ones((20, 2)), np.ones(20, dtype=int))
+    found = both_ratios(PGD(eps=0.1), scaled, data)
+    assert found[0] == pytest.approx([1 / factor] * 20)
+    check = slope_told(found)
+    assert check.passed == passed
+    assert f"{1 / factor:.2g} and {1 / factor:.2g} times" in check.reason
 
 
 def test_margins_of_logarithms_are_those_of_the_logits():

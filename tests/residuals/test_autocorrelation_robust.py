@@ -36,7 +36,11 @@ def test_a_model_that_ignores_the_past_fails():
     m = residual_autocorrelation(ZERO, series(ar(500, 0.5)))
     assert (m < 0.2).status == "FAIL"
     assert not m.higher_is_better
-    assert "past rows hold information" in evidence(m, Finding)[0].text
+    text = evidence(m, Finding)[0].text
+    assert text.startswith("residuals 1 row apart lean the same way (autocorrelation +0.")
+    assert "past rows hold information" in text
+    opposite = residual_autocorrelation(ZERO, series(ar(500, -0.5)))
+    assert "lean opposite ways (autocorrelation −0." in evidence(opposite, Finding)[0].text.replace("-", "−")
     assert fact(m, "robust joint p") < 1e-6
     assert fact(m, "automatic portmanteau p") < 1e-6
 

@@ -105,7 +105,32 @@ def test_a_model_that_hangs_on_noise_fails():
     jagged = as_model(lambda x: (np.floor(x[:, 0] * 50) % 2).astype(int), task="classification", classes=[0, 1])
     m = flip_rate(jagged, draw(300), sweep=Sweep(feature=0, absolute=(-0.05, 0.05)))
     assert (m < 0.05).status == "FAIL"
-    assert "of the decisions flip" in evidence(m, Finding)[0].text
+    text = evidence(m, Finding)[0].text
+    assert "of the decisions flip" in text
+    assert "the worst change is 0 by ±0.05 (" in text
+
+
+def test_a_finding_of_a_regression_model_names_its_tolerance():
+    model = as_model(lambda x: 10 * x[:, 0], task="regression")
+    m = flip_rate(model, draw(300), sweep=Sweep(feature=0, absolute=(-1.73459, 2)), tolerance=1.23456)
+    text = evidence(m, Finding)[0].text
+    assert "of the predictions move by more than 1.23 (at least" in text
+    assert "the worst change is 0 by -1.73 … +2 (" in text
+    assert "-1.73459" in dict(m.provenance.options)["sweep"]  # the record has all digits
+
+
+@pytest.mark.parametrize(
+    ("sweep", "words"),
+    [
+        ({"relative": (-0.1, 0.1)}, "age by ±10%"),
+        ({"relative": (-0.1, 0.25)}, "age by -10% … +25%"),
+        ({"absolute": (-1.73459, 1.73459)}, "age by ±1.73"),
+        ({"absolute": (1, 2)}, "age by +1 … +2"),
+        ({}, "age set to each value"),
+    ],
+)
+def test_a_sweep_in_words(sweep, words):
+    assert str(Sweep(feature="age", **sweep)) == words
 
 
 def test_a_smooth_model_passes():

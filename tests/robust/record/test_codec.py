@@ -120,6 +120,13 @@ def tricky(rows=60):
         as_model(lambda x: x, output="probabilities"),
         as_model(lambda x: 0.9 * x + 0.05, output="probabilities"),
     )
+    # Ranks some rows otherwise, so that the difference of two areas has a variance.
+    shuffled = as_model(
+        lambda x: np.column_stack(
+            [1 - (0.7 * x[:, 1] + 0.3 * (37 * x[:, 1] % 1)), 0.7 * x[:, 1] + 0.3 * (37 * x[:, 1] % 1)]
+        ),
+        output="probabilities",
+    )
     numbers = as_model(lambda x: x[:, 0], task="regression")
     other = as_model(lambda x: x[:, 0] * 1.1, task="regression")
     target = p[:, 0] + rng.normal(size=rows)
@@ -132,6 +139,7 @@ def tricky(rows=60):
         for metric in ("accuracy", "f1", "log_loss", "auc"):
             yield degradation(same, near, data, metric=metric)
             yield degradation(same, same, data, metric=metric)
+        yield degradation(same, shuffled, data, metric="auc")
         for metric in ("rmse", "mae", "r2"):
             yield degradation(numbers, other, values, metric=metric)
             yield degradation(numbers, numbers, values, metric=metric)
