@@ -35,17 +35,25 @@ def fit_linear(train: Dataset, *, task: Task, schema: FeatureSchema) -> Model:
         The fitted baseline as a model of rows under `schema`.
 
     Raises:
-        InvalidInput: If the training rows have one class only or numbers whose squares would overflow, or the
-            schemas describe other features.
+        InvalidInput: If the targets are not of the task, the training rows have one class only or numbers whose
+            squares would overflow, or the schemas describe other features.
     """
     tables = code_tables(schema, train.schema)
     x, y = recoded(train.x, train.schema, {}), train.targets
     if task == "classification":
+        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+        if y.ndim > 1 or (y.dtype.kind == "f" and bool((y != np.rint(y)).any())):
+            raise InvalidInput(
+                f"a baseline for classes needs one label a row, {train.name} has targets of shape {y.shape} and type "
+                f"{y.dtype}, such as {y[0]}"
+            )
         found = np.unique(y)
         if len(found) < 2:
             raise InvalidInput(f"a baseline needs two classes to fit, {train.name} has only {found.tolist()}")
     require_moderate(x, f"features of {train.name}")
-    if task == "regression" and y.dtype.kind in "fiub":
+    if task == "regression":
+        if y.dtype.kind not in "fiub":
+            raise InvalidInput(f"a baseline for regression needs numbers as targets, {train.name} has {y.dtype}")
         require_moderate(y.astype(np.float64), f"targets of {train.name}")
     estimator = _pipeline(train, task)
     estimator.fit(x, y)

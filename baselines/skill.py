@@ -18,12 +18,12 @@ from robust.measures.class_alignment import aligned
 from robust.measures.details import numbers, words
 from robust.measures.paired import Change, paired_change
 from robust.measures.single import single_interval
-from robust.measures.truth import Scored, score
+from robust.measures.truth import Scored, score, truth_of
 from robust.metrics.catalogue import find_metric
 from robust.metrics.metric import Metric
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
-from robust.predicting.predictions import predict
+from robust.predicting.predictions import Predictions, predict
 
 #: Share of test rows that must differ from each other for an equal row in train to mean anything.
 _TELLING = 0.9
@@ -61,7 +61,8 @@ def gain(
         `INVALID` where most test rows also stand in train.
 
     Raises:
-        InvalidInput: If train and test share rows, have other features, or the metric is unknown.
+        InvalidInput: If train and test are the same rows or have other features, the training targets are none that
+            the model could predict or lack labels of the test rows, or the metric is unknown.
         ModelFault: If the model breaks its contract.
 
     >>> import numpy as np
@@ -77,6 +78,7 @@ def gain(
     with metered() as meter:
         predictions = predict(candidate, rows)
         chosen = find_metric(metric or ("accuracy" if predictions.task == "classification" else "rmse"))
+        _check_targets(predictions, fitted_on, rows)
         baseline = fit_linear(fitted_on, task=predictions.task, schema=rows.schema)
         theirs, ours = aligned(score(chosen, predict(baseline, rows), rows), score(chosen, predictions, rows))
         change = paired_change(chosen, theirs, ours, rows, relative=relative, level=level, seed=seed)
@@ -108,8 +110,30 @@ def gain(
             evidence=evidence,
             # A memorised row raises the gain; here it stands for a loss, until the sign is turned.
             validity=(*change.validity, separate),
+            reach=change.reach,
         )
     return replace(-change.settled(worse), name=f"gain over {baseline.name}")
+
+
+def _check_targets(predictions: Predictions, train: Dataset, test: Dataset) -> None:
+    """Refuse training targets that the model could not predict, and test labels that the baseline cannot know."""
+    if not predictions.found:
+        try:
+            truth_of(predictions, train)
+        except InvalidInput as error:
+            raise InvalidInput(f"the training rows {train.name}: {error}") from error
+    if predictions.task == "classification":
+        known = _labels(train)
+        if lacking := [label for label in _labels(test) if label not in known]:
+            raise InvalidInput(
+                f"the training rows {train.name} have no row of {lacking[:10]}, labels of {test.name} that a baseline "
+                "fitted on them cannot know: training rows of every class would be right"
+            )
+
+
+def _labels(data: Dataset) -> list[str]:
+    """Labels of a data set as text, whole numbers alike whatever their type."""
+    return [label if isinstance(label, str) else f"{float(label):.17g}" for label in np.unique(data.targets)]
 
 
 def _check_splits(train: Dataset, test: Dataset) -> tuple[tuple[Evidence, ...], SelfCheck]:

@@ -4,9 +4,13 @@ Everything heavy is imported inside the commands: `robust --help` answers at onc
 """
 
 import io
+import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 EXAMPLES = ("digits", "diabetes", "sunspots")
 _USAGE, _INTERNAL, _INTERRUPTED = 2, 3, 130
 _KEPT = "interrupted; what was measured is kept in .robust (not with --no-cache) and used by the next run"
+_HELP = frozenset({"-h", "--help", "--version"})
 _FACTORIES = ("factory", "reference_factory", "surrogate_factory")
 
 
@@ -78,18 +83,17 @@ def audit(
     With no arguments: the config in this folder, or else the bundled digits example.
     """
     from robust.planning import build_plan
+    from robust.report.files import clear_report, write_report
 
-    config = _settled(config_path, example, flags, gates)
     _check_folder(out)
-    from rich.console import Console
-
+    clear_report(out)
+    config = _settled(config_path, example, flags, gates)
     from robust.auditing.running import run_audit
-    from robust.report.files import write_report
     from robust.report.progress import ConsoleProgress
+    from robust.report.screen import Screen
     from robust.verdict import decide_by
 
-    notices = Console(stderr=True)
-    with ConsoleProgress(notices) as progress:
+    with ConsoleProgress(Screen(stderr=True)) as progress:
         progress.note("loading models and data")
         plan = build_plan(config, folder=None if no_cache else Path(".robust"), trust=trust, shards=shards)
         token = decide_by.set(config.decide)
@@ -99,7 +103,7 @@ def audit(
             decide_by.reset(token)
         progress.note("writing the report")
         written = write_report(record, out, cache=None if no_cache else Path(".robust") / "cache")
-    _show(record, out, written=written, as_json=as_json, console=Console())
+    _show(record, out, written=written, as_json=as_json, console=Screen())
     return record.exit_code if written else _INTERRUPTED
 
 
@@ -174,9 +178,17 @@ def _check_folder(out: Path) -> None:
 def _tell(text: str, out: Path | None, name: str) -> None:
     """Print a text, and keep it as a file where a folder was given."""
     if out is not None:
+        from robust.report.files import write_file
+
         _check_folder(out)
-        (out / name).write_text(text, encoding="utf-8")
-    click.echo(text, nl=False)
+        write_file(out / name, text.encode())
+    _say(text)
+
+
+def _say(text: str | bytes, *, err: bool = False) -> None:
+    """Print; a reader who has left (`| head`) has seen what they wanted."""
+    with suppress(BrokenPipeError):
+        click.echo(text, nl=False, err=err)
 
 
 def _show(record: "Record", out: Path, *, written: bool, as_json: bool, console: "Console") -> None:
@@ -185,7 +197,7 @@ def _show(record: "Record", out: Path, *, written: bool, as_json: bool, console:
     from robust.report.console import render_table
 
     if as_json:
-        click.echo(dump(record), nl=False)  # bytes: a record is UTF-8, whatever the terminal reads
+        _say(dump(record))  # bytes: a record is UTF-8, whatever the terminal reads
         return
     console.print(*render_table(record, console.width), sep="\n")
     for kind, path in (("record", out / "record.json"), ("report", out / "report.html")):
@@ -204,28 +216,73 @@ def main() -> None:
 
 
 def _run(command: Callable[[], object]) -> None:
-    try:
-        code = command()
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo(f"robust: {_KEPT}", err=True)
-        code = _INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        code = _USAGE
-    except RobustError as error:
-        click.echo(f"robust: {error}", err=True)
-        code = _USAGE
-    except SystemExit as stop:
-        # No command ends itself: whatever its code says, nothing was decided.
-        place = traceback.extract_tb(stop.__traceback__)[-1]
-        click.echo(
-            f"robust: ended from inside by sys.exit({stop.code!r}) in {place.filename}, line {place.lineno}: the code "
-            "of a model or of a factory must not end the program; nothing was decided",
-            err=True,
-        )
-        code = _INTERNAL
-    except Exception:
-        traceback.print_exc()
-        click.echo("robust: internal error; please report the lines above", err=True)
-        code = _INTERNAL
+    with _noted_interrupts() as pressed:
+        try:
+            code = command()
+            if pressed and code != _INTERRUPTED:
+                raise KeyboardInterrupt
+        except BaseException as error:
+            code = _told(KeyboardInterrupt() if pressed else error)
+    _empty_outputs()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def _noted_interrupts() -> Iterator[list[int]]:
+    """Every Ctrl-C, also one that other code turns into an error of its own, as an interrupted import may."""
+    pressed: list[int] = []
+
+    def press(number: int, _frame: object) -> None:
+        pressed.append(number)
+        raise KeyboardInterrupt
+
+    # Not where somebody else takes care of it, or it is ignored, as in the background of a shell.
+    ours = threading.current_thread() is threading.main_thread()
+    ours = ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _told(error: BaseException) -> int:
+    """Say what ended a command; gives its exit code."""
+    match error:
+        case click.exceptions.Abort() | KeyboardInterrupt():
+            _say(f"robust: {_KEPT}\n", err=True)
+            return _INTERRUPTED
+        case click.ClickException():
+            with suppress(BrokenPipeError):
+                error.show()
+            return _USAGE
+        case RobustError():
+            _say(f"robust: {error}\n", err=True)
+            return _USAGE
+        case SystemExit():
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            if Path(place.filename).parent == Path(click.__file__).parent and _HELP & set(sys.argv):
+                return 0  # what click makes of `robust --help | head -1`; commands print by `_say`
+            # No command ends itself: whatever its code says, nothing was decided.
+            _say(
+                f"robust: ended from inside by sys.exit({error.code!r}) in {place.filename}, line {place.lineno}: the "
+                "code of a model or of a factory must not end the program; nothing was decided\n",
+                err=True,
+            )
+            return _INTERNAL
+    _say("".join(traceback.format_exception(error)), err=True)
+    _say("robust: internal error; please report the lines above\n", err=True)
+    return _INTERNAL
+
+
+def _empty_outputs() -> None:
+    """What nobody reads any more leads nowhere: Python itself, which empties both at its end, would complain."""
+    for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)

@@ -52,7 +52,7 @@ class Measurement:
         provenance: Hashes, seed, options, cost.
         row_values: The value of each row (n,), where `value` is their mean: what `degradation` pairs when
             this measure is its metric. Not part of a record.
-        reach: Smallest and largest value that there can be; None for what the unit says. Not part of a record.
+        reach: Smallest and largest value that there can be; None for what the unit says.
 
     Raises:
         InvalidInput: If the bounds do not enclose the value, an exact measure has a width, it rests on no

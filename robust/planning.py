@@ -18,7 +18,7 @@ from robust.data.loading import load_data
 from robust.data.schema import FeatureSchema
 from robust.errors import InvalidInput, MissingExtra, ModelFault
 from robust.measures.class_alignment import aligned
-from robust.measures.truth import score
+from robust.measures.truth import score, truth_of
 from robust.metrics.catalogue import find_metric
 from robust.models.base import Model
 from robust.models.loading import load_model
@@ -78,7 +78,8 @@ def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shar
     arrays = ArrayCache(None if folder is None else folder / "cache")
     others = {"reference": reference, "surrogate": surrogate}
     with using(Settings(cache=arrays, shards=shards)):
-        task = _settled_task(candidate, {role: model for role, model in others.items() if model is not None}, test)
+        named = {role: model for role, model in others.items() if model is not None}
+        task = _settled_task(candidate, named, test, train)
     subject = Subject(
         model=candidate,
         task=task,
@@ -131,14 +132,20 @@ class _Shelf:
         return deferred_model(path, load, options=options, factory=factory, store=self.store, host=self.host)
 
 
-def _settled_task(candidate: Model, others: Mapping[str, Model], test: Dataset) -> Task:
-    """The candidate's task, once every model has predicted the test rows and the targets fit what they predict.
+def _settled_task(candidate: Model, others: Mapping[str, Model], test: Dataset, train: Dataset | None) -> Task:
+    """The candidate's task, once every model has predicted the test rows and all targets fit what they predict.
 
     Where one does not, each check that needs it would fail for the same reason: that is one error, before all.
     """
     predictions = predict(candidate, test)
     metric = find_metric("accuracy" if predictions.task == "classification" else "rmse")
     own = None if test.y is None else score(metric, predictions, test)
+    # A model that gives labels alone, of which nothing was declared, may know more than it said of the test rows.
+    if train is not None and train.y is not None and not predictions.found:
+        try:
+            truth_of(predictions, train)
+        except InvalidInput as error:
+            raise InvalidInput(f"the training rows {train.name}: {error}") from error
     for role, model in others.items():
         try:
             answers = predict(model, test)

@@ -184,12 +184,10 @@ def _settle(m: "Measurement", comparison: Operator, limit: float) -> tuple[Statu
 
 
 def reach_of(m: "Measurement") -> tuple[float, float]:
-    """Smallest and largest value that there can be, by unit; a change of a share reaches as far down as up."""
+    """Smallest and largest value that there can be: as the measure says, or by unit."""
     if m.reach is not None:
         return m.reach
     low, high = _REACH.get(m.unit, (-inf, inf))
-    if any(isinstance(item, Values) for item in m.evidence):  # the change from one value to another
-        low, high = low - high, high - low
     return (low, high) if low <= m.lower and m.upper <= high else (-inf, inf)
 
 
@@ -199,12 +197,14 @@ def _refuse_empty(m: "Measurement", comparison: Operator, limit: float) -> None:
     at_low, at_high = isclose(limit, low, abs_tol=1e-9), isclose(limit, high, abs_tol=1e-9)
     beyond = not (low <= limit <= high or at_low or at_high)
     # At an end one value alone can miss. To ask for more than nothing at all makes sense; for less than all, in what
-    # should be small, does not.
-    idle = at_high and (comparison == "<=" or (comparison == "<" and m.higher_is_better is not True))
-    idle |= at_low and (comparison == ">=" or (comparison == ">" and low < 0 and m.higher_is_better is True))
+    # should be small, does not, and neither does any change short of the largest.
+    change = low < 0 and any(isinstance(item, Values) for item in m.evidence)
+    idle = at_high and (comparison == "<=" or (comparison == "<" and (change or m.higher_is_better is not True)))
+    idle |= at_low and (comparison == ">=" or (comparison == ">" and change))
     if beyond or idle:
         hint = f"; did you mean {limit:g}%, in Python percent({limit:g})?" if 1 <= abs(limit) <= 100 else ""
-        ends = f"is at most {high:g}" if low == -inf else f"lies from {low:g} to {high:g}"
+        ends = f"is at most {high:g}" if low == -inf else f"is at least {low:g}"
+        ends = f"lies from {low:g} to {high:g}" if -inf < low and high < inf else ends
         raise InvalidInput(
             f"{m.name} {comparison} {limit:g} decides nothing: it {ends} ({m.unit}), whatever the model{hint}"
         )

@@ -1,5 +1,6 @@
 """Features ranked by how far they move the mean prediction."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,6 +129,7 @@ def dependence_range(
                 extrapolation_check(reach.grid.name, extrapolation_share(kept, reach.grid, seed=seed))
                 for reach in worst
             ],
+            reach=(0.0, math.inf if column is None else 1.0),
         )
 
 

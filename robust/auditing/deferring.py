@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from robust.auditing.keeping import Store, code_identity
 from robust.models.base import Label, Model
+from robust.models.foreign_errors import blamed
 from robust.record.shape import Host
 from robust.types import AnyArray, FloatArray, Output, Task
 
@@ -54,9 +55,11 @@ def deferred_model(
     if known is not None:
         return _from_memory(known, load)
     model = load()
-    identity = model.identity()
-    if identity is not None:
-        store.put(key, _remember(model, identity))
+    with blamed(model.name, "its content was hashed"):
+        identity = model.identity()
+        found = None if identity is None else _remember(model, identity)
+    if found is not None:
+        store.put(key, found)
     return model
 
 

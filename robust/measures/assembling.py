@@ -25,6 +25,7 @@ def assemble(
     evidence: Sequence[Evidence] = (),
     validity: Sequence[SelfCheck] = (),
     row_values: FloatArray | None = None,
+    reach: tuple[float, float] | None = None,
 ) -> Measurement:
     """Make a measurement of an interval.
 
@@ -41,6 +42,7 @@ def assemble(
         evidence: Structured facts.
         validity: Self-checks.
         row_values: One value a row (n,) whose mean is the value, so that two models can be paired on it.
+        reach: Smallest and largest value that there can be; None for what the unit says.
 
     Returns:
         The measurement.
@@ -66,4 +68,5 @@ def assemble(
             cost=meter.cost(),
         ),
         row_values=row_values,
+        reach=reach,
     )

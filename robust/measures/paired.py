@@ -40,6 +40,7 @@ class Change:
         reference: The metric of the reference.
         candidate: The metric of the candidate.
         unit: `share`, `relative` or the metric's own.
+        reach: Smallest and largest change that there can be.
         validity: Self-checks of the comparison.
         undefined: Whether there is no such number: a relative change of a reference of 0.
     """
@@ -48,6 +49,7 @@ class Change:
     reference: float
     candidate: float
     unit: str
+    reach: tuple[float, float]
     validity: tuple[SelfCheck, ...]
     undefined: bool = False
 
@@ -88,6 +90,7 @@ def paired_change(
     relative = metric.relative if relative is None else relative
     old, new = _values(metric, reference), _values(metric, candidate)
     unit = "relative" if relative else metric.unit
+    reach = _reach(metric, relative=relative)
     differ = _differing(metric, reference, candidate)
     validity: tuple[SelfCheck, ...] = ()
     if relative:
@@ -99,6 +102,7 @@ def paired_change(
                 reference=old,
                 candidate=new,
                 unit=unit,
+                reach=reach,
                 validity=validity,
                 undefined=new != 0,
             )
@@ -145,10 +149,19 @@ def paired_change(
         )
     if abs(interval.value) <= resolution:
         interval = replace(interval, value=0.0, lower=min(interval.lower, 0.0), upper=max(interval.upper, 0.0))
-    span = metric.high - metric.low
-    if not relative and math.isfinite(span):
-        interval = clip(interval, -span, span)
-    return Change(interval=interval, reference=old, candidate=new, unit=unit, validity=validity)
+    if not relative and math.isfinite(reach[1]):
+        interval = clip(interval, *reach)
+    return Change(interval=interval, reference=old, candidate=new, unit=unit, reach=reach, validity=validity)
+
+
+def _reach(metric: Metric, *, relative: bool) -> tuple[float, float]:
+    """Smallest and largest change: a share of what the reference has can be lost once, and won without end."""
+    if not relative:
+        span = metric.high - metric.low
+        return -span, span
+    if metric.low < 0:
+        return -math.inf, math.inf
+    return (-math.inf, 1.0) if metric.higher_is_better else (-1.0, math.inf)
 
 
 def _sorted(reference: Scored, candidate: Scored) -> tuple[Scored, Scored]:

@@ -55,6 +55,7 @@ def measure_metric(metric: Metric, model: Model, data: Dataset, *, level: float,
             seed=seed,
             evidence=evidence,
             row_values=rows[:, 0] if rows.shape[1] == 1 and metric.name != "rmse" else None,
+            reach=(metric.low, metric.high),
         )
 
 

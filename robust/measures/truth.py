@@ -51,26 +51,43 @@ def score(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
             f"{metric.name} is a {metric.task} metric; {predictions.model} is a {predictions.task} model "
             "(say task= if it is not)"
         )
-    y = data.targets
+    truth = truth_of(predictions, data)
     if metric.task == "classification":
-        truth: AnyArray = class_indices(y, predictions)
         prediction = predictions.labels if metric.needs == "labels" else predictions.probabilities
         if metric.name == "auc":
             _require_all_classes(truth, predictions, data)
         return Scored(truth=truth, prediction=prediction, predictions=predictions)
-    if y.dtype.kind not in "fiub":
-        raise InvalidInput(f"{metric.name} needs numbers as targets, {data.name} has {y.dtype}")
-    truth = y.reshape(len(y), -1).astype(np.float64)
     values = predictions.values
-    if values.shape != truth.shape:
-        raise InvalidInput(
-            f"{predictions.model} gives {values.shape[1]} values a row, the targets are {truth.shape[1]}"
-        )
-    require_moderate(truth, f"targets of {data.name}")
     require_moderate(values, f"predictions of {predictions.model}")
     if metric.name == "r2" and (truth.std(axis=0) == 0).any():
         raise InvalidInput("r2 is undefined for constant targets: their variance is 0; use rmse or mae")
     return Scored(truth=truth, prediction=values, predictions=predictions)
+
+
+def truth_of(predictions: Predictions, data: Dataset) -> AnyArray:
+    """Targets of a data set in the form of a model's predictions, which may be of other rows.
+
+    Args:
+        predictions: Of the model.
+        data: Has targets.
+
+    Returns:
+        Class indices (n,) or numbers (n, k).
+
+    Raises:
+        InvalidInput: If the targets are none that the model could predict, or their squares would overflow.
+    """
+    y = data.targets
+    if predictions.task == "classification":
+        return class_indices(y, predictions)
+    if y.dtype.kind not in "fiub":
+        raise InvalidInput(f"regression needs numbers as targets, {data.name} has {y.dtype}")
+    truth = y.reshape(len(y), -1).astype(np.float64)
+    width = predictions.values.shape[1]
+    if truth.shape[1] != width:
+        raise InvalidInput(f"{predictions.model} gives {width} values a row, the targets are {truth.shape[1]}")
+    require_moderate(truth, f"targets of {data.name}")
+    return truth
 
 
 def _require_all_classes(truth: AnyArray, predictions: Predictions, data: Dataset) -> None:

@@ -28,7 +28,8 @@ def callable_model(function: Callable[[Any], Any], options: Options, *, gradient
             raise TypeError(
                 "the outputs are text: give class indices or probabilities, and name the labels in classes="
             )
-        return np.asarray(outputs, dtype=np.float64)
+        # What is no real number (complex, a date) stays as it is, to be refused by its type.
+        return outputs.astype(np.float64) if outputs.dtype.kind in "fiubO" else outputs
 
     return Model(
         name=options.name or _name(function),

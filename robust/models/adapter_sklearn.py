@@ -10,7 +10,7 @@ from robust.errors import InvalidInput
 from robust.models.base import Label, Model
 from robust.models.linear_gradients import linear_gradients
 from robust.models.object_hash import object_hash
-from robust.models.options import Options, read_labels
+from robust.models.options import Options, read_labels, refuse_reordered
 from robust.types import AnyArray, FloatArray, Output, Task
 
 
@@ -117,6 +117,7 @@ def _classes(found: AnyArray, said: tuple[Label, ...] | None, name: str) -> tupl
     own = read_labels(found.tolist())
     if said is not None and len(said) != len(own):
         raise InvalidInput(f"{name} was fitted on {len(own)} classes {list(own)}, got {len(said)}: {list(said)}")
+    refuse_reordered(name, own, said)
     return own if said is None else said
 
 

@@ -11,6 +11,7 @@ import torch
 from robust.errors import InvalidInput, ModelFault
 from robust.models.base import Model
 from robust.models.contract import CHANGES_INPUT, output_columns
+from robust.models.foreign_errors import blamed
 from robust.models.module_hash import module_identity, module_weights
 from robust.models.options import Options
 from robust.types import AnyArray, FloatArray
@@ -72,15 +73,18 @@ class TorchAdapter:
 
     def _answer(self, batch: torch.Tensor) -> torch.Tensor:
         """The one tensor that a module must return, for a batch that it must leave as it is."""
-        version = batch._version  # torch counts the writes to a tensor and to its views
+        # torch counts the writes to a tensor and to its views, but not those through `.data` or numpy.
+        version, before = batch._version, batch.detach().clone()
         outputs = self.module(batch)
-        if batch._version != version:
+        if batch._version != version or not _same_bits(batch, before):
             raise ModelFault(CHANGES_INPUT)
         if not isinstance(outputs, torch.Tensor):
             raise InvalidInput(
                 f"a module must return one tensor (rows, outputs), this one returned {type(outputs).__name__}: "
                 "wrap it in a module or a function that picks the tensor to judge"
             )
+        if outputs.is_complex():
+            raise ModelFault(f"it gives outputs of type {outputs.dtype}, real numbers are needed")
         return outputs
 
     def _tensor(self, x: AnyArray) -> torch.Tensor:
@@ -99,9 +103,11 @@ def torch_model(module: torch.nn.Module, options: Options) -> Model:
             layer is an embedding takes whole numbers and gives no gradients.
         options: What the user said about it.
     """
-    adapter = TorchAdapter(module=module, integer=_starts_with_embedding(module))
+    name = options.name or type(module).__name__
+    with blamed(name, "its layers were listed"):
+        adapter = TorchAdapter(module=module, integer=_starts_with_embedding(module))
     return Model(
-        name=options.name or type(module).__name__,
+        name=name,
         framework="torch",
         forward=adapter.forward,
         task=options.known_task,
@@ -144,6 +150,12 @@ def _starts_with_embedding(module: torch.nn.Module) -> bool:
     """Whether the first layer looks codes up in a table."""
     leaves = (part for part in module.modules() if not list(part.children()))
     return isinstance(next(leaves, None), (torch.nn.Embedding, torch.nn.EmbeddingBag))
+
+
+def _same_bits(tensor: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two batches are the same to the last bit: NaN, which equals nothing, stands for a missing value."""
+    same = tensor.shape == other.shape and torch.equal(tensor.detach().view(torch.uint8), other.view(torch.uint8))
+    return bool(same)
 
 
 def _numpy(tensor: torch.Tensor) -> FloatArray:

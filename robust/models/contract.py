@@ -30,7 +30,7 @@ def output_columns(outputs: object, rows: int) -> FloatArray:
     """
     found = np.asarray(outputs)
     if found.dtype.kind not in "fiub":
-        raise ModelFault(f"it gives outputs of type {found.dtype}, numbers are needed")
+        raise ModelFault(f"it gives outputs of type {found.dtype}, real numbers are needed")
     if found.ndim == 0 or len(found) != rows or found.size == 0:
         raise ModelFault(
             f"it gives outputs of shape {found.shape} for {rows} rows; ({rows}, k) with k of at least 1 is needed"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from robust.errors import InvalidInput, RobustError
-from robust.models.foreign_errors import ANY_ERROR, brief
+from robust.errors import InvalidInput
+from robust.models.foreign_errors import PASSING, brief
 
 _SHOWN = 5
 
@@ -31,9 +31,9 @@ def build_module(factory: str) -> torch.nn.Module:
         raise InvalidInput(f"factory must be 'package.module:function', got {factory!r}")
     try:
         module = _found(factory, place, function)()
-    except RobustError:
+    except PASSING:
         raise
-    except ANY_ERROR as error:
+    except BaseException as error:
         raise InvalidInput(
             f"factory {factory!r} raised {brief(error)}; it must be importable, and return a torch.nn.Module when it "
             "is called without arguments"
@@ -46,7 +46,7 @@ def build_module(factory: str) -> torch.nn.Module:
 def _found(factory: str, place: str, function: str) -> Callable[[], object]:
     """Import the function; that runs the user's code already."""
     try:
-        found: object = importlib.import_module(place)
+        module = importlib.import_module(place)
     except ModuleNotFoundError as error:
         if error.name is None or not (place == error.name or place.startswith(f"{error.name}.")):
             raise  # the user's module was found, and imports something that was not
@@ -56,9 +56,15 @@ def _found(factory: str, place: str, function: str) -> Callable[[], object]:
             "sys.path or PYTHONPATH (the robust command looks in the config's folder, or the current one, by itself; "
             "Python does not)"
         ) from error
+    found: object = module
     for part in function.split("."):
         if not hasattr(found, part):
-            raise InvalidInput(f"factory {factory!r}: module {place!r} has no {function!r}")
+            # Python's own modules come first: a `code.py` of the user's is never found under that name.
+            home = getattr(module, "__file__", None) or "built into Python"
+            raise InvalidInput(
+                f"factory {factory!r}: module {place!r} ({home}) has no {function!r}; where that is not your file, "
+                "give yours a name that no other module has"
+            )
         found = getattr(found, part)
     if not callable(found):
         raise InvalidInput(f"factory {factory!r} must be a function that returns a torch.nn.Module, it is {found!r}")

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from robust.errors import InvalidInput, RobustError, UntrustedFile
-from robust.models.foreign_errors import ANY_ERROR, brief
+from robust.errors import InvalidInput, UntrustedFile
+from robust.models.foreign_errors import PASSING, brief
 
 SAFE_FORMATS = ".onnx, .safetensors (with a factory) or .skops"
 _SHOWN = 3
@@ -22,11 +22,11 @@ def reading(path: Path, kind: str, *, remedy: str) -> Iterator[None]:
     """
     try:
         yield
-    except RobustError:
+    except PASSING:
         raise
     # Parsers of other libraries raise whatever a damaged file leads them to: anything at all is the file's
     # fault here.
-    except ANY_ERROR as error:
+    except BaseException as error:
         raise InvalidInput(f"{path} cannot be read as {kind} ({brief(error)}): {remedy}") from error
 
 

@@ -92,13 +92,29 @@ def read_labels(classes: Sequence[object]) -> tuple[Label, ...]:
     return found
 
 
+def refuse_reordered(name: str, own: Sequence[Label], said: Sequence[Label] | None) -> None:
+    """Refuse the labels that an estimator was fitted on in another order than its own, which its outputs have.
+
+    Raises:
+        InvalidInput: If they are a permutation; new names, which are not, are welcome.
+    """
+    ours, theirs = [str(label) for label in own], [str(label) for label in said or own]
+    if ours != theirs and sorted(ours) == sorted(theirs):
+        raise InvalidInput(
+            f"{name} was fitted on the classes {list(own)}, which is the order of its outputs; "
+            f"classes={list(said or ())} would take one for another: leave classes out"
+        )
+
+
 def override(model: Model, options: Options) -> Model:
     """The model with what was said about it; the very same object where nothing was said.
 
     Raises:
-        InvalidInput: If the outputs of a scikit-learn model are renamed: which method makes them is settled
-            already.
+        InvalidInput: If the outputs of a scikit-learn model are renamed (which method makes them is settled
+            already), or its classes reordered.
     """
+    if model.framework == "sklearn" and model.classes is not None:
+        refuse_reordered(model.name, model.classes, options.classes)
     if options.output not in (None, model.output) and model.framework == "sklearn":
         raise InvalidInput(
             f"the outputs of {model.name} are {model.output}, not {options.output}: "

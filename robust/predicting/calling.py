@@ -13,7 +13,7 @@ from robust.data.schema import FeatureSchema
 from robust.errors import InvalidInput, ModelFault
 from robust.models.base import Model, require_gradients
 from robust.models.contract import CHANGES_INPUT, output_columns
-from robust.models.foreign_errors import ANY_ERROR, brief
+from robust.models.foreign_errors import PASSING, blamed, brief
 from robust.predicting.metering import count_rows
 from robust.predicting.settings import current_settings
 from robust.types import AnyArray, FloatArray
@@ -116,7 +116,9 @@ class Caller:
                 columns = output_columns(values, len(rows))
             except (InvalidInput, ModelFault) as error:
                 raise type(error)(f"{self.model.name}: {error}") from error
-            except ANY_ERROR as error:
+            except PASSING:
+                raise
+            except BaseException as error:
                 raise ModelFault(f"{self.model.name} raised while its gradient was taken: {brief(error)}") from error
             if np.shape(slope) != rows.shape:
                 raise ModelFault(
@@ -152,7 +154,9 @@ class Caller:
         # The adapter refuses the rows before the model sees them, or what the model made of them.
         except (InvalidInput, ModelFault) as error:
             raise type(error)(f"{self.model.name}: {error}") from error
-        except ANY_ERROR as error:
+        except PASSING:
+            raise
+        except BaseException as error:
             raise ModelFault(f"{self.model.name} raised {brief(error)} {self._culprit(x, block)}") from error
         finite = np.isfinite(outputs).all(axis=1)
         if not finite.all():
@@ -169,7 +173,9 @@ class Caller:
                 row = np.array(x[i : i + 1])
                 try:
                     self.model.forward(self._decoded(row) if self.model.columns is not None else row)
-                except ANY_ERROR:
+                except KeyboardInterrupt:
+                    raise
+                except BaseException:
                     return f"on the row at position {i}"
         return f"on rows {block.start} to {block.stop - 1} (not on each alone)"
 
@@ -210,7 +216,8 @@ class Caller:
 
 def bind(model: Model, schema: FeatureSchema) -> Caller:
     """Bind a model to a schema, asking for its identity as it is now."""
-    identity = model.identity()
+    with blamed(model.name, "its content was hashed"):
+        identity = model.identity()
     if identity is not None:
         # A model that takes columns by name answers by what the schema calls them, not by the numbers alone.
         decoded = f"/{schema.names}/{schema.shape}/{schema.categories}" if model.columns is not None else ""

@@ -129,6 +129,7 @@ def _by_name(
             options={"metric": name, "relative": change.unit == "relative"},
             evidence=evidence,
             validity=change.validity,
+            reach=change.reach,
         )
     agree = np.array_equal(reference.predictions.outputs, candidate.predictions.outputs)
     return change.settled(measured), bool(agree)

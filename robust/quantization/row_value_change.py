@@ -15,6 +15,7 @@ from robust.models.base import Model
 from robust.predicting.metering import metered
 from robust.quantization.degradation_evidence import flips
 from robust.types import FloatArray
+from robust.verdict import reach_of
 
 MetricCallable = Callable[[Any, Any], Measurement]
 
@@ -53,6 +54,7 @@ def row_value_change(
         if share:
             right = (a == 1, b == 1) if before.higher_is_better else (a == 0, b == 0)
             evidence += (flips(*right, data),)
+        low, high = reach_of(before)
         measured = assemble(
             interval,
             name=f"degradation of {before.name}",
@@ -65,6 +67,7 @@ def row_value_change(
             options={"metric": before.name},
             evidence=evidence,
             validity=_both(before, after),
+            reach=(low - high, high - low),
         )
     return measured, bool(np.array_equal(a, b))
 

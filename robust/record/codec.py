@@ -58,6 +58,7 @@ def bounded(m: Measurement) -> Bounded:
         higher_is_better=m.higher_is_better,
         method=m.method,
         sizing=None if m.sizing is None else _pack(m.sizing),
+        reach=None if m.reach is None else (_finite(m.reach[0]), _finite(m.reach[1])),
         evidence=m.evidence,
         validity=m.validity,
         models=m.provenance.models,
@@ -75,14 +76,15 @@ def measurement(b: Bounded) -> Measurement:
     return Measurement(
         name=b.name,
         value=math.nan if b.value is None else b.value,
-        lower=-math.inf if b.lower is None else b.lower,
-        upper=math.inf if b.upper is None else b.upper,
+        lower=_ending(b.lower, -math.inf),
+        upper=_ending(b.upper, math.inf),
         level=b.level,
         n=b.n,
         unit=b.unit,
         higher_is_better=b.higher_is_better,
         method=b.method,
         sizing=sizing,
+        reach=None if b.reach is None else (_ending(b.reach[0], -math.inf), _ending(b.reach[1], math.inf)),
         evidence=b.evidence,
         validity=b.validity,
         provenance=Provenance(
@@ -144,6 +146,11 @@ def json_schema() -> bytes:
 
 def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
+
+
+def _ending(number: float | None, end: float) -> float:
+    """A number that is infinite where the record has none."""
+    return end if number is None else number
 
 
 def _pack(sizing: Any) -> dict[str, Any]:

@@ -19,7 +19,8 @@ VERSION = 1
 class Bounded(Struct, frozen=True, kw_only=True):
     """A measurement.
 
-    `sizing` says how the bounds move with n; `cost` is in rows asked of the models.
+    `sizing` says how the bounds move with n, `reach` which values there can be (null has no end, or is what the unit
+    says); `cost` is in rows asked of the models.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Bounded(Struct, frozen=True, kw_only=True):
     options: tuple[tuple[str, str], ...]
     forward_rows: int
     backward_rows: int
+    reach: tuple[float | None, float | None] | None = None
 
 
 class Gate(Struct, frozen=True, kw_only=True):

@@ -155,6 +155,26 @@ def test_schemas_that_cannot_be_compared_are_refused():
         fit_linear(number, task="classification", schema=other.schema)
 
 
+@pytest.mark.parametrize(
+    ("task", "targets", "message"),
+    [
+        ("classification", np.linspace(0.5, 3, 6), "needs one label a row, train.csv has targets of .* float64"),
+        ("classification", np.zeros((6, 2), dtype=int), r"needs one label a row, train.csv has .* shape \(6, 2\)"),
+        ("regression", list("aabbcc"), "needs numbers as targets, train.csv has <U1"),
+    ],
+)
+def test_targets_of_another_task_are_the_training_rows_fault(task, targets, message):
+    data = as_data(np.arange(12.0).reshape(6, 2), targets, name="train.csv")
+    with pytest.raises(InvalidInput, match=message):
+        fit_linear(data, task=task, schema=data.schema)
+
+
+def test_a_column_of_whole_labels_is_fitted():
+    x, y = numbers()
+    data = as_data(x, (y > 0).astype(float)[:, None])
+    assert predict(fit_linear(data, task="classification", schema=data.schema), data).classes == (0, 1)
+
+
 def test_one_class_cannot_be_fitted():
     data = as_data(np.zeros((5, 2)), [1] * 5)
     with pytest.raises(InvalidInput, match=r"a baseline needs two classes to fit, data has only \[1\]"):

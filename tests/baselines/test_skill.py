@@ -185,8 +185,24 @@ def test_what_does_not_fit_is_refused():
         gain(circle, (np.c_[train[0], train[0]], train[1]), test)
     with pytest.raises(InvalidInput, match="has no targets"):
         gain(circle, train[0], test)
-    with pytest.raises(InvalidInput, match=r"labels that logistic regression does not know: \[2\]"):
-        gain(lambda x: np.arange(len(x)) % 3, train, (test[0], np.arange(60) % 3))
+    three = np.arange(60) % 3
+    with pytest.raises(InvalidInput, match=r"the training rows data have no row of \['2'\], labels of data that a"):
+        gain(lambda x: np.arange(len(x)) % 3, train, (test[0], three))
+    tree = DecisionTreeClassifier().fit(*test)
+    for targets, message in (
+        (three, r"that Dec.* does not know: \[2\]"),
+        (train[0][:, 0], "does not know"),
+        (train[0], "shape"),
+    ):
+        with pytest.raises(InvalidInput, match=f"the training rows late: .*{message}"):
+            gain(tree, as_data(train[0], targets, name="late"), test)
+    with pytest.raises(InvalidInput, match="the training rows late: regression needs numbers as targets"):
+        gain(as_model(lambda x: x[:, 0], task="regression"), as_data(train[0], list("ab" * 30), name="late"), test)
+
+
+def test_labels_may_be_kept_in_other_types():
+    (x, y), (z, w) = ring(300, 0), ring(200, 1)
+    assert gain(circle, (x, y.astype(float)), (z, w)).value == gain(circle, (x, y), (z, w)).value
 
 
 def test_a_perfect_baseline_makes_a_relative_gain_invalid():

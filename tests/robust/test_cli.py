@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 from robust import __version__, cli
 from robust.auditing import running
 from robust.auditing.discovery import discover
+from robust.errors import InvalidInput
 from robust.record.codec import dump, load
 
 
@@ -85,6 +87,7 @@ def args(files, *more, candidate="fine.skops"):
         (["--gate", "accuracy == 95%"], 2),
         (["--gate", "accuracy >= 95"], 2),
         (["--gate", "accuracy <= 1"], 2),
+        (["--classes", "1,0"], 2),
         (["--classes", "0,"], 2),
         (["--classes", "7,8"], 2),
         (["--gate", "acuracy > 1"], 2),
@@ -206,6 +209,47 @@ def test_ctrl_c_while_the_report_is_written_still_shows_what_was_measured(run, f
     assert (code, len(json.loads(out)["entries"])) == (130, 1)
 
 
+@pytest.mark.parametrize("error", [GeneratorExit, type("Boom", (BaseException,), {})], ids=["GeneratorExit", "Boom"])
+def test_whatever_else_ends_the_program_is_no_failed_gate(run, files, monkeypatch, error):
+    from robust import planning
+
+    def leave(*_, **__):
+        raise error
+
+    monkeypatch.setattr(planning, "build_plan", leave)
+    code, _, err = run(*args(files))
+    assert (code, "internal error; please report" in err, error.__name__ in err) == (3, True, True)
+
+
+@pytest.mark.parametrize("ending", [ImportError, InvalidInput, SystemExit, None])
+def test_a_ctrl_c_that_other_code_swallows_is_130_all_the_same(run, files, quick, monkeypatch, ending):
+    from robust import planning
+
+    built = planning.build_plan
+
+    def interrupted(*arguments, **named):
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        if ending is not None:
+            raise ending("numpy could not be imported")
+        return built(*arguments, **named)
+
+    monkeypatch.setattr(signal, "default_int_handler", signal.getsignal(signal.SIGINT))
+    monkeypatch.setattr(planning, "build_plan", interrupted)
+    code, _, err = run(*args(files))
+    assert (code, err.strip()) == (130, f"robust: {cli._KEPT}")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_ctrl_c_that_is_ignored_stays_ignored(run):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert run("list")[0] == 0
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("status", [0, None, 1, "done"])
 def test_a_model_that_ends_the_program_is_no_pass(run, files, monkeypatch, status):
     from robust import planning
@@ -280,6 +324,42 @@ def test_an_unwritable_folder_is_refused_before_anything_is_measured(run, files,
     code, _, err = run(*args(files, "--out", out))
     assert code == 2
     assert f"the output folder {out} cannot be written to" in err
+
+
+@pytest.mark.parametrize("flags", [["--train", "none.csv"], ["--config", "none.toml"], ["--gate", "accuracy >= 95"]])
+def test_an_audit_without_an_answer_leaves_no_older_one(run, files, quick, tmp_path, flags):
+    page = tmp_path / "robust-report" / "report.html"
+    assert run(*args(files, "--gate", "accuracy >= 80%"))[0] == 0
+    page.write_text("yes, it may ship")
+    assert run(*args(files, *flags))[0] == 2
+    assert not page.exists() or "yes" not in page.read_text()
+    assert not page.with_name("record.json").exists() or "--gate" in flags  # which was measured, and says so
+
+
+@pytest.mark.parametrize("name", ["record.json", "report.html"])
+def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_is_measured(
+    run, files, quick, tmp_path, monkeypatch, name
+):
+    (tmp_path / "robust-report" / name).mkdir(parents=True)
+    monkeypatch.setattr(running, "run_audit", None)
+    code, _, err = run(*args(files))
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{name} is in the way (" in err
+
+
+def test_a_file_that_cannot_be_written_is_one_line_and_2(run, files, quick, tmp_path, monkeypatch):
+    import robust.report.html
+
+    def page_in_the_way(record, cache):
+        (tmp_path / "robust-report" / "report.html").mkdir()
+        return "<html></html>"
+
+    monkeypatch.setattr(robust.report.html, "render_html", page_in_the_way)
+    code, _, err = run(*args(files))
+    assert (code, err.count("\n")) == (2, 1)
+    assert "report.html cannot be written: " in err
+    (tmp_path / "kept" / "checks.txt").mkdir(parents=True)
+    assert run("list", "--out", "kept")[0] == 2
 
 
 def test_models_that_do_not_fit_the_rows_are_one_line_and_2(run, files, quick, tmp_path):
@@ -468,6 +548,53 @@ def test_help_and_version(run):
     assert run("--version")[:2] == (0, f"robust, version {__version__}\n")
     assert run("audit", "--help")[0] == 0
     assert run("nonsense")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("list",), 0),
+        (("list", "--json"), 0),
+        (("explain", "ATK001"), 0),
+        (("--help",), 0),
+        (("--version",), 0),
+        (("explain", "nothing"), 2),
+        (("--no-such-flag",), 2),
+        (("audit", "--gate", "accuracy >= 80%"), 0),
+        (("audit", "--gate", "accuracy >= 80%", "--json"), 0),
+        (("audit", "--gate", "accuracy >= 99.9%"), 1),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_a_reader_who_leaves_is_no_error(files, tmp_path, arguments, code):
+    """Output, errors included, into a pipe that nobody reads: the code is that of the answer."""
+    if arguments[0] == "audit":
+        arguments = (*arguments, *map(str, args(files)[1:]))
+    # Two checks and no report: what else an audit does is tried elsewhere.
+    program = (
+        "from robust import cli, planning\n"
+        "from robust.auditing.discovery import discover\n"
+        "import robust.report.files\n"
+        "planning.discover = lambda: tuple(c for c in discover() if c.name == 'accuracy')\n"
+        "robust.report.files.write_report = lambda *_, **__: True\n"
+        "cli.main()\n"
+    )
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    for both in (False, True):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", program, *arguments],
+            cwd=tmp_path,
+            stdout=writing,
+            stderr=writing if both else subprocess.PIPE,
+            check=False,
+            env=buffered,
+        )
+        os.close(writing)
+        assert done.returncode == code, done.stderr
+        assert both or (b"robust: " in done.stderr) is (code == 2 and arguments[0] == "explain")
+        assert both or b"BrokenPipe" not in done.stderr
 
 
 def test_the_command_itself(tmp_path):

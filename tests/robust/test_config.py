@@ -310,6 +310,20 @@ def test_models_that_do_not_fit_the_rows_are_one_error_before_any_check(classifi
         build_plan(Config(models=models, data=data), folder=None)
 
 
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("three", r"the training rows three.csv: the data has labels that fits.skops does not know: \[2\]"),
+        ("test", "the training rows test.csv: the data has labels that fits.skops does not know"),
+    ],
+)
+def test_training_rows_that_the_candidate_cannot_have_seen_are_named(classifiers, rows, message):
+    data = DataTable(test=str(classifiers / "labels.csv"), train=str(classifiers / f"{rows}.csv"), target="y")
+    models = ModelsTable(candidate=str(classifiers / "fits.skops"))
+    with pytest.raises(InvalidInput, match=message):
+        build_plan(Config(models=models, data=data), folder=None)
+
+
 def test_models_that_fit_are_planned_with_and_without_targets(classifiers):
     models = ModelsTable(
         candidate=str(classifiers / "fits.skops"),

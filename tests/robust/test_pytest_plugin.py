@@ -42,7 +42,7 @@ class Root:
 def degradation(value, lower, upper, n, *evidence):
     sizing = Root(value, lower, upper, n)
     return Measurement(name="degradation", value=value, lower=lower, upper=upper, n=n, method="by-hand",
-                       sizing=sizing, evidence=evidence)
+                       sizing=sizing, evidence=evidence, reach=(-1.0, 1.0))
 
 good = degradation(0.001, -0.0004, 0.0024, 10000)
 bad = degradation(0.0183, 0.0155, 0.0212, 10000,
@@ -80,7 +80,7 @@ FORMS: dict[str, tuple[str, str, str]] = {
     "lt": ("assert bad < 0.01", "failed", f"{BAD} [FAIL: 95% lower bound 0.0155, n=10000]"),
     "reversed": ("assert 0.01 > bad", "failed", f"{BAD} [FAIL"),
     "decimal": ("assert Decimal('0.01') >= bad", "failed", "0.0183 <= 0.01 [FAIL"),
-    "chain": ("assert -1 < bad < 0.01", "failed", f"{BAD} [FAIL"),
+    "chain": ("assert -0.5 < bad < 0.01", "failed", f"{BAD} [FAIL"),
     "variable": ("ok = bad < 0.01; assert ok", "failed", f"{BAD} [FAIL"),
     "truth": ("ok = bool(bad < 0.01)\nassert ok", "failed", f"{BAD} [FAIL"),
     "all": ("assert all([good < 0.01, bad < 0.01, good < 0.02])", "failed", f"{BAD} [FAIL"),

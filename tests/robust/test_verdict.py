@@ -347,12 +347,23 @@ def test_percentage() -> None:
 COMPARE = {"<": lambda m, x: m < x, "<=": lambda m, x: m <= x, ">": lambda m, x: m > x, ">=": lambda m, x: m >= x}
 
 
-def share(*, better: bool | None = True, change: bool = False, unit: str = "share") -> Measurement:
+def share(
+    *,
+    better: bool | None = True,
+    change: bool = False,
+    unit: str = "share",
+    reach: tuple[float, float] | None = None,
+) -> Measurement:
     evidence = (Values(metric="accuracy", reference=0.9, candidate=0.8),) if change else ()
-    return measured(0.1, 0.05, 0.2, unit=unit, higher_is_better=better, evidence=evidence)
+    return measured(0.1, 0.05, 0.2, unit=unit, higher_is_better=better, evidence=evidence, reach=reach)
 
 
-LOSS, GAIN, LOW, HIGH = share(better=False, change=True), share(change=True), share(better=False), share()
+BOTH, UP = (-1.0, 1.0), (0.0, math.inf)
+LOSS, GAIN = share(better=False, change=True, reach=BOTH), share(change=True, reach=BOTH)
+LOW, HIGH = share(better=False), share()
+ERROR = share(better=False, unit="target", reach=UP)
+WORSE = share(better=False, unit="relative", change=True, reach=(-1.0, math.inf))  # by how much of itself it grew
+ATTACKED = share(change=True)  # before and after an attack: a share, no change
 
 
 @pytest.mark.parametrize(
@@ -362,6 +373,16 @@ LOSS, GAIN, LOW, HIGH = share(better=False, change=True), share(change=True), sh
         (LOSS, "<=", 1),
         (LOSS, "<", 5),
         (LOSS, ">", -2),
+        (LOSS, ">", -1),
+        (ERROR, ">=", 0),
+        (ERROR, ">", -3),
+        (WORSE, ">", -50),
+        (WORSE, ">", -1),
+        (WORSE, ">=", -1),
+        (-WORSE, "<=", 1),
+        (-WORSE, "<", 1),
+        (-WORSE, "<", 50),
+        (ATTACKED, ">=", 0),
         (GAIN, ">", -1),
         (GAIN, ">=", -1),
         (LOW, "<", 1),
@@ -396,8 +417,13 @@ def test_a_comparison_that_no_model_can_miss_or_meet_is_refused(m: Measurement, 
         (HIGH, ">", 0),
         (HIGH, "<", 1),
         (share(unit="share of variance"), ">", -3),
-        (share(unit="share of variance", change=True), "<", 5),
-        (share(unit="relative", better=False, change=True), "<", 1),  # an error that does not double
+        (share(unit="share of variance", change=True, reach=(-math.inf, math.inf)), "<", 5),
+        (WORSE, "<", 1),  # an error that does not double
+        (-WORSE, ">", -1),
+        (ERROR, ">", 0),
+        (ERROR, "<", 3),
+        (ATTACKED, ">", 0),
+        (2 * HIGH - 1, ">", -1),  # the same as > 0 of the share itself
         (share(unit="nats"), "<", 3),
         (100 * HIGH, ">=", 95),
         (100 * LOSS, "<", 1),

@@ -148,7 +148,7 @@ def test_a_check_runs_once_for_each_of_its_gates_with_its_options():
     catalogue = Catalogue()
     gates = {
         "second": {"limit": "> 1.2", "shift": 0.5},
-        "lower": {"measure": "second", "limit": "< 1", "shift": -0.5},
+        "lower": {"measure": "second", "limit": "< 0.45", "shift": -0.5},
         "absent": {"measure": "compared", "limit": "< 1"},
         "also_absent": {"measure": "compared", "limit": "< 2"},
     }

@@ -105,6 +105,13 @@ def test_a_pipeline_on_a_table_names_its_columns():
             "is a regressor, and cannot be used for classification",
         ),
         (GaussianNB().fit(X, Y), {"classes": [0, 1]}, r"fitted on 3 classes \[0, 1, 2\], got 2: \[0, 1\]"),
+        (
+            GaussianNB().fit(X, Y),
+            {"classes": [2, 1, 0]},
+            r"on the classes \[0, 1, 2\], which is the order of its outputs",
+        ),
+        (GaussianNB().fit(X, Y), {"classes": ["1", "0", "2"]}, r"leave classes out"),
+        (as_model(GaussianNB().fit(X, Y)), {"classes": [2, 1, 0]}, r"GaussianNB was fitted on the classes \[0, 1, 2\]"),
         (KNeighborsClassifier().fit(X, np.stack([Y, Y], 1)), {}, "predicts several labels a row"),
     ],
 )

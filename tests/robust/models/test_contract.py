@@ -28,7 +28,7 @@ def test_more_axes_are_no_classes(shape):
         (np.zeros((5, 2)), r"of shape \(5, 2\) for 6 rows; \(6, k\) with k of at least 1"),
         (np.zeros((6, 0)), r"of shape \(6, 0\)"),
         (1.0, r"of shape \(\) for 6 rows"),
-        (np.array(["cat"] * 6), "of type <U3, numbers are needed"),
+        (np.array(["cat"] * 6), "of type <U3, real numbers are needed"),
         (np.zeros((6, 2), dtype=complex), "of type complex128"),
     ],
 )

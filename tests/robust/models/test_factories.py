@@ -41,6 +41,8 @@ RAISING = {
         ("SystemExit(0)", "SystemExit: 0"),
         ("SystemExit", "SystemExit"),
         ("RuntimeError('no GPU')", "RuntimeError: no GPU"),
+        ("GeneratorExit", "GeneratorExit"),
+        ("BaseException('panic')", "BaseException: panic"),
         ("ModuleNotFoundError('No module named other', name='other')", "ModuleNotFoundError: No module named other"),
     ],
 )
@@ -72,8 +74,15 @@ def test_a_missing_module_says_where_was_looked(monkeypatch):
         build_module("my_lost_net:build")
 
 
+def test_a_module_of_pythons_own_that_stands_in_for_the_users_is_named():
+    with pytest.raises(InvalidInput, match=r"module 'code' \(.*code\.py\) has no 'build'; where that is not your file"):
+        build_module("code:build")
+    with pytest.raises(InvalidInput, match=r"module 'sys' \(built into Python\) has no 'build'"):
+        build_module("sys:build")
+
+
 @pytest.mark.parametrize("method", ["state_dict", "load_state_dict"])
-@pytest.mark.parametrize("error", ["SystemExit", "RuntimeError", "KeyboardInterrupt"])
+@pytest.mark.parametrize("error", ["SystemExit", "RuntimeError", "BaseException", "KeyboardInterrupt"])
 def test_a_module_that_raises_when_it_takes_its_weights(write, tmp_path, method, error):
     factory = write(
         "from torch import nn\n"

@@ -66,6 +66,18 @@ def fails_on(row):
     return forward
 
 
+def raising(error):
+    def forward(x):
+        raise error
+
+    return forward
+
+
+class Complex(torch.nn.Module):
+    def forward(self, x):
+        return x * 1j
+
+
 def with_nan(x):
     return np.where(x[:, 0] == rows(10)[7, 0], np.nan, x[:, 0])
 
@@ -87,6 +99,11 @@ BROKEN = [
     (fails_on(rows(10)[6]), r"m raised RuntimeError: bad row on the row at position 6"),
     (lambda x: 1 / 0, r"m raised ZeroDivisionError: .* on the row at position 0"),
     (lambda x: sys.exit(0), r"m raised SystemExit: 0 on the row at position 0"),
+    (raising(pytest.skip.Exception("later")), r"m raised Skipped: later on the row at position 0"),
+    (raising(GeneratorExit()), r"m raised GeneratorExit on the row at position 0"),
+    (lambda x: x * 1j, r"m: it gives outputs of type complex128, real numbers are needed"),
+    (lambda x: x.astype("datetime64[s]"), r"m: it gives outputs of type datetime64\[s\], real numbers are needed"),
+    (Complex(), r"m: it gives outputs of type torch.complex64, real numbers are needed"),
     (with_nan, r"NaN or infinity for 1 of \d+ rows, first at position 7"),
     (lambda x: x[:, 0] * np.inf, r"NaN or infinity for 4 of 4 rows, first at position 0"),
     (lambda x: x[:-1, 0], r"outputs of shape \(3,\) for 4 rows; \(4, k\)"),
@@ -105,6 +122,42 @@ BROKEN = [
 def test_a_model_that_breaks_its_contract_is_refused(forward, message):
     with pytest.raises(ModelFault, match=message):
         outputs(as_model(forward, name="m", batch_size=4), rows(10), keep=True)
+
+
+class Hostile(torch.nn.Linear):
+    """Runs code of its own where a module is only looked at."""
+
+    def __init__(self, method, error):
+        super().__init__(3, 2)
+        self.method, self.error = method, error
+
+    def modules(self):
+        if getattr(self, "method", "") == "modules":
+            raise self.error
+        return super().modules()
+
+    def named_parameters(self, *arguments, **named):
+        if getattr(self, "method", "") == "named_parameters":
+            raise self.error
+        return super().named_parameters(*arguments, **named)
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), RuntimeError("no"), GeneratorExit()], ids=repr)
+@pytest.mark.parametrize("method", ["modules", "named_parameters"])
+def test_a_module_that_raises_where_it_is_only_looked_at(method, error):
+    with pytest.raises(ModelFault, match="^m raised .*" + type(error).__name__):
+        predict(as_model(Hostile(method, error), name="m"), as_data(rows()))
+    unhashable = Model(name="m", framework="torch", forward=len, identity=lambda: raising(error)(None))
+    with pytest.raises(ModelFault, match="^m raised while its content was hashed: " + type(error).__name__):
+        predict(unhashable, as_data(rows()))
+
+
+def test_an_interrupt_is_no_fault():
+    for module in (Hostile("modules", KeyboardInterrupt()), Hostile("named_parameters", KeyboardInterrupt())):
+        with pytest.raises(KeyboardInterrupt):
+            predict(as_model(module), as_data(rows()))
+    with pytest.raises(KeyboardInterrupt):
+        outputs(raising(KeyboardInterrupt()), rows())
 
 
 def test_one_row_more_than_a_batch_is_named_by_its_own_position():
@@ -128,7 +181,7 @@ def test_rounding_is_no_indeterminism_and_unkept_answers_are_not_asked_twice():
 
 def test_numbers_are_needed():
     model = Model(name="m", framework="torch", forward=lambda x: np.array(["cat"] * len(x)))
-    with pytest.raises(ModelFault, match=r"outputs of type <U3, numbers are needed"):
+    with pytest.raises(ModelFault, match=r"outputs of type <U3, real numbers are needed"):
         outputs(model, rows())
 
 
@@ -303,6 +356,7 @@ def test_a_gradient_cannot_change_the_callers_rows():
     [
         (lambda x, c: (c(np.ones((len(x), 1))), x[0]), r"gives a gradient of shape \(3,\)"),
         (lambda x, c: 1 / 0, r"raised while its gradient was taken: ZeroDivisionError"),
+        (lambda x, c: raising(GeneratorExit())(x), r"raised while its gradient was taken: GeneratorExit"),
     ],
 )
 def test_a_gradient_of_another_shape_or_an_error_is_a_fault(gradients, message):

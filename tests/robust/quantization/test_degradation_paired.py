@@ -494,6 +494,23 @@ def test_slices_hold_at_once_and_name_the_worst():
     assert sum(part.n for part in by["class"].slices) == alone.n
 
 
+@pytest.mark.parametrize(
+    ("metric", "relative", "reach"),
+    [
+        ("accuracy", False, (-1, 1)),
+        ("accuracy", True, (-math.inf, 1)),
+        ("log_loss", False, (-math.inf, math.inf)),
+        ("log_loss", True, (-1, math.inf)),
+    ],
+)
+def test_how_far_a_change_can_go(metric, relative, reach):
+    data = np.linspace(0.1, 0.9, 40)[:, None], np.arange(40) % 2
+    one, other = (as_model(lambda x, k=k: x**k, output="probabilities") for k in (1, 2))
+    m = degradation(one, other, data, metric=metric, relative=relative)
+    assert m.reach == reach
+    assert (-m).reach == (-reach[1], -reach[0])
+
+
 def test_rows_whose_error_grew_most_are_named():
     x, y = shaky(50)
     x[:, 1] = 0

@@ -36,6 +36,7 @@ from robust.record.shape import (
     Skipped,
     Times,
 )
+from robust.verdict import reach_of
 
 EVERYTHING = (
     Values(metric="m", reference=0.5, candidate=math.nan),
@@ -182,11 +183,28 @@ def test_measurements_come_back_with_the_same_verdicts(measured):
         assert parts(back.evidence) == parts(m.evidence)
         assert back.sizing == m.sizing
         assert back.provenance.models == m.provenance.models
-        for limit in (0.01, 0.5, 0.99) if "share" in back.unit else (-1.0, 0.0, 0.01, 0.5, 1.0, 3.0):
+        assert back.reach == m.reach
+        inside = [limit for limit in (-1.0, 0.0, 0.01, 0.5, 0.99, 3.0) if reach_of(m)[0] < limit < reach_of(m)[1]]
+        assert inside
+        for limit in inside:
             for verdict, other in ((m < limit, back < limit), (m >= limit, back >= limit)):
                 assert verdict.line() == other.line()
                 assert verdict.reason == other.reason
                 assert verdict.needed_n == other.needed_n
+
+
+def test_a_limit_that_decides_nothing_is_still_refused():
+    x, y = np.linspace(0.1, 0.9, 40)[:, None], np.arange(40) % 2
+    classes, numbers = as_model(lambda x: x, output="probabilities"), as_model(lambda x: x[:, 0], task="regression")
+    for m in (log_loss(classes, (x, y)), rmse(numbers, (x, y))):
+        for found in (m, through_json(m)):
+            with pytest.raises(InvalidInput, match=r">= 0 decides nothing: it is at least 0"):
+                _ = found >= 0
+    worse = through_json(
+        degradation(numbers, as_model(lambda x: 1 - x[:, 0], task="regression"), (x, y), metric="rmse")
+    )
+    with pytest.raises(InvalidInput, match=r"> -1 decides nothing: it is at least -1 \(relative\)"):
+        _ = worse > -1
 
 
 def test_scalars_of_numpy_are_written_as_numbers():
