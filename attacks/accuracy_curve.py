@@ -8,11 +8,13 @@ import numpy as np
 
 from robust.attacks.base import Attack, Swept
 from robust.attacks.budget import read_eps
+from robust.attacks.hidden_features import hidden_features
 from robust.attacks.keeping import kept
 from robust.attacks.noise import RandomNoise
 from robust.attacks.outcome_evidence import NAMES
 from robust.attacks.rungs import FLOOR_DRAWS
 from robust.attacks.self_checks import (
+    features_seen,
     gradients_seen,
     room_to_move,
     slope_told,
@@ -155,10 +157,13 @@ def _checks(
         return [()] * len(grid)
     part = target.part(right)
     shared: tuple[SelfCheck, ...] = (strength(attack, chosen=True),)
-    slopes: list[list[FloatArray]] = []
+    slopes: list[FloatArray] = []
+    hidden: list[tuple[int, float]] = []
     if attack.gradients:
         shared = (*shared, unlimited_budget(attack, part, seed=seed))
-        slopes = realised_slope(attack, part, [attack.at(budget) for budget in grid], seed=seed)
+        budgets = [attack.at(budget) for budget in grid]
+        slopes = realised_slope(attack, part, budgets, seed=seed)
+        hidden = hidden_features(attack, part, budgets, seed=seed)
     sample = sampled(part, seed=seed)
     noise = None
     if not isinstance(attack, RandomNoise):
@@ -173,6 +178,7 @@ def _checks(
             own.append(stronger_than_noise(noise=broken_by_noise, attacked=int((~held[sample]).sum()), n=len(sample)))
         if attack.gradients:
             own.append(slope_told(slopes[k]))
+            own.append(features_seen(*hidden[k]))
             own.append(gradients_seen(part, held & swept.flat[right], seed=seed))
         checks.append((*shared, *own))
     return checks

@@ -4,10 +4,12 @@ import numpy as np
 
 from robust.attacks.base import Attack
 from robust.attacks.budget import Eps
+from robust.attacks.hidden_features import hidden_features
 from robust.attacks.keeping import kept
 from robust.attacks.outcome_evidence import outcome_evidence
 from robust.attacks.rungs import Outcome, plan, run_ladder
 from robust.attacks.self_checks import (
+    features_seen,
     gradients_seen,
     plausible_units,
     relations_passable,
@@ -122,7 +124,8 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
     if attack.gradients:
         held = _flat(target) & ~outcome.broken
         checks += [gradients_seen(target, held, seed=seed), unlimited_budget(attack, target, seed=seed)]
-        checks += [slope_told(ratios) for ratios in realised_slope(attack, target, [attack], seed=seed)]
+        checks += [slope_told(rises) for rises in realised_slope(attack, target, [attack], seed=seed)]
+        checks += [features_seen(*found) for found in hidden_features(attack, target, [attack], seed=seed)]
         if target.kind == "probabilities":
             checks.append(unrounded_outputs(target))
     if ladder.floor is not None:

@@ -4,8 +4,6 @@ Each of these faults can only have hidden adversarial rows, so each raises the v
 stands.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from robust.attacks.base import Attack, require_budget
@@ -25,6 +23,9 @@ _LEVEL = 0.95
 # Realised over promised rise: 1 for plain networks at any scale, 0.1 at most behind ripples, −1 if reversed; above 30
 # the gradient is of another order of magnitude than the slope.
 _HONEST = (0.3, 30.0)
+# That ratio is judged on at least so many rows that change, in sum, by this many of its standard errors: numbers with
+# few bits rise by rare stairs, whose sum is the slope. Where nearly all rows change, the median row must tell it too.
+_JUDGED, _SURE = 10, 3.0
 
 
 def room_to_move(attack: Attack, target: Target) -> SelfCheck:
@@ -95,24 +96,44 @@ def gradients_seen(target: Target, held: BoolArray, *, seed: int) -> SelfCheck:
     return SelfCheck(name="gradients", passed=passed, reason=reason, bias="raises")
 
 
-def slope_told(ratios: Sequence[FloatArray]) -> SelfCheck:
-    """Whether steps along the gradient raise the loss as the gradient says they would.
+def slope_told(rises: FloatArray) -> SelfCheck:
+    """Whether a step along the gradient raises the loss as the gradient says it would.
 
     Args:
-        ratios: For each step, the realised over the promised rise of the margin loss, of rows that have a gradient.
+        rises: Realised and promised rise of the margin loss, of rows whose gradient promises one (2, m).
     """
-    middles = [float(np.median(ratio)) for ratio in ratios if len(ratio)]
-    if not middles:
-        reason = "no row has both a gradient and a feature that a small step can move"
+    realised, promised = rises
+    m, moved = len(promised), int(np.count_nonzero(realised))
+    if moved < _JUDGED:
+        reason = f"a small step along the gradient changes the loss of {moved} rows, too few to tell its slope"
         return SelfCheck(name="gradient tells the slope", passed=True, reason=reason, bias="raises")
+    ratio = realised.sum() / promised.sum()
+    error = np.sqrt(m / (m - 1) * np.sum((realised - ratio * promised) ** 2)) / promised.sum()
+    middle, smooth = float(np.median(realised / promised)), moved >= (1 - _FEW) * m
     low, high = _HONEST
-    shown = " and ".join(f"{middle:.2g}" for middle in middles)
-    reason = f"small steps along the gradient raise the loss {shown} times as much as it promises"
-    reason += f" (medians of {max(map(len, ratios))} rows)"
-    passed = low <= min(middles) and max(middles) <= high
+    passed = bool(ratio + _SURE * error >= low and ratio - _SURE * error <= high)
+    passed = passed and (low <= middle <= high or not smooth)
+    reason = f"small steps along the gradient raise the loss {ratio:.2g} times as much as it promises, of {m} rows"
+    reason += f" taken together, {middle:.2g} times in the median row" if smooth else " taken together"
     if not passed:
         reason += ": a gradient that is not the model's slope is masked"
     return SelfCheck(name="gradient tells the slope", passed=passed, reason=reason, bias="raises")
+
+
+def features_seen(blind: int, share: float) -> SelfCheck:
+    """Whether every feature that the model follows has a gradient somewhere.
+
+    Args:
+        blind: Features that may move, and have a gradient of exactly zero wherever it was asked.
+        share: Share of rows whose scores change when these alone move.
+    """
+    passed = share <= _FEW
+    reason = f"{blind} features have no gradient on any row"
+    if blind:
+        reason += f", and scores of {share:.0%} of the rows follow them"
+    if not passed:
+        reason += ": the attack cannot see what these do, as behind bins or rounding"
+    return SelfCheck(name="hidden features", passed=passed, reason=reason, bias="raises")
 
 
 def unlimited_budget(attack: Attack, target: Target, *, seed: int) -> SelfCheck:

@@ -12,19 +12,19 @@ from robust.attacks.target import Target
 from robust.attacks.unlimited import full_ranges, sampled
 from robust.types import AnyArray, BoolArray, FloatArray
 
-# A fine and a coarse step, in budgets, and the share of a feature's range beyond which each would ask for more than a
-# slope. The fine one is the slope's own; the coarse one is misled by ripples that are wide for the fine one, but narrow
-# for the attack.
-_STEPS = ((1 / 40, 0.01), (1 / 4, 0.1))
+# The step in budgets, and the share of a feature's range beyond which it would ask for more than a slope. A much finer
+# one falls inside one stair of numbers with few bits, whose stairs are honest, and is misled by ripples that are narrow
+# for the attack but wide for the step.
+_STEP, _WIDEST = 1 / 4, 0.1
 # Rises this many times the rounding of the scores can be told from it.
 _CLEAR = 16.0
 
 
-def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *, seed: int) -> list[list[FloatArray]]:
-    """Realised rise of the margin loss over the promised one, row by row, for two steps along the gradient.
+def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *, seed: int) -> list[FloatArray]:
+    """Realised and promised rise of the margin loss, row by row, for a step along the gradient.
 
-    (L(x') − L(x)) / Σ g_j·(x'_j − x_j) with x' = x + h·sign(g), or h along g/‖g‖ in l2, inside the bounds; h is
-    a fortieth of the budget, then a quarter
+    L(x') − L(x) and Σ g_j·(x'_j − x_j) with x' = x + h·sign(g), or h along g/‖g‖ in l2, inside the bounds; h is
+    a quarter of the budget
 
     Of probabilities, the margin is that of their logarithms. Left out are whole and one-hot features, which a
     small step cannot move, and rows that promise no rise that rounding would not drown: those without a
@@ -37,26 +37,21 @@ def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *,
         seed: Picks the sample of rows, by their ids.
 
     Returns:
-        For each budget and step the ratios of the rows that are left; 1 for a linear model, −1 for a reversed
-        gradient.
+        For each budget the two rises of the rows that are left (2, m); equal for a linear model, opposite for a
+        reversed gradient.
     """
     sample = target.part(sampled(target, seed=seed))
     schema, x = sample.data.schema, sample.x
     if x.dtype.kind != "f":
-        return [[np.empty(0) for _ in _STEPS] for _ in budgets]
+        return [np.empty((2, 0)) for _ in budgets]
     moves = ~schema.mask("integer", "binary", "one_hot")
-    ranges = full_ranges(target)
-    steps = np.array(
-        [
-            np.minimum(feature_eps(require_budget(at), schema) * share, most * ranges) * moves
-            for at in budgets
-            for share, most in _STEPS
-        ]
-    )
+    widest = _WIDEST * full_ranges(target)
+    steps = np.array([np.minimum(feature_eps(require_budget(at), schema) * _STEP, widest) * moves for at in budgets])
 
     def run() -> AnyArray:
-        scores, gradient = _margin_gradient(sample, x)
-        before, found = log_margins(scores, sample.y, scale=sample.scale), np.full((len(steps), len(x)), np.nan)
+        # Scores of rows and points come from one pass of one shape, so that equal inputs give equal bits.
+        scores, gradient = sample.scores(x).astype(np.float64), _margin_gradient(sample, x)
+        before, found = log_margins(scores, sample.y, scale=sample.scale), np.full((len(steps), 2, len(x)), np.nan)
         noise = _CLEAR * np.finfo(np.float32).eps * np.abs(before)
         if sample.scale == "logits":
             noise = np.maximum(noise, _CLEAR * np.finfo(np.float32).eps * np.abs(scores).max(axis=1))
@@ -64,24 +59,22 @@ def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *,
             points = _stepped(x, gradient, step, sample, l2=attack.norm == "l2")
             change = np.nan_to_num(points.astype(np.float64) - x.astype(np.float64))
             promised = np.sum(change * gradient, axis=1)
-            rows = np.flatnonzero(promised > noise)
-            if len(rows):
-                after = log_margins(sample.scores(points[rows]), sample.y[rows], scale=sample.scale)
-                found[k, rows] = (after - before[rows]) / promised[rows]
+            rows = promised > noise
+            if rows.any():
+                after = log_margins(sample.scores(points).astype(np.float64), sample.y, scale=sample.scale)
+                found[k, 0, rows], found[k, 1, rows] = (after - before)[rows], promised[rows]
         return found
 
-    ratios = [ratio[~np.isnan(ratio)] for ratio in kept(sample, "slope", attack.norm, steps, compute=run)]
-    return [ratios[k : k + len(_STEPS)] for k in range(0, len(ratios), len(_STEPS))]
+    return [rises[:, ~np.isnan(rises[1])] for rises in kept(sample, "rises", attack.norm, steps, compute=run)]
 
 
-def _margin_gradient(target: Target, x: AnyArray) -> tuple[FloatArray, FloatArray]:
-    """Scores and gradients of the margin loss, in double precision."""
+def _margin_gradient(target: Target, x: AnyArray) -> FloatArray:
+    """Gradients of the margin loss, in double precision."""
     parts = [
-        target.gradient(x[start : start + target.batch], slice(start, start + target.batch), loss="log_margin")
+        target.gradient(x[start : start + target.batch], slice(start, start + target.batch), loss="log_margin")[1]
         for start in range(0, len(x), target.batch)
     ]
-    scores, gradient = (np.concatenate(part).astype(np.float64) for part in zip(*parts, strict=True))
-    return scores, gradient
+    return np.concatenate(parts).astype(np.float64)
 
 
 def _stepped(x: AnyArray, gradient: FloatArray, step: FloatArray, target: Target, *, l2: bool) -> AnyArray:

@@ -8,7 +8,7 @@ import torch
 from sklearn.datasets import load_iris, make_moons
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import LinearSVC
 from torch import nn
 
@@ -69,6 +69,64 @@ class Bumps(nn.Module):
 
     def forward(self, x):
         return self.line(torch.exp(-(torch.cdist(x, self.centres) ** 2) / (2 * self.width**2)))
+
+
+class FewBits(nn.Module):
+    """Numbers rounded to a grid, whose gradients pass straight through: a quantization-aware-trained layer."""
+
+    def __init__(self, bits, top):
+        super().__init__()
+        self.top, self.most = top, 2**bits - 1
+
+    def forward(self, x):
+        return torch.fake_quantize_per_tensor_affine(x, self.top / self.most, 0, 0, self.most)
+
+
+class Half(nn.Module):
+    """A network that computes in bfloat16."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net.to(torch.bfloat16)
+
+    def forward(self, x):
+        return self.net(x.to(torch.bfloat16)).float()
+
+
+@pytest.fixture(scope="module")
+def few_bits(fit, digits):
+    """Honest models whose numbers have few bits, down to budgets that are far smaller than one stair."""
+    table, flat = load_iris(return_X_y=True), flat_digits(digits)
+    iris = as_data(
+        MinMaxScaler(clip=True).fit_transform(table[0]).astype(np.float32), table[1], schema={"bounds": (0, 1)}
+    )
+    models = {}
+    for where, data, classes in (("iris", iris, 3), ("digits", flat, 10)):
+        width = data.x.shape[1]
+
+        def net(*quantized, width=width, classes=classes):
+            first, second = quantized or (nn.Identity(), nn.Identity())
+            return nn.Sequential(first, nn.Linear(width, 32), nn.ReLU(), second, nn.Linear(32, classes))
+
+        nets = {
+            "8-bit inputs and activations": fit(lambda net=net: net(FewBits(8, 1.0), FewBits(8, 6.0)), data.x, data.y),
+            "4-bit inputs": fit(lambda net=net: net(FewBits(4, 1.0), nn.Identity()), data.x, data.y),
+            "bfloat16": Half(fit(net, data.x, data.y)).eval(),
+        }
+        for name, module in nets.items():
+            models[f"{name}, {where}"] = (as_model(module, output="logits"), data)
+    return models
+
+
+@pytest.mark.parametrize("make", [FGSM(), PGD(steps=5), PGD(steps=5, norm="l2")], ids=repr)
+def test_honest_models_of_few_bits_are_never_invalid(few_bits, make):
+    invalid = {}
+    for name, (model, data) in few_bits.items():
+        for eps in (0.001, 0.01, 0.03):
+            m = robust_accuracy(model, data, attack=make.at(eps))
+            if faults(m) or (m > m.value - 0.2).status != "PASS":
+                invalid[name, eps] = faults(m)
+    assert invalid == {}
 
 
 @pytest.fixture(scope="module")
