@@ -118,6 +118,7 @@ def residual_autocorrelation(
             seed=seed,
             options={"lag": tuple(int(k) for k in lags)},
             evidence=evidence,
+            reach=(0.0, 1.0),
         )
 
 

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from robust.errors import InvalidInput
-from robust.types import AnyArray, FloatArray, IntArray
+from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,6 +48,16 @@ class AucComponents:
             varied = [side for side in sides if np.ptp(side) > 1e-12]
             changes.append(min(np.abs(side).mean() for side in varied or sides))
         return float(np.mean(changes))
+
+    def moving(self, other: Self) -> BoolArray:
+        """Rows whose placement moves by at least a tenth of the largest move in their class (n,).
+
+        Two builds of one network move most rows by a pair or two: that they do says nothing about how far one can go.
+        """
+        moves = np.abs(self.placed - other.placed).max(axis=1)
+        largest = np.zeros(int(self.classes.max()) + 1)
+        np.maximum.at(largest, self.classes, moves)
+        return np.asarray((moves > 0) & (moves >= 0.1 * largest[self.classes]))
 
 
 def auc_components(y: AnyArray, scores: AnyArray) -> AucComponents:

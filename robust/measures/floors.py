@@ -4,10 +4,17 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
+from robust.data.dataset import Dataset
+from robust.data.ordering import time_order
 from robust.intervals.clopper_pearson import clopper_pearson_bounds
+from robust.intervals.cluster import cluster_index
 from robust.intervals.interval import Interval
+from robust.intervals.long_run import mean_block_length
 from robust.intervals.vacuous import FEW, FlooredSizing, never_vacuous
 from robust.metrics.metric import Rate
+from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 
 #: A rate is kept at shares from the present one down, each by this factor, until it hardly falls any more.
 _STEP, _STEPS, _NEARLY = 0.85, 60, 1.001
@@ -71,6 +78,74 @@ def floored(
         return wide
     sizing = RatedSizing(floor=wide.sizing, share=share, step=_STEP, effects=tuple(effects))
     return dataclasses.replace(wide, sizing=sizing)
+
+
+def floored_by_class(
+    interval: Interval,
+    data: Dataset,
+    truth: AnyArray,
+    *,
+    differ: BoolArray,
+    effects: FloatArray,
+    slopes: FloatArray,
+    level: float,
+    anchor: float | None = None,
+) -> Interval:
+    """An interval, widened to what the rows of each class can prove where few of them differ.
+
+    A figure that weighs classes alike (AUC, macro-F1) hangs on a rare class by much more than its share of rows: that
+    enough rows of the others differ says nothing about what those of this one can do.
+
+    Args:
+        interval: What was found for all rows, floored as such.
+        data: The rows; with groups or an order, the units are those groups or blocks that hold the class.
+        truth: True class indices (n,).
+        differ: Rows that differ (n,).
+        effects: Change of the figure if all rows of a class changed in the worst way, one a class.
+        slopes: Influence of each row (n,), which says how long blocks are.
+        level: Confidence of each bound.
+        anchor: The figure if no row differed; None for the value measured.
+
+    Returns:
+        The interval, widened to the worst class; a note names it.
+    """
+    owner, unit = _units(data, slopes)
+    worst = 0.0, 0, 0, 0.0, ""
+    for c in np.unique(truth):
+        own = truth == c
+        held = np.bincount(owner[own])
+        units, differing = int((held > 0).sum()), np.unique(owner[own & differ]).size
+        # As for all rows: where at least half of the groups or blocks differ, they show their own spread.
+        if differing >= FEW or (2 * differing >= units and int((own & differ).sum()) >= FEW):
+            continue
+        share = clopper_pearson_bounds(differing, units, level)[1]
+        # One unit moves the figure by its share of the class: the largest counts for all.
+        effect = float(effects[c]) * min(float(held.max()) * units / int(own.sum()), 1.0 / share)
+        if anchor is None:
+            # The value holds what the units that differ have done: only more of them can move it.
+            effect *= 1.0 - differing / (units * share)
+        worst = max(worst, (share * effect, differing, units, effect, f"{unit} of class {c}"))
+    reach, differing, units, effect, name = worst
+    if reach == 0.0:
+        return interval
+    return never_vacuous(
+        interval, differing=differing, units=units, effect=effect, level=level, anchor=anchor, unit=name
+    )
+
+
+def _units(data: Dataset, slopes: FloatArray) -> tuple[IntArray, str]:
+    """Independent unit of each row (n,), and what units are called."""
+    n = len(data)
+    if data.groups is not None:
+        return cluster_index(data.groups)[0], "groups with rows"
+    if data.order is None:
+        return np.arange(n), "rows"
+    rows = time_order(data).rows
+    whole = math.ceil(mean_block_length(slopes[rows]))
+    owner = np.empty(n, dtype=np.int64)
+    # A last, shorter block counts with the one before, as in `block_units`.
+    owner[rows] = np.minimum(np.arange(n) // whole, max(1, n // whole) - 1)
+    return owner, "blocks with rows"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

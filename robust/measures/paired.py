@@ -8,27 +8,27 @@ import numpy as np
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.evidence import SelfCheck
+from robust.intervals.auc_components import auc_components
 from robust.intervals.bca import bca
 from robust.intervals.clipping import clip
 from robust.intervals.delong import delong_paired
 from robust.intervals.delong_grouped import delong_paired_grouped
 from robust.intervals.interval import Interval, UnboundedSizing
-from robust.intervals.resampling import SmoothOfMeans, Statistic, distinct
+from robust.intervals.resampling import SmoothOfMeans, Statistic, distinct, influence
 from robust.intervals.tango import tango
 from robust.intervals.vacuous import never_vacuous
 from robust.measurement import Measurement
 from robust.measures.dependence import dependent_interval, floored_by_groups, is_dependent
-from robust.measures.floors import floored
-from robust.measures.single import class_scores, single_interval
+from robust.measures.floors import floored, floored_by_class
+from robust.measures.single import class_scores
 from robust.measures.truth import Scored
+from robust.measures.zero_reference import ROUNDING, away_from_zero
 from robust.metrics.metric import Metric, Rate
 from robust.metrics.ranking import WeightedAuc
 from robust.types import BoolArray, FloatArray
 
 #: Changes of a row's loss up to this share of the mean loss are no difference.
 _MATERIAL = 1e-3
-#: Widths up to this share of the figures are rounding.
-_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,7 +94,7 @@ def paired_change(
     differ = _differing(metric, reference, candidate)
     validity: tuple[SelfCheck, ...] = ()
     if relative:
-        check = _zero_reference(metric, reference, data, level=level, seed=seed)
+        check = away_from_zero(metric, reference, data, level=level, seed=seed)
         validity = (check,)
         if old == 0:
             return Change(
@@ -108,7 +108,7 @@ def paired_change(
             )
     statistic = _statistic(metric, reference, candidate, relative=relative)
     rate = _rate(metric, reference, candidate, relative=relative)
-    resolution = _ROUNDING * (1.0 if relative else max(abs(old), abs(new)))
+    resolution = ROUNDING * (1.0 if relative else max(abs(old), abs(new)))
     ranked = metric.function is None and not relative
     if ranked and data.groups is not None:
         old_scores, new_scores = class_scores(reference.prediction), class_scores(candidate.prediction)
@@ -146,6 +146,12 @@ def paired_change(
             level=level,
             anchor=0.0,
             resolution=resolution,
+        )
+    if metric.class_effects is not None:
+        effects = metric.class_effects(reference.truth, reference.prediction) / (abs(old) if relative else 1.0)
+        moved, slopes = _by_class(metric, reference, candidate, statistic, differ)
+        interval = floored_by_class(
+            interval, data, reference.truth, differ=moved, effects=effects, slopes=slopes, level=level, anchor=0.0
         )
     if abs(interval.value) <= resolution:
         interval = replace(interval, value=0.0, lower=min(interval.lower, 0.0), upper=max(interval.upper, 0.0))
@@ -241,6 +247,16 @@ def _differing(metric: Metric, reference: Scored, candidate: Scored) -> BoolArra
     return np.asarray((np.abs(after - before) > _MATERIAL * typical).any(axis=1))
 
 
+def _by_class(
+    metric: Metric, reference: Scored, candidate: Scored, statistic: Statistic, differ: BoolArray
+) -> tuple[BoolArray, FloatArray]:
+    """Rows that differ by more than the rest of their class makes look like rounding, and each row's influence."""
+    if metric.function is not None:
+        return differ, influence(statistic, np.ones(len(differ)))
+    old, new = (auc_components(one.truth, class_scores(one.prediction)) for one in (reference, candidate))
+    return differ & old.moving(new), old.influence - new.influence
+
+
 def _rate(metric: Metric, reference: Scored, candidate: Scored, *, relative: bool) -> Rate:
     """Largest change a share of rows, seen from the reference; relative to its value where asked."""
     old, new = reference.prediction, candidate.prediction
@@ -255,19 +271,6 @@ def _rate(metric: Metric, reference: Scored, candidate: Scored, *, relative: boo
         return None if found is None or value == 0 else found / value
 
     return scaled
-
-
-def _zero_reference(metric: Metric, reference: Scored, data: Dataset, *, level: float, seed: int) -> SelfCheck:
-    """A relative change needs a reference that is proved to be away from 0."""
-    interval = single_interval(metric, reference, data, level=level, seed=seed)
-    away = interval.lower > 0 or interval.upper < 0
-    return SelfCheck(
-        name="relative to zero",
-        passed=bool(away),
-        reason=f"the reference's {metric.name} is {interval.value:.4g} ({interval.lower:.4g} .. {interval.upper:.4g})"
-        + ("" if away else ", which touches 0: a relative change means nothing; use relative=False"),
-        bias="either",
-    )
 
 
 def _unproved(n: int, level: float) -> Interval:

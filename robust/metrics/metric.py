@@ -33,6 +33,8 @@ class Metric:
         effect: From truth, predictions of the reference, and all predictions that were seen, to a rate: from a share s
             of rows to the largest change of the value if any share up to s changed its predictions in the worst way,
             divided by that share; None where one row has no bounded effect.
+        class_effects: From truth and predictions of the reference to the largest change of the value if all rows of a
+            class changed in the worst way, one a class (k,); None where a row's class has no part in what it can do.
         low: Smallest value that it can take.
         high: Largest value.
         proportion: Whether the row statistic is 0 or 1 and the value its mean, so that exact bounds exist.
@@ -48,6 +50,7 @@ class Metric:
     rows: Callable[[AnyArray, AnyArray], FloatArray]
     function: Callable[[FloatArray], FloatArray] | None
     effect: Callable[[AnyArray, AnyArray, AnyArray], Rate]
+    class_effects: Callable[[AnyArray, AnyArray], FloatArray] | None = None
     low: float = 0.0
     high: float = math.inf
     proportion: bool = False

@@ -56,14 +56,35 @@ def auc_rows(_y: IntArray, scores: FloatArray) -> FloatArray:
 
 
 def _auc_effect(y: AnyArray, scores: AnyArray, _seen: AnyArray) -> Rate:
-    """A row of class c takes part in 1/a_c of its own class's pairs, and in 1/(1 − a_d) of those of each other."""
+    """Rows of one class alone: a share s of all rows is s/a_c of those of class c."""
     actual = np.bincount(y, minlength=scores.shape[1]) / len(y)
     if (actual == 0).any():
         return lambda _share: None
+    worst = float((auc_class_effects(y, scores) / actual).max())
+    return lambda _share: worst
+
+
+def auc_class_effects(y: AnyArray, scores: AnyArray) -> FloatArray:
+    """Largest change of the AUC if all rows of a class were ranked otherwise.
+
+    With two classes 1 for either. With C, class c is one side of its own column, and a share a_c/(1 − a_d) of the
+    rows on the other side of each column d: (1 + Σ_{d≠c} a_c/(1 − a_d))/C, a the shares of rows.
+
+    Args:
+        y: True class indices (n,), each of the classes present.
+        scores: (n, C), one column a class.
+
+    Returns:
+        Change of the AUC (C,), in [0, 1].
+
+    >>> auc_class_effects(np.array([0, 1, 2]), np.zeros((3, 3))).round(4).tolist()
+    [0.6667, 0.6667, 0.6667]
+    """
+    actual = np.bincount(y, minlength=scores.shape[1]) / len(y)
     if len(actual) == 2:
-        return lambda _share: float(1.0 / actual.min())
+        return np.ones(2)
     rest = 1.0 / (1.0 - actual)
-    return lambda _share: float((1.0 / actual + rest.sum() - rest).max() / len(actual))
+    return np.asarray((1.0 + actual * (rest.sum() - rest)) / len(actual))
 
 
 AUC = Metric(
@@ -77,5 +98,6 @@ AUC = Metric(
     rows=auc_rows,
     function=None,
     effect=_auc_effect,
+    class_effects=auc_class_effects,
     high=1.0,
 )

@@ -90,6 +90,12 @@ def test_a_constant_error_is_no_autocorrelation():
     assert fact(shifted, "mean residual") == pytest.approx(50, abs=0.2)
 
 
+def test_a_limit_of_nothing_decides_nothing():
+    measured = residual_autocorrelation(ZERO, series(ar(200, 0.5)))
+    with pytest.raises(InvalidInput, match="decides nothing: it lies from 0 to 1"):
+        _ = measured >= 0
+
+
 def test_one_lag_and_several():
     e = lfilter([1.0], [1.0, *[0.0] * 11, -0.7], np.random.default_rng(3).standard_normal(700))[100:]
     seasonal = residual_autocorrelation(ZERO, series(e), lag=12)

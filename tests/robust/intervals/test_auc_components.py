@@ -99,3 +99,16 @@ def test_a_class_of_one_row_has_no_spread_to_show():
 def test_bad_input(y, scores, message):
     with pytest.raises(InvalidInput, match=message):
         auc_components(np.array(y), np.array(scores))
+
+
+def test_small_moves_beside_a_large_one_in_a_class_do_not_count():
+    # Fifty negatives, ten positives above them all: one falls below all, another below one, the rest stay.
+    y = np.repeat([0, 1], [50, 10])
+    old = np.arange(60.0)
+    new = old.copy()
+    new[50], new[51] = -1.0, 48.5
+    moving = auc_components(y, old).moving(auc_components(y, new))
+    assert np.flatnonzero(moving[50:]).tolist() == [0]
+    # Each negative now ranks above one positive, the last above two: moves of a tenth and a fifth, both of a size.
+    assert moving[:50].all()
+    assert not auc_components(y, old).moving(auc_components(y, old)).any()

@@ -79,11 +79,16 @@ def test_counts_scale_to_another_n():
     assert interval.sizing.at(1000) == (fractional.lower, fractional.upper)
 
 
+def crowding(b, c, n):
+    """Factor on the correction where more than half of the rows flip."""
+    return 1 + 2 * np.maximum(0, 2 * (b + c) / n - 1)
+
+
 def proved_below(b, c, n, limit, correction):
     """Vectorised decision: score at the limit at most -z."""
     linear = -b - c + (2 * n - b + c) * limit
     q = (np.sqrt(linear**2 + 8 * n * c * limit * (1 - limit)) - linear) / (4 * n)
-    return (b - c + correction - n * limit) / np.sqrt(n * (2 * q + limit * (1 - limit))) <= -Z
+    return (b - c + correction * crowding(b, c, n) - n * limit) / np.sqrt(n * (2 * q + limit * (1 - limit))) <= -Z
 
 
 def proved_above(b, c, n, limit, correction):
@@ -91,7 +96,7 @@ def proved_above(b, c, n, limit, correction):
     linear = -b - c - (2 * n - c + b) * limit
     root = np.sqrt(np.maximum(linear**2 - 8 * n * b * limit * (1 + limit), 0.0))
     variance = n * ((root - linear) / (2 * n) - limit * (1 + limit))
-    numerator = c - b + correction * (1 + np.maximum(0, 1 - c / 5)) + n * limit
+    numerator = c - b + correction * (1 + np.maximum(0, 1 - c / 5)) * crowding(b, c, n) + n * limit
     return (variance > 0) & (numerator / np.sqrt(np.where(variance > 0, variance, 1.0)) <= -Z)
 
 
@@ -101,7 +106,7 @@ def probability(decide, n, pb, pc, limit, correction=0.5):
     inside = b + c <= n
     b, c = b[inside].astype(float), c[inside].astype(float)
     log = gammaln(n + 1) - gammaln(b + 1) - gammaln(c + 1) - gammaln(n - b - c + 1)
-    log += xlogy(b, pb) + xlogy(c, pc) + xlogy(n - b - c, 1 - pb - pc)
+    log += xlogy(b, pb) + xlogy(c, pc) + xlogy(n - b - c, max(0.0, 1 - pb - pc))
     weights = np.exp(log)
     assert weights.sum() == pytest.approx(1.0, abs=1e-9)
     return float(weights[decide(b, c, n, limit, correction)].sum())
@@ -146,6 +151,43 @@ def test_exact_size_of_a_proved_gain_sample():
 def test_exact_size_of_a_proved_gain():
     sizes = (*range(60, 400, 7), 500, 700, 777, 1000, 1501, 2000, 5000)
     assert worst_size(proved_above, sizes, (0.0, 0.001, 0.003, *np.linspace(0.005, 0.1, 12))) <= 0.05
+
+
+def worst_crowded_size(sizes, rates, splits, correction=0.5):
+    """Largest probability that either bound excludes the truth where a share `rates` of all rows flips.
+
+    A share `splits`, above one half, of the flips goes one way; the other halves are mirror images.
+    """
+    return max(
+        probability(decide, n, f * s, f * (1 - s), f * (2 * s - 1), correction)
+        for decide in (proved_below, proved_above)
+        for n in sizes
+        for f in rates
+        for s in splits
+    )
+
+
+def test_exact_size_where_most_rows_flip_sample():
+    assert worst_crowded_size((60, 150), (0.7667, 0.9, 1.0), (0.55, 0.9, 0.94, 0.989, 0.998)) <= 0.05
+
+
+def test_half_a_count_would_pass_too_often_where_all_rows_flip():
+    # Every row flips and the difference is 2s - 1: with half a count the bound would be taken at b - c + 1/2.
+    n, s, truth = 60, 0.998, 0.996
+    b = np.arange(n + 1.0)
+    weights = np.exp(gammaln(n + 1) - gammaln(b + 1) - gammaln(n - b + 1) + xlogy(b, s) + xlogy(n - b, 1 - s))
+    factor = crowding(b, n - b, n)
+    assert weights[proved_below(b, n - b, n, truth, 0.5 / factor)].sum() > 0.1
+    upper = np.array([tango(k, n - k, n, level=0.95).upper for k in b])
+    assert weights[upper < truth].sum() <= 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [60, 90, 150, 300])
+def test_exact_size_at_all_flip_rates(n):
+    edge = np.r_[0.0005, 0.001, 0.002, 0.004, np.linspace(0.006, 0.15, 30)]
+    splits = np.r_[1 - edge, np.linspace(0.501, 0.84, 8)]
+    assert worst_crowded_size((n,), (*np.linspace(0.1, 1.0, 46), 0.99, 0.995, 0.999), splits) <= 0.05
 
 
 def test_half_a_count_alone_would_prove_gains_too_often():

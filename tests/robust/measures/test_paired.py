@@ -68,6 +68,35 @@ def test_a_change_within_rounding_is_zero():
     assert degradation(old, new, data, metric="r2").value == 0.0
 
 
+@pytest.mark.parametrize("metric", ["rmse", "mae"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_reference_that_is_right_up_to_rounding_is_no_measure(metric, dtype):
+    y = RNG.normal(size=400) * 10
+    old = (y * (1 + 4 * np.finfo(dtype).eps * RNG.normal(size=400))).astype(dtype)
+    new = (y * (1 + np.finfo(dtype).eps * RNG.normal(size=400))).astype(dtype)
+    data = as_data(np.arange(400.0)[:, None], y)
+    verdict = degradation(echo("old", old), echo("new", new), data, metric=metric) < percent(1)
+    assert verdict.status == "INVALID"
+    assert "use relative=False" in str(verdict)
+    off = (y + 0.01 * RNG.normal(size=400)).astype(dtype)
+    assert (degradation(echo("off", off), echo("new", new), data, metric=metric) < percent(1)).status != "INVALID"
+
+
+def test_a_log_loss_of_rounding_is_no_measure():
+    def sure(name, missing):
+        return as_model(
+            lambda x: np.column_stack([1 - missing - 1e-15 * x[:, 0], missing + 1e-15 * x[:, 0]]),
+            name=name,
+            task="classification",
+            output="probabilities",
+            classes=[0, 1],
+        )
+
+    data = as_data(RNG.random((400, 1)), np.zeros(400, dtype=int))
+    assert (degradation(sure("old", 2e-15), sure("new", 0.0), data, metric="log_loss") < 0.01).status == "INVALID"
+    assert (degradation(sure("old", 0.3), sure("new", 0.0), data, metric="log_loss") < 0.01).status != "INVALID"
+
+
 @pytest.mark.parametrize(("function", "name"), [(mae, "mae"), (rmse, "rmse"), (r2, "r2")])
 def test_a_public_measure_as_metric_is_its_name(function, name):
     data, old, new = pair(300, lambda e: 1.5 * e)

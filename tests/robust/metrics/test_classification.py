@@ -15,6 +15,7 @@ from robust.metrics.classification import (
     F1,
     LOG_LOSS,
     accuracy_rows,
+    f1_class_effects,
     f1_effect,
     f1_rows,
     log_loss_rows,
@@ -143,6 +144,22 @@ def test_f1_effect_of_a_share_holds_for_smaller_ones(case, share, part):
 def test_f1_effect_of_a_rare_class_is_not_that_of_a_common_one():
     y = np.r_[np.zeros(98, int), 1, 1]
     assert f1_effect(y, y, y)(0.01) > 20  # one row of two in the rare class costs a sixth of macro-F1
+
+
+@settings(max_examples=200, deadline=None)
+@given(labelled(), st.integers(0, 2**32 - 1))
+def test_f1_class_effects_bound_what_rows_of_one_class_can_do(case, seed):
+    y, labels = case
+    rng = np.random.default_rng(seed)
+    effects, occurring = f1_class_effects(y, labels), np.union1d(y, labels)
+    for c in np.unique(y):
+        own = np.flatnonzero(y == c)
+        for moves in {1, (own.size + 1) // 2, own.size}:
+            trial = labels.copy()
+            trial[rng.choice(own, moves, replace=False)] = rng.choice(occurring)
+            # A class that no label names can vanish from the average: of that no share of rows can tell.
+            if np.isin(labels, y).all():
+                assert abs(f1_of(y, trial) - f1_of(y, labels)) <= effects[c] * moves / own.size + 1e-12
 
 
 def test_directions_and_defaults():

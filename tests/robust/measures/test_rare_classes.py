@@ -1,0 +1,143 @@
+"""Changes of figures that weigh classes alike, where a rare class does not show what can happen to it."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from robust import as_model, degradation
+from robust.data.live import as_data
+from robust.intervals.clopper_pearson import clopper_pearson_bounds
+from robust.intervals.exact import exact
+from robust.measures.floors import floored_by_class
+
+
+def binary(column):
+    """A model whose probability of class 1 is one of the columns."""
+    return as_model(
+        lambda x: np.column_stack([1 - x[:, column], x[:, column]]),
+        name=f"model {column}",
+        task="classification",
+        output="probabilities",
+        classes=[0, 1],
+    )
+
+
+def labels(column):
+    """A model whose label is one of the columns."""
+    return as_model(
+        lambda x: x[:, column].astype(int), name=f"model {column}", task="classification", classes=[0, 1, 2]
+    )
+
+
+def area(y, scores):
+    """Area under the ROC curve of scores without ties."""
+    positive, negative = scores[y == 1], np.sort(scores[y == 0])
+    return float(np.searchsorted(negative, positive).mean() / len(negative))
+
+
+def noisy_scores(rng, n):
+    """One row in thirty-three positive and one in twenty scored anew, so that only one positive or two differ."""
+    y = (rng.random(n) < 0.03).astype(int)
+    old = rng.normal(size=n) + 2 * y
+    new = np.where(rng.random(n) < 0.05, 3 * rng.normal(size=n), old)
+    return y, expit(old), expit(new)
+
+
+def test_a_change_of_the_auc_does_not_pass_at_its_true_value():
+    y, old, new = noisy_scores(np.random.default_rng(0), 400_000)
+    truth, passed = area(y, old) - area(y, new), 0
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        y, old, new = noisy_scores(rng, 1000)
+        data = as_data(np.column_stack([old, new]), y)
+        passed += (degradation(binary(0), binary(1), data, metric="auc") < truth).status == "PASS"
+    assert passed <= 3
+
+
+def confused(rng, n):
+    """Common classes that are often exchanged, and a rare one of which one row in twenty is lost."""
+    y = np.where(rng.random(n) < 0.03, 2, rng.integers(0, 2, n))
+    old = np.where((y < 2) & (rng.random(n) < 0.04), 1 - y, y)
+    new = np.where((y < 2) & (rng.random(n) < 0.03), 1 - old, old)
+    return y, old, np.where((y == 2) & (rng.random(n) < 0.05), 0, new)
+
+
+def macro_f1(y, predicted):
+    return np.mean(
+        [2 * np.sum((y == c) & (predicted == c)) / np.sum((y == c) * 1 + (predicted == c)) for c in range(3)]
+    )
+
+
+def test_a_change_of_macro_f1_does_not_pass_at_its_true_value():
+    y, old, new = confused(np.random.default_rng(0), 400_000)
+    truth, passed = macro_f1(y, old) - macro_f1(y, new), 0
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        y, old, new = confused(rng, 600)
+        data = as_data(np.column_stack([old, new]).astype(float), y)
+        passed += (degradation(labels(0), labels(1), data, metric="f1") < truth).status == "PASS"
+    assert passed <= 2
+
+
+@pytest.mark.parametrize("dependence", ["groups", "order"])
+def test_groups_and_blocks_that_hold_the_class_count(dependence):
+    rng = np.random.default_rng(2)
+    n = 600
+    y = np.zeros(n, dtype=int)
+    y[::30] = 1  # twenty positives, none of which differs
+    old = rng.normal(size=n) + y
+    new = np.where((y == 0) & (rng.random(n) < 0.5), rng.normal(size=n), old)
+    units = {"groups": np.arange(n) // 30} if dependence == "groups" else {"order": np.arange(n)}
+    data = as_data(np.column_stack([expit(old), expit(new)]), y, **units)
+    measured = degradation(binary(0), binary(1), data, metric="auc")
+    assert measured.upper >= clopper_pearson_bounds(0, 20, 0.95)[1]
+    assert f"{'groups' if dependence == 'groups' else 'blocks'} with rows of class 1" in repr(measured.evidence)
+
+
+def floor_of(differ, y, groups=None, *, effects=(1.0, 1.0), anchor=0.0):
+    data = as_data(np.zeros((len(y), 1)), y, groups=groups)
+    return floored_by_class(
+        exact(0.0, len(y)),
+        data,
+        y,
+        differ=differ,
+        effects=np.array(effects),
+        slopes=np.zeros(len(y)),
+        level=0.95,
+        anchor=anchor,
+    )
+
+
+def test_the_floor_by_hand():
+    y = np.repeat([0, 1], [180, 20])
+    differ = np.arange(200) % 10 == 0  # 18 rows of class 0, 2 of class 1
+    found = floor_of(differ, y)
+    share = clopper_pearson_bounds(2, 20, 0.95)[1]
+    assert (found.lower, found.upper) == pytest.approx((-share, share))
+    assert found.notes[-1].startswith("2 of 20 rows of class 1 differ")
+    assert floor_of(differ, y, effects=(1.0, 0.25)).upper == pytest.approx(0.25 * share)
+
+
+def test_the_floor_at_other_numbers_of_rows():
+    y = np.repeat([0, 1], [180, 20])
+    sizing = floor_of(np.arange(200) % 10 == 0, y).sizing
+    assert sizing.at(600)[1] == pytest.approx(clopper_pearson_bounds(6, 60, 0.95)[1])
+
+
+def test_what_differing_rows_have_done_is_in_the_value_of_one_model():
+    y = np.repeat([0, 1], [180, 20])
+    found = floor_of(np.arange(200) % 10 == 0, y, anchor=None)
+    assert found.lower == pytest.approx(-(clopper_pearson_bounds(2, 20, 0.95)[1] - 0.1))
+
+
+def test_ten_rows_of_each_class_need_no_floor():
+    y = np.repeat([0, 1], [180, 20])
+    assert floor_of(np.arange(200) % 2 == 0, y).upper == 0.0
+
+
+def test_the_largest_group_counts_for_all():
+    y = np.repeat([0, 1], [160, 40])
+    groups = np.r_[np.arange(160), np.repeat(np.arange(20), [21, *[1] * 19])]
+    found = floor_of(y == 0, y, groups)
+    # 20 groups hold class 1; the largest has 21 of its 40 rows, 10.5 times as many as the mean.
+    assert found.upper == pytest.approx(min(clopper_pearson_bounds(0, 20, 0.95)[1] * 10.5, 1.0))
