@@ -229,7 +229,7 @@ CHECKS = (
         measure=gain,
         run=_run,
         options=GainOptions,
-        needs=frozenset({"train", "targets"}),
+        needs=frozenset({"train", "targets", "classification", "regression"}),
         why="A complex model that a linear one matches costs latency, memory and explanation for nothing.",
         remedy="If no gain is proved, ship the simple model, find more data or better features, or test on more rows.",
     ),

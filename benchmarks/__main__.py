@@ -10,7 +10,7 @@ import os
 import sys
 from importlib import import_module
 
-NAMES = ("fgsm_curve", "paired_bootstrap", "startup")
+NAMES = ("classification_metrics", "fgsm_curve", "paired_bootstrap", "startup")
 
 
 def main(names: tuple[str, ...]) -> None:

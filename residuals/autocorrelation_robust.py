@@ -205,7 +205,7 @@ CHECKS = (
         measure=residual_autocorrelation,
         run=_run,
         options=AutocorrelationOptions,
-        needs=frozenset({"targets", "order"}),
+        needs=frozenset({"targets", "order", "classification", "regression"}),
         why="Errors that predict the next errors are information that the model leaves on the table; they "
         "also make every interval that takes rows for independent too narrow.",
         remedy="Give the model the past at the lags that stand out (lagged targets, the season), or model "

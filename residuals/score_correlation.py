@@ -227,7 +227,7 @@ CHECKS = (
         measure=unused_feature_correlation,
         run=_run,
         options=UnusedFeatureOptions,
-        needs=frozenset({"targets", "unused"}),
+        needs=frozenset({"targets", "unused", "classification", "regression"}),
         why="Residuals that follow a column which the model does not see are errors that it need not make, "
         "and often a group of people or a place that it serves worse.",
         remedy="Where the correlation remains given the inputs, add the column (or what it stands for); "

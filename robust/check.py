@@ -13,8 +13,25 @@ from robust.models.base import Model
 from robust.types import Task
 
 Need: TypeAlias = Literal[
-    "reference", "train", "targets", "gradients", "surrogate", "order", "unused", "classification", "regression"
+    "reference",
+    "train",
+    "targets",
+    "gradients",
+    "surrogate",
+    "order",
+    "unused",
+    "layers",
+    "metadata",
+    "classification",
+    "regression",
+    "multilabel",
 ]
+
+_TASKS: dict[Task, str] = {
+    "classification": "classifiers",
+    "multilabel": "multi-label models",
+    "regression": "regression models",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,7 +72,9 @@ class Check:
         measure: The public measure function; its docstring says what it measures.
         run: Measures a subject with options; gives one measurement, or several for a check that reports a list.
         options: A frozen dataclass (all fields with defaults) of what a gate may set, e.g. `eps`.
-        needs: Inputs without which the check does not apply.
+        needs: Inputs without which the check does not apply, and the tasks that it is for (all, where none is named).
+        by_request: Whether it runs only where a gate asks for it: a figure that differs from run to run, or one that
+            is undefined on much honest data.
         why: Why it matters, in a sentence or two.
         remedy: What to do about a bad answer, in a sentence or two.
     """
@@ -69,3 +88,19 @@ class Check:
     remedy: str
     options: type | None = None
     needs: frozenset[Need] = frozenset()
+    by_request: bool = False
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that it is for; none where it is for all."""
+        return tuple(task for task in _TASKS if task in self.needs)
+
+    @property
+    def audience(self) -> str:
+        """Whom it is for, in words: `classifiers and regression models`; empty where it is for all."""
+        return " and ".join(_TASKS[task] for task in self.tasks)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Inputs without which it does not apply."""
+        return tuple(sorted(need for need in self.needs if need not in _TASKS))

@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from robust import __version__
+from robust.commands.compare_models import compare_command
+from robust.commands.model_cost import cost_command
+from robust.commands.model_metrics import metrics_command
 from robust.errors import RobustError
 
 if TYPE_CHECKING:
@@ -54,7 +57,7 @@ def cli() -> None:
 @click.option("--data", "--test", "test", help="Rows that the model is judged on.")
 @click.option("--train", help="Rows that it was trained on, for baselines.")
 @click.option("--target", help="Column or key of the targets.")
-@click.option("--task", type=click.Choice(["classification", "regression"]), help="What the model does.")
+@click.option("--task", type=click.Choice(["classification", "regression", "multilabel"]), help="What the model does.")
 @click.option("--output", type=click.Choice(["probabilities", "logits", "values"]), help="What its outputs are.")
 @click.option("--classes", help='Labels behind its outputs, in their order, e.g. "cat,dog".')
 @click.option("--gate", "gates", multiple=True, help='A gate, e.g. "accuracy >= 95%". Repeatable.')
@@ -131,6 +134,10 @@ def explain(code: str, out: Path | None, as_json: bool) -> None:
     check = find_check(discover(), code)
     text = explain_as_json(check) if as_json else f"{explain_check(check)}\n"
     _tell(text, out, f"{check.code}.{'json' if as_json else 'txt'}")
+
+
+for command in (compare_command, cost_command, metrics_command):
+    cli.add_command(command)
 
 
 def _settled(config_path: Path | None, example: str | None, flags: dict[str, Any], gates: tuple[str, ...]) -> "Config":

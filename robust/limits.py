@@ -1,10 +1,17 @@
-"""What may stand on the other side of a comparison, and `percent`."""
+"""What may stand on the other side of a comparison, `percent`, and units of memory."""
 
 import math
 import numbers
+import re
 from decimal import Decimal
 
 from robust.errors import InvalidInput
+
+#: Bytes in a kibibyte and in a mebibyte (IEC 80000-13): `cost(model).rom < 256 * KiB`.
+KiB = 1024
+MiB = 1024**2
+_BYTES = {"": 1, "B": 1, "KiB": KiB, "MiB": MiB, "GiB": 1024**3, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
+_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(B|KiB|MiB|GiB|kB|MB|GB)?\s*", re.ASCII)
 
 
 def percent(share: float) -> float:
@@ -27,6 +34,38 @@ def percent(share: float) -> float:
     """
     # In decimal, as people mean it: 99.9 / 100 is 0.9990000000000001.
     return float(Decimal(repr(_finite(share, "percent takes"))) / 100)
+
+
+def as_bytes(size: object) -> float:
+    """Read a size of memory: a number of bytes, or text with a unit.
+
+    KiB = 1024, MiB = 1024², GiB = 1024³; kB = 1000, MB = 1000², GB = 1000³ (IEC 80000-13)
+
+    Args:
+        size: A number of bytes above 0, or text such as `256KiB`, `1.5 MiB`, `64 kB` or `4096`.
+
+    Returns:
+        Bytes, above 0.
+
+    Raises:
+        InvalidInput: If it is no size.
+
+    >>> as_bytes("256KiB"), as_bytes("1.5 MB"), as_bytes(4096)
+    (262144.0, 1500000.0, 4096.0)
+    """
+    right = "a size above 0 such as 256KiB, 1.5MiB, 64kB or 4096 would be right"
+    number, unit = size, ""
+    if isinstance(size, str):
+        match = _SIZE.fullmatch(size)
+        if match is None:
+            raise InvalidInput(f"{size!r} is no size of memory: {right}")
+        number, unit = float(match[1]), match[2] or ""
+    if not is_number(number):
+        raise InvalidInput(f"{size!r} is no size of memory: {right}")
+    found = _finite(number, "a size of memory is") * _BYTES[unit]
+    if not 0 < found < math.inf:
+        raise InvalidInput(f"{size!r} is no size of memory: {right}")
+    return found
 
 
 def as_limit(limit: object) -> float:

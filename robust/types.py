@@ -10,6 +10,7 @@ FloatArray: TypeAlias = NDArray[np.floating[Any]]
 IntArray: TypeAlias = NDArray[np.integer[Any]]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
-Task: TypeAlias = Literal["classification", "regression"]
+#: `classification`: one class a row; `multilabel`: each of several labels is true of a row or not.
+Task: TypeAlias = Literal["classification", "regression", "multilabel"]
 Output: TypeAlias = Literal["probabilities", "logits", "values"]
 Norm: TypeAlias = Literal["linf", "l2"]

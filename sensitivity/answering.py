@@ -60,9 +60,9 @@ def answering(model: Model, data: Dataset) -> Answering:
         settled = replace(model, task="regression", output="values")
     elif base.kind in ("probabilities", "logits"):
         # One column may stand for two classes; its width must not be taken for the number of classes.
-        settled = replace(model, task="classification", output=base.kind, classes=base.classes)
+        settled = replace(model, task=base.task, output=base.kind, classes=base.classes)
     else:
-        settled = replace(model, task="classification", classes=base.classes)
+        settled = replace(model, task=base.task, classes=base.classes)
     return Answering(model=settled, caller=bind(settled, data.schema), base=base)
 
 

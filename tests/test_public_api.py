@@ -31,6 +31,29 @@ NAMES = {
         "mae",
         "r2",
         "degradation",
+        "precision",
+        "recall",
+        "brier",
+        "calibration_error",
+        "average_precision",
+        "mse",
+        "median_absolute_error",
+        "max_error",
+        "explained_variance",
+        "mape",
+        "smape",
+        "agreement",
+        "cost",
+        "latency",
+        "KiB",
+        "MiB",
+        "choose_threshold",
+        "best_f1",
+        "anomaly_detection",
+        "error_groups",
+        "label_errors",
+        "nearest_training_rows",
+        "save_error_samples",
     },
     "robust.attacks": {"RandomNoise", "FGSM", "PGD", "Transfer", "robust_accuracy", "robustness_curve"},
     "robust.sensitivity": {"partial_dependence", "flip_rate"},
@@ -61,6 +84,8 @@ SIGNATURES = {
     },
 }
 
+CONSTANTS = {"KiB", "MiB"}
+
 
 def lookup(path):
     package, _, name = path.rpartition(".")
@@ -84,7 +109,7 @@ def test_the_facade_offers_what_was_promised(package):
     assert set(facade.__all__) <= set(dir(facade))
     assert sorted(facade.__all__) == list(facade.__all__)
     for name in facade.__all__:
-        assert callable(getattr(facade, name)), name
+        assert callable(getattr(facade, name)) or name in CONSTANTS, name
         assert getattr(facade, name) is getattr(facade, name)
 
 
@@ -103,7 +128,7 @@ def test_names_stay_callable_when_every_module_has_been_imported():
         "    for name in names:\n"
         "        for _ in range(2):\n"
         "            found = getattr(sys.modules[package], name)\n"
-        "            assert callable(found), (package, name)\n"
+        "            assert callable(found) or isinstance(found, int), (package, name)\n"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -135,6 +160,8 @@ def test_signatures(path):
 )
 def test_every_public_name_is_documented(path):
     thing = lookup(path)
+    if path.rpartition(".")[2] in CONSTANTS:
+        return
     document = inspect.getdoc(thing)
     assert document, path
     assert document.splitlines()[0].endswith("."), path

@@ -17,16 +17,20 @@ _TESTS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
         "a differentiable twin (surrogate in [models])",
     ),
     "order": (lambda s: s.test.order is not None, "rows in time order (order in [data])"),
+    "layers": (lambda s: s.model.framework != "callable", "a candidate whose layers can be read, not a plain callable"),
+    "metadata": (
+        lambda s: bool(s.test.slices or s.test.unused) or s.test.groups is not None,
+        "columns that describe rows (slices, unused or groups in [data])",
+    ),
     "unused": (lambda s: bool(s.test.unused), "columns that the model does not see (unused in [data])"),
 }
 
 
 def lacking(check: Check, subject: Subject) -> str | None:
     """What a check would need that the subject lacks, in words, or None when it applies."""
-    other: Need = "regression" if subject.task == "classification" else "classification"
-    if other in check.needs:
+    if check.tasks and subject.task not in check.tasks:
         # Whatever else is missing would not help.
-        return f"for {'regression models' if other == 'regression' else 'classifiers'} alone"
+        return f"for {check.audience} alone"
     absent = dict(subject.absent)
     missing = [
         f"{words}; {absent[need]}" if need in absent else words

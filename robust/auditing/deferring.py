@@ -6,13 +6,14 @@ the hash of the file, of what was said about it, and of the code that would load
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from msgspec import Struct
 
 from robust.auditing.keeping import Store, code_identity
-from robust.models.base import Label, Model
+from robust.models.base import Label, Model, adapter_of, require_gradients
 from robust.models.foreign_errors import blamed
 from robust.record.shape import Host
 from robust.types import AnyArray, FloatArray, Output, Task
@@ -79,37 +80,46 @@ def _remember(model: Model, identity: str) -> Remembered:
     )
 
 
-def _from_memory(known: Remembered, load: Callable[[], Model]) -> Model:
-    """A model that loads itself on its first call."""
-    loaded = cache(load)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Later:
+    """What asks a model that is not loaded yet; `load` loads it once."""
 
-    def forward(x: AnyArray) -> AnyArray:
-        return loaded().forward(x)
+    load: Callable[[], Model]
 
-    def gradients(x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
-        found = loaded().gradients
-        if found is None:
-            raise TypeError(f"{known.name} was known to have gradients and has none")
-        return found(x, cotangent)
+    @property
+    def adapter(self) -> object:
+        """Whatever stands behind the model, for analyses that look inside."""
+        return adapter_of(self.load())
 
-    def content() -> bytes:
-        found = loaded().content
+    def forward(self, x: AnyArray) -> AnyArray:
+        return self.load().forward(x)
+
+    def gradients(self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
+        model = self.load()
+        return require_gradients(model)(x, cotangent)
+
+    def content(self) -> bytes:
+        found = self.load().content
         return b"" if found is None else found()
 
+
+def _from_memory(known: Remembered, load: Callable[[], Model]) -> Model:
+    """A model that loads itself on its first call."""
+    later = _Later(load=cache(load))
     return Model(
         name=known.name,
         framework=known.framework,
-        forward=forward,
+        forward=later.forward,
         task=known.task,
         output=known.output,
         classes=known.classes,
         batch_size=known.batch_size,
         fixed_batch=known.fixed_batch,
         columns=known.columns,
-        gradients=gradients if known.differentiable else None,
+        gradients=later.gradients if known.differentiable else None,
         identity=lambda: known.identity,
         weights=lambda: known.weights,
-        content=content,
+        content=later.content,
     )
 
 

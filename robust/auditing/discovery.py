@@ -10,7 +10,10 @@ from robust.errors import InvalidInput, RobustError
 #: Packages that are searched. A new check needs no entry here, a new family does.
 _PACKAGES = (
     "robust.measures",
+    "robust.mistakes",
+    "robust.costing",
     "robust.quantization",
+    "robust.crosscheck",
     "robust.attacks",
     "robust.sensitivity",
     "robust.residuals",

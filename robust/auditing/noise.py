@@ -33,6 +33,6 @@ def host_noise(model: Model, data: Dataset) -> Noise:
     y = None if data.y is None else data.y[keep]
     changed = 0
     before = interpret(model, first, y)
-    if before.task == "classification":
+    if before.task != "regression":
         changed = int(np.sum(before.labels != interpret(model, again, y).labels))
     return Noise(rows=len(keep), decisions_changed=changed, largest_difference=float(np.abs(first - again).max()))

@@ -149,6 +149,8 @@ def _jobs(plan: Plan, ledger: _Ledger) -> list[tuple[Check, GateSpec | None, Any
     for check in plan.checks:
         specs = [spec for spec in plan.gates if spec.check is check]
         missing = lacking(check, plan.subject)
+        if missing is None and check.by_request and not specs:
+            missing = "runs only where a gate asks for it"
         if missing is not None:
             gated: list[GateSpec | None] = [*specs] or [None]
             ledger.skipped += [_not_run(check, spec, missing) for spec in gated]

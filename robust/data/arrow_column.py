@@ -50,8 +50,13 @@ def arrow_column(name: str, column: Any) -> RawColumn:
 
 
 def _objects(column: Any) -> np.ndarray[Any, np.dtype[np.object_]]:
-    """Values as Python objects, None where null."""
-    return np.fromiter((value.as_py() for value in column), dtype=object, count=len(column))
+    """Values as Python objects, None where null; equal ones are one object, since labels repeat."""
+    coded = column.dictionary_encode().unify_dictionaries()
+    if not coded.num_chunks:
+        return np.empty(0, dtype=object)
+    codes = np.concatenate([chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in coded.chunks])
+    distinct = np.array([*coded.chunk(0).dictionary.to_pylist(), None], dtype=object)
+    return np.asarray(distinct[codes])
 
 
 def _dictionary(name: str, column: Any) -> RawColumn:

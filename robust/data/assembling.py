@@ -93,7 +93,7 @@ def _inputs(
     inputs = tuple(column for column in source.columns if column.name not in leaving)
     if not inputs:
         raise InvalidInput(f"{source.name} has no column left for x: {shorten(sorted(leaving))} all play other parts")
-    if len(inputs[0].values) == 0:
+    if inputs[0].rows == 0:
         raise InvalidInput(f"{source.name} has zero rows: at least one would be right")
     encoded = encode(inputs, known=declared_labels(schema))
     features = build_schema(

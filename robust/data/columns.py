@@ -35,6 +35,15 @@ class RawColumn:
     binary: bool = False
 
     @property
+    def rows(self) -> int:
+        """Number of rows n."""
+        return len(self.values)
+
+    def read(self) -> "RawColumn":
+        """The column itself."""
+        return self
+
+    @property
     def is_text(self) -> bool:
         """Whether the values are text."""
         return self.values.dtype.kind == "O"
@@ -45,6 +54,25 @@ class RawColumn:
         if self.is_text:
             return np.fromiter((value is None for value in self.values), dtype=bool, count=len(self.values))
         return np.isnat(self.values) if self.values.dtype.kind in "mM" else np.isnan(self.values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredColumn:
+    """A column that stays in its file until it is asked for, so that no more than one need be in memory.
+
+    Args:
+        name: Its name.
+        rows: Number of rows.
+        load: Reads it.
+    """
+
+    name: str
+    rows: int
+    load: Callable[[], RawColumn]
+
+    def read(self) -> RawColumn:
+        """The column, read anew."""
+        return self.load()
 
 
 def raw_column(name: str, values: AnyArray, *, labels: tuple[str, ...] | None = None) -> RawColumn:
@@ -77,11 +105,14 @@ def raw_column(name: str, values: AnyArray, *, labels: tuple[str, ...] | None = 
     raise InvalidInput(f"{name!r} has type {values.dtype}: numbers, text or dates would be right")
 
 
+def plain_type(dtype: "np.dtype[Any]") -> "np.dtype[Any]":
+    """The type of the same numbers in the byte order of this machine, and no wider than 64 bits."""
+    return np.dtype(np.float64) if dtype.kind == "f" and dtype.itemsize > 8 else dtype.newbyteorder("=")
+
+
 def native(values: AnyArray) -> AnyArray:
     """The same numbers in the byte order of this machine, and no wider than 64 bits."""
-    if values.dtype.kind == "f" and values.dtype.itemsize > 8:
-        return values.astype(np.float64)
-    return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
+    return values.astype(plain_type(values.dtype), copy=False)
 
 
 def nanoseconds(name: str, values: AnyArray) -> AnyArray:

@@ -68,6 +68,13 @@ def pickled(path: Path) -> InvalidInput:
     return InvalidInput(f"{path} is a pickle, which could run code: pickles are never loaded as data; {_FORMATS}")
 
 
+def unreadable(path: Path, what: str, error: Exception) -> InvalidInput:
+    """One error for all the ways in which a file can fail to be read."""
+    if isinstance(error, MemoryError):
+        return InvalidInput(f"{path} does not fit into the memory that is left: {error or 'no more could be had'}")
+    return InvalidInput(f"{path} is damaged or not {what}: {error}")
+
+
 def looks_pickled(path: Path, head: bytes) -> bool:
     """Whether a file is a pickle: by its mark, or because its codes can be read to the end.
 

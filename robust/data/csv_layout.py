@@ -139,7 +139,8 @@ def _delimiter(path: Path, line: str) -> str:
     """Comma, semicolon or tab: whichever cuts the first line into most cells, a comma when in doubt."""
 
     def cut(delimiter: str) -> Sequence[str]:
-        return next(csv.reader([line], delimiter=delimiter), [])
+        # A delimiter that is not there makes one cell of all, which Python's reader refuses when the line is long.
+        return next(csv.reader([line], delimiter=delimiter), []) if delimiter in line else [line]
 
     parts = cut(";")
     if len(parts) > 1 and any(_DECIMAL_COMMAS.fullmatch(cell) for cell in parts):

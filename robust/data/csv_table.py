@@ -1,6 +1,7 @@
 """CSV files: a table under a header, or numbers without one. Cells are data and nothing else."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from robust.data.columns import RawColumn
+from robust.data.arrow_spool import arrow_spooled
+from robust.data.columns import RawColumn, StoredColumn
+from robust.data.content import unreadable
 from robust.data.csv_cells import BadCell, cells_column
 from robust.data.csv_layout import Layout, is_number, not_utf8, read_layout, record_line
+from robust.data.large import is_large
 from robust.data.naming import check_unique, checked_names, shorten
 from robust.data.source import Parts, Source
+from robust.data.spool import side_by_side
 from robust.errors import InvalidInput
 from robust.types import AnyArray
 
-_BLOCK = 16 * 2**20  # bytes; a record must fit into one
+#: Bytes of a block, into which a record must fit. Arrow reserves a block for each column: wide tables get smaller ones.
+_MOST_BLOCK, _LEAST_BLOCK, _RESERVED = 16 * 2**20, 2**18, 16 * 2**20
 
 
 def read_csv(
@@ -49,12 +55,18 @@ def read_csv(
         )
     heads = _header(path, layout) if layout.named else checked_names(names, width) if names is not None else None
     columns = heads or tuple(f"column {j + 1}" for j in range(width))
-    table = _read_cells(path, layout, columns)
+    large = is_large(path.stat().st_size)
+    table = _read_cells(path, layout, columns, on_disk=large)
     if len(table) == 0:
         raise InvalidInput(f"{path} has a header and zero rows: at least one row would be right")
     labels = parts.labels
+
+    def load(j: int) -> RawColumn:
+        name = columns[j]
+        return _typed(path, layout, name, table.column(j), text=name in text, mixed=name in labels)
+
     found = tuple(
-        _typed(path, layout, name, table.column(j), text=name in text, mixed=name in labels)
+        StoredColumn(name=name, rows=len(table), load=partial(load, j)) if large else load(j)
         for j, name in enumerate(columns)
     )
     if layout.named or (names is not None and parts.columns):
@@ -74,8 +86,22 @@ def _header(path: Path, layout: Layout) -> tuple[str, ...]:
     return names
 
 
-def _read_cells(path: Path, layout: Layout, columns: tuple[str, ...]) -> Any:
-    """All rows as an Arrow table of strings."""
+def _read_cells(path: Path, layout: Layout, columns: tuple[str, ...], *, on_disk: bool) -> Any:
+    """All rows as an Arrow table of strings, in memory or in a temporary file."""
+    record = sum(len(cell.encode()) + 3 for cell in layout.first)
+    block = max(min(_RESERVED // len(columns), _MOST_BLOCK), _LEAST_BLOCK, 4 * record)
+    try:
+        return _read_blocks(path, layout, columns, on_disk=on_disk, block=block)
+    except _TooLongError:
+        return _read_blocks(path, layout, columns, on_disk=on_disk, block=max(_MOST_BLOCK, block))
+
+
+class _TooLongError(Exception):
+    """A record that does not fit into a block."""
+
+
+def _read_blocks(path: Path, layout: Layout, columns: tuple[str, ...], *, on_disk: bool, block: int) -> Any:
+    """All rows, read in blocks of so many bytes."""
     ragged: list[Any] = []
 
     def refuse(row: Any) -> str:
@@ -88,9 +114,9 @@ def _read_cells(path: Path, layout: Layout, columns: tuple[str, ...]) -> Any:
     try:
         with pa.OSFile(str(path)) as stream:
             stream.seek(layout.offset)
-            return pyarrow.csv.read_csv(
+            reader = pyarrow.csv.open_csv(
                 stream,
-                read_options=pyarrow.csv.ReadOptions(use_threads=False, column_names=keys, block_size=_BLOCK),
+                read_options=pyarrow.csv.ReadOptions(use_threads=False, column_names=keys, block_size=block),
                 parse_options=pyarrow.csv.ParseOptions(
                     delimiter=layout.delimiter, newlines_in_values=True, invalid_row_handler=refuse
                 ),
@@ -98,7 +124,12 @@ def _read_cells(path: Path, layout: Layout, columns: tuple[str, ...]) -> Any:
                     column_types=dict.fromkeys(keys, pa.string()), strings_can_be_null=False
                 ),
             )
+            return arrow_spooled(reader, path.stat().st_size) if on_disk else reader.read_all()
+    except InvalidInput:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
+        if "straddling" in str(error) and block < _MOST_BLOCK:
+            raise _TooLongError from error
         if ragged:
             row = ragged[0]
             hint = "; is a quote not closed?" if row.text.startswith('"') else ""
@@ -110,7 +141,7 @@ def _read_cells(path: Path, layout: Layout, columns: tuple[str, ...]) -> Any:
             raise not_utf8(path) from error
         if "Empty CSV" in str(error):
             raise InvalidInput(f"{path} has a header and zero rows: at least one row would be right") from error
-        raise InvalidInput(f"{path} cannot be read as CSV: {error}") from error
+        raise unreadable(path, "CSV", error) from error
 
 
 def _typed(path: Path, layout: Layout, name: str, cells: Any, *, text: bool, mixed: bool) -> RawColumn:
@@ -135,23 +166,35 @@ def _bad_cell(path: Path, layout: Layout, name: str, bad: BadCell) -> InvalidInp
     )
 
 
-def _tensor(path: Path, layout: Layout, columns: tuple[RawColumn, ...]) -> AnyArray:
+def _tensor(path: Path, layout: Layout, columns: Sequence[RawColumn | StoredColumn]) -> AnyArray:
     """Columns of numbers as (n, d), in the type that the file declares."""
-    for j, column in enumerate(columns):
+    dtype = np.dtype(layout.dtype or np.float64)
+    wrong: list[tuple[int, int, float]] = []
+
+    def numbers(j: int, column: RawColumn) -> AnyArray:
         if column.values.dtype.kind not in "iuf":
             raise InvalidInput(
                 f"{path}, column {j + 1}: {layout.first[j]!r} in line {layout.line} is a number, other cells "
                 "of the column are not: without a header all cells must be numbers"
             )
-    x = np.column_stack([column.values.astype(np.float64) for column in columns])
-    if layout.dtype is None or layout.dtype.startswith("float"):
-        return x.astype(layout.dtype or np.float64)
-    bounds = np.iinfo(layout.dtype)
-    wrong = ~((x == np.rint(x)) & (x >= bounds.min) & (x <= bounds.max))
-    if wrong.any():
-        row, j = (int(place) for place in np.argwhere(wrong)[0])
+        values = column.values.astype(np.float64, copy=False)
+        if dtype.kind == "f":
+            return values
+        bounds = np.iinfo(dtype)
+        beyond = ~((values == np.rint(values)) & (values >= bounds.min) & (values <= bounds.max))
+        if beyond.any():
+            row = int(np.argmax(beyond))
+            wrong.append((row, j, float(values[row])))
+        return np.where(beyond, 0, values)
+
+    x = side_by_side(
+        (numbers(j, column.read()) for j, column in enumerate(columns)),
+        (columns[0].rows, len(columns)),
+        dtype,
+        on_disk=any(isinstance(column, StoredColumn) for column in columns),
+    )
+    if wrong:
+        row, j, value = min(wrong)
         line = record_line(path, layout, row)
-        raise InvalidInput(
-            f"{path}, line {line}, column {j + 1}: {x[row, j]} is no {layout.dtype}, as the file declares"
-        )
-    return x.astype(layout.dtype)
+        raise InvalidInput(f"{path}, line {line}, column {j + 1}: {value} is no {layout.dtype}, as the file declares")
+    return x

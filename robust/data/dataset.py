@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from robust.data.large import row_blocks
 from robust.data.schema import FeatureSchema
+from robust.data.spool import take_rows
 from robust.errors import InvalidInput
 from robust.types import AnyArray, BoolArray, IntArray
 
@@ -24,7 +26,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dataset:
-    """Rows with everything that is known about them. Arrays are read-only views.
+    """Rows with everything that is known about them. Arrays are read-only views, large ones perhaps of a file.
 
     Args:
         name: Where it came from.
@@ -102,11 +104,14 @@ class Dataset:
         if not self._fingerprint:
             digest = hashlib.sha256()
             for array in (self.x, self.y, self.ids, self.order, self.groups):
-                digest.update(b"-" if array is None else array_bytes(array))
+                if array is None:
+                    digest.update(b"-")
+                else:
+                    update_digest(digest, array)
             for role, columns in (("unused", self.unused), ("slices", self.slices)):
                 for column in columns:
                     digest.update(repr((role, column.name)).encode())
-                    digest.update(array_bytes(column.values))
+                    update_digest(digest, column.values)
             digest.update(repr(self.schema.key()).encode())
             self._fingerprint.append(digest.hexdigest())
         return self._fingerprint[0]
@@ -118,7 +123,8 @@ class Dataset:
             keep: Positions (m,), or a mask (n,).
 
         Returns:
-            The same data with these rows, in the order of `keep`.
+            The same data with these rows, in the order of `keep`. Inputs that lie on disk stay there: rows that
+            follow each other are a part of the same map, many others are copied on disk.
         """
 
         def cut(array: AnyArray | None) -> AnyArray | None:
@@ -129,7 +135,7 @@ class Dataset:
 
         return replace(
             self,
-            x=self.x[keep],
+            x=take_rows(self.x, keep),
             y=cut(self.y),
             ids=self.ids[keep],
             unused=cut_all(self.unused),
@@ -174,12 +180,23 @@ def read_only(array: AnyArray) -> AnyArray:
     return view
 
 
-def array_bytes(array: AnyArray) -> bytes:
-    """Bytes that identify an array's content, shape and type; text is compared by its characters alone.
+def update_digest(digest: "hashlib._Hash", array: AnyArray) -> None:
+    """Add an array's shape, type and content to a digest, block by block; text is known by its characters alone.
 
-    >>> array_bytes(np.array([1])) == array_bytes(np.array([[1]]))
+    >>> one, other = hashlib.sha256(), hashlib.sha256()
+    >>> update_digest(one, np.array([1])), update_digest(other, np.array([[1]]))
+    (None, None)
+    >>> one.digest() == other.digest()
     False
     """
     if array.dtype.kind in "OUT":
-        return repr((array.shape, [str(item) for item in array.ravel()])).encode()
-    return repr((array.shape, array.dtype.str)).encode() + array.tobytes()
+        digest.update(f"({array.shape!r}, [".encode())
+        flat, comma = array.ravel(), ""
+        for block in row_blocks(flat):
+            digest.update((comma + ", ".join([repr(str(item)) for item in flat[block]])).encode())
+            comma = ", "
+        digest.update(b"])")
+        return
+    digest.update(repr((array.shape, array.dtype.str)).encode())
+    for block in row_blocks(array):  # hashing in place: no copy where rows follow each other in memory
+        digest.update(np.ascontiguousarray(array[block]).reshape(-1).view(np.uint8).data)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robust.data.columns import RawColumn
+from robust.data.columns import RawColumn, StoredColumn
 from robust.data.feature import Kind
 from robust.data.naming import shorten, some_rows
+from robust.data.spool import side_by_side
 from robust.errors import InvalidInput
 from robust.types import FloatArray
 
@@ -29,11 +30,11 @@ class Encoded:
     categories: Mapping[int, tuple[str, ...]]
 
 
-def encode(columns: Sequence[RawColumn], *, known: Mapping[str, tuple[str, ...]]) -> Encoded:
+def encode(columns: Sequence[RawColumn | StoredColumn], *, known: Mapping[str, tuple[str, ...]]) -> Encoded:
     """Write columns side by side as numbers: booleans as 0 and 1, text as the positions of its labels.
 
     Args:
-        columns: The inputs, each (n,).
+        columns: The inputs, each (n,); where they are stored in a file, the matrix is left on disk too.
         known: Labels by feature name, in the order of their codes, where they were declared; elsewhere the
             labels are those that occur, sorted.
 
@@ -48,47 +49,51 @@ def encode(columns: Sequence[RawColumn], *, known: Mapping[str, tuple[str, ...]]
     >>> encoded.x[:, 0], encoded.categories
     (array([1., 0., 1.]), {0: ('Bonn', 'Rom')})
     """
-    x = np.empty((len(columns[0].values), len(columns)), dtype=np.float64)
     kinds: dict[int, Kind] = {}
     categories: dict[int, tuple[str, ...]] = {}
-    for j, column in enumerate(columns):
+
+    def numbers(j: int, column: RawColumn) -> FloatArray:
         if column.is_text:
-            x[:, j], categories[j] = text_codes(column, known.get(column.name))
+            codes, categories[j] = text_codes(column, known.get(column.name))
             kinds[j] = "categorical"
-            continue
+            return codes
         if column.values.dtype.kind in "mM":
             raise InvalidInput(
                 f"input column {column.name!r} holds dates: name it in order= or unused=, or turn it into numbers"
             )
         if column.values.dtype.kind in "iu":
             _check_exact(column)
-        x[:, j] = column.values
         if column.binary or column.values.dtype.kind == "b":
             kinds[j] = "binary"
-    # One NaN for all: their bits differ between readers, and a fingerprint sees bits.
-    x[np.isnan(x)] = np.nan
+        values: FloatArray = column.values.astype(np.float64, copy=False)
+        gaps = np.isnan(values)
+        # One NaN for all: their bits differ between readers, and a fingerprint sees bits.
+        return np.where(gaps, np.nan, values) if gaps.any() else values
+
+    x = side_by_side(
+        (numbers(j, column.read()) for j, column in enumerate(columns)),
+        (columns[0].rows, len(columns)),
+        np.dtype(np.float64),
+        on_disk=any(isinstance(column, StoredColumn) for column in columns),
+    )
     return Encoded(x=x, kinds=kinds, categories=categories)
 
 
 def text_codes(column: RawColumn, labels: tuple[str, ...] | None) -> tuple[FloatArray, tuple[str, ...]]:
     """Codes (n,) of a column of text, NaN where missing, and the labels behind them."""
-    missing = column.missing
-    present = column.values[~missing].astype(str)
-    labels = labels or column.labels
-    found, positions = np.unique(present, return_inverse=True)
-    if labels is None:
-        labels = tuple(found.tolist())
-    place = {label: code for code, label in enumerate(labels)}
-    unknown = [label for label in found.tolist() if label not in place]
+    values = column.values.tolist()
+    found = sorted({str(value) for value in set(values) if value is not None})
+    labels = labels or column.labels or tuple(found)
+    codes: dict[str | None, float] = {label: float(code) for code, label in enumerate(labels)}
+    unknown = [label for label in found if label not in codes]
     if unknown:
-        rows = np.fromiter((value in unknown for value in column.values), dtype=bool, count=len(missing))
+        rows = np.fromiter((value in unknown for value in values), dtype=bool, count=len(values))
         raise InvalidInput(
             f"column {column.name!r} has labels that its categories do not list: {shorten(unknown)} "
             f"in {some_rows(rows)}; the categories are {shorten(labels)}"
         )
-    codes = np.full(len(column.values), np.nan)
-    codes[~missing] = np.array([place[label] for label in found.tolist()], dtype=np.float64)[positions]
-    return codes, labels
+    codes[None] = np.nan
+    return np.fromiter(map(codes.__getitem__, values), dtype=np.float64, count=len(values)), labels
 
 
 def _check_exact(column: RawColumn) -> None:

@@ -35,6 +35,11 @@ def load_data(
     is no number, or if `target` or another part names a column; otherwise numbers without a header, one
     sample a line, float64 unless a comment line above them says `# dtype=uint8` or another type.
 
+    Inputs need not fit into memory. Above 64 MiB they stay on disk and are read as they are used: those of an `.npy`
+    or uncompressed `.npz` where they are (leave the file as it is meanwhile), others in a temporary file without a
+    name, which takes as much room as they do unpacked and goes with the data; `TMPDIR` says where. Memory is taken by
+    what comes one a row: targets, ids, predictions, and one column of a table at a time.
+
     Args:
         path: The file.
         target: Column, or key of an `.npz`, that holds the targets.
@@ -52,8 +57,8 @@ def load_data(
 
     Raises:
         InvalidInput: If the file is missing, empty, damaged or of another format than its name says, holds a
-            pickle or Python objects, or declares more than it may unpack to; and for whatever `as_data`
-            refuses.
+            pickle or Python objects, declares more than it may unpack to, or does not fit on the disk; and for
+            whatever `as_data` refuses.
 
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -1,24 +1,26 @@
 """numpy's own files, read without pickles and without trusting the sizes that they declare."""
 
-import math
 import tokenize
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-import numpy as np
-
-from robust.data.content import pickled
+from robust.data.content import pickled, unreadable
+from robust.data.large import is_large, map_file
 from robust.data.naming import shorten, unknown_name
+from robust.data.npy import content_pieces, read_content, read_header
 from robust.data.source import Parts, Source
+from robust.data.spool import Spool
 from robust.errors import InvalidInput
 from robust.types import AnyArray
 
 GIB = 2**30
-_MOST_BYTES = 8 * GIB
+_MOST_BYTES = 64 * GIB  # on disk: large archives are never unpacked into memory
 _MOST_RATIO = 1000
 # What a damaged header or archive raises: numpy parses headers as Python literals, zipfile has its own.
 _BROKEN = (
@@ -61,7 +63,7 @@ def read_npz(path: Path, parts: Parts, label: str) -> tuple[Source, Parts, Seque
         InvalidInput: If it is damaged, too large, holds Python objects, or no key is understood as the
             inputs.
     """
-    arrays = _read_archive(path)
+    arrays = read_arrays(path)
     x_key, y_key = _choose(path, tuple(arrays), parts.y)
     beside: dict[str, object] = {key: array for key, array in arrays.items() if key not in (x_key, "names")}
     completed = replace(
@@ -76,16 +78,21 @@ def read_npz(path: Path, parts: Parts, label: str) -> tuple[Source, Parts, Seque
 
 
 def read_npy(path: Path) -> AnyArray:
-    """Read one array.
+    """Read one array; a large one stays in the file and is mapped.
 
     Raises:
         InvalidInput: If it is damaged or holds Python objects.
     """
     try:
         with path.open("rb") as stream:
-            return _read_array(stream, path.stat().st_size, str(path))
+            header = read_header(stream, path.stat().st_size, str(path))
+            if is_large(header.nbytes):
+                return header.array(map_file(stream), header.start)
+            return read_content(stream, header, str(path))
+    except InvalidInput:
+        raise
     except _BROKEN as error:
-        raise _damaged(path, "a numpy array", error) from error
+        raise unreadable(path, "a numpy array", error) from error
 
 
 def _choose(path: Path, keys: tuple[str, ...], target: object) -> tuple[str, str | None]:
@@ -104,60 +111,76 @@ def _choose(path: Path, keys: tuple[str, ...], target: object) -> tuple[str, str
     raise InvalidInput(f"{path} has the keys {shorten(sorted(keys))}; inputs and targets are understood as {pairs}")
 
 
-def _read_archive(path: Path) -> dict[str, AnyArray]:
-    """All arrays of an archive, by key."""
+def read_arrays(path: Path) -> dict[str, AnyArray]:
+    """All arrays of an archive, by key.
+
+    What is not read into memory because it is large stays in the archive and is mapped where it was stored as it is,
+    and is unpacked into a temporary file where it was compressed; checksums are verified all the same.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The arrays; those on disk are read-only.
+
+    Raises:
+        InvalidInput: If it is damaged, unpacks to too much, or holds anything but arrays.
+    """
+    arrays: dict[str, AnyArray] = {}
+    in_memory, as_stored, unpacked = 0, {}, {}
+    spool: Spool | None = None
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as raw, zipfile.ZipFile(raw) as archive, ExitStack() as opened:
             members = archive.infolist()
             if any(member.filename.endswith(".pkl") for member in members):
                 raise pickled(path)
             _check_sizes(path, members)
-            arrays = {}
             for member in members:
                 key = member.filename.removesuffix(".npy")
                 if key == member.filename:
                     raise InvalidInput(f"{path} holds {member.filename!r}, which is no array: numpy.savez writes .npy")
+                where = f"{path}[{key!r}]"
                 with archive.open(member) as stream:
-                    arrays[key] = _read_array(stream, member.file_size, f"{path}[{key!r}]")
+                    header = read_header(stream, member.file_size, where)
+                    if not is_large(in_memory + header.nbytes):
+                        arrays[key] = read_content(stream, header, where)
+                        in_memory += header.nbytes
+                    elif member.compress_type == zipfile.ZIP_STORED:
+                        deque(content_pieces(stream, header, where), maxlen=0)  # for the checksum alone
+                        as_stored[key] = header, _content_start(raw, member) + header.start
+                    else:
+                        spool = spool or opened.enter_context(Spool(_packed(members)))
+                        unpacked[key] = header, spool.append(content_pieces(stream, header, where))
+            for places, content in (
+                (as_stored, map_file(raw) if as_stored else b""),
+                (unpacked, spool.map() if spool else b""),
+            ):
+                arrays |= {key: header.array(content, start) for key, (header, start) in places.items()}
             return arrays
+    except InvalidInput:
+        raise
     except _BROKEN as error:
-        raise _damaged(path, "an archive of arrays", error) from error
+        raise unreadable(path, "an archive of arrays", error) from error
+
+
+def _content_start(raw: IO[bytes], member: zipfile.ZipInfo) -> int:
+    """Where a member's content begins: behind its local header, whose name and extra field tell their lengths."""
+    raw.seek(member.header_offset + 26)
+    lengths = raw.read(4)
+    return member.header_offset + 30 + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
+
+
+def _packed(members: list[zipfile.ZipInfo]) -> int:
+    """Bytes that the compressed members of an archive unpack to."""
+    return sum(member.file_size for member in members if member.compress_type != zipfile.ZIP_STORED)
 
 
 def _check_sizes(path: Path, members: list[zipfile.ZipInfo]) -> None:
     """Refuse an archive that unpacks to far more than it should, before anything is unpacked."""
     total = sum(member.file_size for member in members)
     ratio = total / max(path.stat().st_size, 1)
-    if total > _MOST_BYTES or (ratio > _MOST_RATIO and total > GIB):
+    if _packed(members) > _MOST_BYTES or (ratio > _MOST_RATIO and total > GIB):
         raise InvalidInput(
             f"{path} would unpack to {total / GIB:.1f} GiB ({ratio:.0f} times its size): at most "
             f"{_MOST_BYTES // GIB} GiB, and beyond 1 GiB at most {_MOST_RATIO} times its size, are read"
         )
-
-
-def _read_array(stream: IO[bytes], size: int, where: str) -> AnyArray:
-    """One array; its header is checked first, since reading would allocate whatever the header declares."""
-    version = np.lib.format.read_magic(stream)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = header(stream)
-    if dtype.hasobject:
-        raise InvalidInput(
-            f"{where} holds Python objects, which only a pickle can store: pickles are never loaded as data; "
-            "save numbers, or text as numpy.array(…, dtype=str)"
-        )
-    expected, there = math.prod(shape) * dtype.itemsize, size - stream.tell()
-    if expected != there:
-        raise InvalidInput(
-            f"{where} is damaged: its header declares {shape} {dtype} = {expected} bytes, {there} are there"
-        )
-    content = stream.read()
-    if len(content) != expected:
-        raise InvalidInput(f"{where} is damaged: it ends after {len(content)} of {expected} bytes")
-    return np.ndarray(shape, dtype, buffer=content, order="F" if fortran else "C")
-
-
-def _damaged(path: Path, what: str, error: Exception) -> InvalidInput:
-    """One error for all the ways in which a file can be broken; one that already says so stays as it is."""
-    if isinstance(error, InvalidInput):
-        return error
-    return InvalidInput(f"{path} is damaged or not {what}: {error}")

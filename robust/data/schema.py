@@ -106,7 +106,7 @@ class FeatureSchema:
         Returns:
             One sentence each, at most three of a sort; empty when all rows obey the schema.
         """
-        return find_violations(self, self.flat(x))
+        return find_violations(self, x)
 
 
 def build_schema(

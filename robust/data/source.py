@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from robust.data.columns import RawColumn
+from robust.data.columns import RawColumn, StoredColumn
 from robust.data.frame import is_frame
 from robust.data.naming import unknown_name
 from robust.errors import InvalidInput
@@ -23,7 +23,7 @@ class Source:
 
     name: str
     tensor: AnyArray | None = None
-    columns: tuple[RawColumn, ...] = ()
+    columns: tuple[RawColumn | StoredColumn, ...] = ()
     beside: Mapping[str, object] = field(default_factory=dict)
 
     def find(self, name: str, part: str) -> object:
@@ -32,7 +32,7 @@ class Source:
         Raises:
             InvalidInput: If there is none.
         """
-        named = {column.name: column for column in self.columns} | dict(self.beside)
+        named: dict[str, object] = {column.name: column for column in self.columns} | dict(self.beside)
         if not named:
             raise InvalidInput(
                 f"{part}={name!r} names a column, but x is an array without named columns: pass a DataFrame, "
@@ -40,7 +40,8 @@ class Source:
             )
         if name not in named:
             raise InvalidInput(unknown_name(name, tuple(named), where=f"{part}: {self.name} has no column"))
-        return named[name]
+        found = named[name]
+        return found.read() if isinstance(found, StoredColumn) else found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from robust.data.columns import RawColumn, native, raw_column
+from robust.data.columns import RawColumn, plain_type, raw_column
+from robust.data.large import row_blocks
 from robust.data.naming import shorten, some_rows
+from robust.data.spool import as_type
 from robust.errors import InvalidInput
-from robust.types import AnyArray, BoolArray
+from robust.types import AnyArray
 
 
 def check_tensor(x: AnyArray) -> AnyArray:
@@ -27,10 +29,10 @@ def check_tensor(x: AnyArray) -> AnyArray:
     if x.dtype.kind == "c":
         raise InvalidInput("x is complex: real numbers would be right, e.g. real and imaginary part as two features")
     if x.dtype.kind == "b":
-        return x.astype(np.uint8)
+        return as_type(x, np.dtype(np.uint8))
     if x.dtype.kind not in "iuf":
         raise InvalidInput(f"x has type {x.dtype} and shape {x.shape}: numbers would be right, or a table (n, d)")
-    return native(x)
+    return as_type(x, plain_type(x.dtype))
 
 
 def check_shape(x: AnyArray) -> None:
@@ -60,10 +62,15 @@ def check_finite(x: AnyArray, names: tuple[str, ...]) -> None:
     """
     if x.dtype.kind != "f":
         return
-    infinite = np.isinf(x).reshape(len(x), -1)
-    if infinite.any():
-        rows: BoolArray = np.asarray(infinite.any(axis=1))
-        columns = [names[j] for j in np.flatnonzero(infinite.any(axis=0))[:20]]
+    rows, features = np.zeros(len(x), dtype=bool), np.zeros(len(names), dtype=bool)
+    for block in row_blocks(x):
+        infinite = np.isinf(x[block])
+        if infinite.any():
+            flat = infinite.reshape(len(infinite), -1)
+            rows[block] = flat.any(axis=1)
+            features |= flat.any(axis=0)
+    if features.any():
+        columns = [names[j] for j in np.flatnonzero(features)[:20]]
         raise InvalidInput(
             f"x is infinite in {some_rows(rows)}, columns {shorten(columns)}: finite numbers, "
             "or NaN for a missing value, would be right"

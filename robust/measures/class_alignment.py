@@ -25,6 +25,11 @@ def aligned(reference: Scored, candidate: Scored) -> tuple[Scored, Scored]:
     one, other = reference.predictions, candidate.predictions
     if one.task != other.task:
         raise InvalidInput(f"{one.model} does {one.task}, {other.model} does {other.task}")
+    if one.task == "multilabel":
+        raise InvalidInput(
+            f"{other.model} is a multi-label model; two of them are compared one label at a time: pass callables that "
+            "give that label's probability, with output='probabilities'"
+        )
     if one.classes == other.classes:
         return reference, candidate
     old, new = [str(label) for label in one.classes], [str(label) for label in other.classes]

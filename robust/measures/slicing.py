@@ -41,11 +41,14 @@ def slicings(scored: Scored, data: Dataset) -> tuple[tuple[Slicing, ...], tuple[
         data: Names the columns.
 
     Returns:
-        By true class, then by each slicing column: numbers that take many values are cut at their quartiles. Columns
-        of text with too many values are named in the facts instead.
+        By true class (not where a row can have several), then by each slicing column: numbers that take many values are
+        cut at their quartiles. Columns of text with too many values are named in the facts instead.
     """
-    classes = np.asarray([str(scored.predictions.classes[c]) for c in scored.truth])
-    found, facts = [_parted("class", classes)], []
+    found: list[Slicing] = []
+    facts = []
+    if not scored.multilabel:
+        names = np.asarray([str(label) for label in scored.predictions.classes])
+        found.append(_parted("class", names[scored.truth]))
     for column in data.slices:
         labels = _labels(column)
         distinct = len(np.unique(labels))

@@ -8,8 +8,11 @@ from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.measures.magnitude import require_moderate
 from robust.metrics.metric import Metric
-from robust.predicting.predictions import Predictions, class_indices
+from robust.predicting.predictions import Predictions, class_indices, label_matrix
 from robust.types import AnyArray
+
+#: Classification metrics whose kernels take the label matrices of a multi-label model.
+_MULTILABEL = frozenset({"accuracy", "f1", "precision", "recall", "log_loss", "auc", "average_precision"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -17,8 +20,9 @@ class Scored:
     """One model's predictions beside the truth, as a metric's kernel takes them.
 
     Args:
-        truth: Class indices (n,) or targets (n, k).
-        prediction: Labels (n,), probabilities (n, k) or values (n, k).
+        truth: Class indices (n,); for a multi-label model 0 or 1 (n, k); or targets (n, k).
+        prediction: Labels (n,), for a multi-label model 0 or 1 (n, k); probabilities (n, k), for a multi-label model
+            those of each label by itself; or values (n, k).
         predictions: The predictions that they came from.
     """
 
@@ -26,9 +30,15 @@ class Scored:
     prediction: AnyArray
     predictions: Predictions
 
+    @property
+    def multilabel(self) -> bool:
+        """Whether several labels can be true of a row."""
+        return self.predictions.task == "multilabel"
+
     def right(self) -> AnyArray:
-        """Whether each row is classified right (n,)."""
-        return np.asarray(self.predictions.labels == self.truth)
+        """Whether each row is classified right (n,); of several labels all must be."""
+        hits = np.asarray(self.predictions.labels == self.truth)
+        return np.asarray(hits.all(axis=1)) if self.multilabel else hits
 
 
 def score(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
@@ -46,6 +56,8 @@ def score(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
         InvalidInput: If the metric is for another task or undefined on these targets, targets and outputs do not
             fit, or their squares would overflow.
     """
+    if predictions.task == "multilabel" and metric.name in _MULTILABEL:
+        return _score_labels(metric, predictions, data)
     if metric.task != predictions.task:
         raise InvalidInput(
             f"{metric.name} is a {metric.task} metric; {predictions.model} is a {predictions.task} model "
@@ -64,6 +76,21 @@ def score(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
     return Scored(truth=truth, prediction=values, predictions=predictions)
 
 
+def _score_labels(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
+    """Label matrices of a multi-label model."""
+    truth = label_matrix(data.targets, predictions)
+    prediction = predictions.labels if metric.needs == "labels" else predictions.probabilities
+    if metric.name == "auc":
+        ones = truth.sum(axis=0)
+        constant = [label for label, n in zip(predictions.classes, ones, strict=True) if n in (0, len(truth))]
+        if constant:
+            raise InvalidInput(
+                f"auc needs rows with and rows without each label; all rows of {data.name} are alike in "
+                f"{constant[:10]}: use accuracy, f1 or log_loss, or rows of both kinds"
+            )
+    return Scored(truth=truth, prediction=prediction, predictions=predictions)
+
+
 def truth_of(predictions: Predictions, data: Dataset) -> AnyArray:
     """Targets of a data set in the form of a model's predictions, which may be of other rows.
 
@@ -72,7 +99,7 @@ def truth_of(predictions: Predictions, data: Dataset) -> AnyArray:
         data: Has targets.
 
     Returns:
-        Class indices (n,) or numbers (n, k).
+        Class indices (n,), label matrix (n, k) or numbers (n, k).
 
     Raises:
         InvalidInput: If the targets are none that the model could predict, or their squares would overflow.
@@ -80,6 +107,8 @@ def truth_of(predictions: Predictions, data: Dataset) -> AnyArray:
     y = data.targets
     if predictions.task == "classification":
         return class_indices(y, predictions)
+    if predictions.task == "multilabel":
+        return label_matrix(y, predictions)
     if y.dtype.kind not in "fiub":
         raise InvalidInput(f"regression needs numbers as targets, {data.name} has {y.dtype}")
     truth = y.reshape(len(y), -1).astype(np.float64)

@@ -1,22 +1,24 @@
-"""Kernels of classification metrics: class indices and probabilities in, one value (or row of statistics) a row out."""
+"""Kernels of classification metrics: classes and probabilities in, one value (or row of statistics) a row out."""
 
 import math
 
 import numpy as np
 
-from robust.metrics.metric import Metric, Rate
+from robust.metrics.metric import Metric, Rate, at_most_one
 from robust.types import AnyArray, FloatArray, IntArray
 
 #: Probabilities are clipped here, as scikit-learn does: one row costs at most −ln ε.
 CLIP = float(np.finfo(np.float64).eps)
+#: Cells of a block of rows: kernels of many rows stay far below a copy of the predictions.
+_CELLS = 1 << 20
 
 
 def accuracy_rows(y: IntArray, labels: IntArray) -> FloatArray:
-    """Whether each row is right: 1[ŷ_i = y_i].
+    """Whether each row is right: 1[ŷ_i = y_i]; of several labels a row, whether all are.
 
     Args:
-        y: True class indices (n,).
-        labels: Predicted class indices (n,).
+        y: True class indices (n,), or 0 and 1 (n, k) of several labels.
+        labels: Predicted ones, of the same shape.
 
     Returns:
         0 or 1 (n, 1).
@@ -24,27 +26,55 @@ def accuracy_rows(y: IntArray, labels: IntArray) -> FloatArray:
     >>> accuracy_rows(np.array([0, 1, 1]), np.array([0, 1, 0])).ravel().tolist()
     [1.0, 1.0, 0.0]
     """
-    return np.asarray(y == labels, dtype=np.float64)[:, None]
+    right = y == labels
+    if right.ndim == 2:
+        right = right.all(axis=1)
+    return np.asarray(right, dtype=np.float64)[:, None]
 
 
 def f1_rows(y: IntArray, labels: IntArray) -> FloatArray:
-    """Per row and class: true positive, predicted, actual; F1 needs only their means.
+    """Per row and class: true positive, predicted, actual; F1, precision and recall need only their means.
 
     Args:
-        y: True class indices (n,).
-        labels: Predicted class indices (n,).
+        y: True class indices (n,), or 0 and 1 (n, k) of several labels.
+        labels: Predicted ones, of the same shape.
 
     Returns:
-        (n, 3k): k indicators of a true positive, k of a predicted class, k of an actual class, over the classes
-        that occur in either array.
+        (n, 3k): k indicators of a true positive, k of a predicted class, k of an actual class, over the classes up to
+        the last that occurs in either array; (n, 3k + 1) for several labels, whose last column of ones says that all k
+        count, also those that occur nowhere.
 
     >>> f1_rows(np.array([0, 1]), np.array([0, 0])).tolist()
     [[1.0, 0.0, 1.0, 0.0, 1.0, 0.0], [0.0, 0.0, 1.0, 0.0, 0.0, 1.0]]
     """
+    if y.ndim == 2:
+        return np.hstack([y * labels, labels, y, np.ones((len(y), 1))]).astype(np.float64)
     present = np.arange(max(int(y.max()), int(labels.max())) + 1)
     actual = (y[:, None] == present).astype(np.float64)
     predicted = (labels[:, None] == present).astype(np.float64)
     return np.hstack([actual * predicted, predicted, actual])
+
+
+def class_shares(y: IntArray, labels: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Shares of hit, predicted and actual rows of each class: the means of `f1_rows`, without a table of rows.
+
+    Args:
+        y: True class indices (n,), or 0 and 1 (n, k) of several labels.
+        labels: Predicted ones, of the same shape.
+
+    Returns:
+        Three arrays (k,).
+
+    >>> [part.tolist() for part in class_shares(np.array([0, 1]), np.array([0, 0]))]
+    [[0.5, 0.0], [1.0, 0.0], [0.5, 0.5]]
+    """
+    n = len(y)
+    if y.ndim == 2:
+        return (y * labels).mean(axis=0), labels.mean(axis=0), y.mean(axis=0)
+    k = int(max(y.max(), labels.max())) + 1
+    counts = (np.bincount(part, minlength=k) / n for part in (y[y == labels], labels, y))
+    hit, predicted, actual = counts
+    return hit, predicted, actual
 
 
 def macro_f1(means: FloatArray) -> FloatArray:
@@ -54,16 +84,18 @@ def macro_f1(means: FloatArray) -> FloatArray:
         means: Means of `f1_rows` (B, 3k).
 
     Returns:
-        F1 in [0, 1] (B,); a class that occurs in neither array of a resample is left out of its average.
+        F1 in [0, 1] (B,); a class that occurs in neither array of a resample is left out of its average, and counts
+        as 0 where all classes count.
 
     >>> macro_f1(np.array([[0.5, 0.0, 1.0, 0.0, 0.5, 0.5]])).round(4).tolist()
     [0.3333]
     """
     k = means.shape[1] // 3
-    hits, either = means[:, :k], means[:, k : 2 * k] + means[:, 2 * k :]
+    hits, either = means[:, :k], means[:, k : 2 * k] + means[:, 2 * k : 3 * k]
     occurs = either > 0
     ratio = np.divide(2 * hits, either, out=np.zeros_like(hits), where=occurs)
-    return np.asarray(ratio.sum(axis=1) / np.maximum(occurs.sum(axis=1), 1))
+    counted = k if means.shape[1] % 3 else np.maximum(occurs.sum(axis=1), 1)
+    return np.asarray(ratio.sum(axis=1) / counted)
 
 
 def f1_effect(y: AnyArray, labels: AnyArray, _seen: AnyArray) -> Rate:
@@ -78,9 +110,8 @@ def f1_effect(y: AnyArray, labels: AnyArray, _seen: AnyArray) -> Rate:
         y: True class indices (n,).
         labels: Predicted class indices (n,).
     """
-    means = f1_rows(y, labels).mean(axis=0)
-    k = len(means) // 3
-    hit, actual, both = means[:k], means[2 * k :], means[k : 2 * k] + means[2 * k :]
+    hit, predicted, actual = class_shares(y, labels)
+    both = predicted + actual
     occurs = both > 0
     hit, actual, both = hit[occurs], actual[occurs], both[occurs]
     # A class that no label names has no floor: it can vanish from the average.
@@ -90,18 +121,12 @@ def f1_effect(y: AnyArray, labels: AnyArray, _seen: AnyArray) -> Rate:
         left = both * np.maximum(both - share, floor)
         if not left.all():
             return math.inf
-        return float((2 * (both - hit) / left).max() + (2 * hit / left).max()) / len(both)
+        hits, wrong = 2 * (both - hit) / left, 2 * hit / left
+        # Of one label a row, a row changes one class; of several, all of them.
+        worst = hits.sum() + wrong.sum() if y.ndim == 2 else hits.max() + wrong.max()
+        return float(worst) / len(both)
 
-    def rate(share: float) -> float:
-        if share * slope(share) <= 1:
-            return slope(share)
-        low, high = 0.0, share
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            low, high = (middle, high) if middle * slope(middle) <= 1 else (low, middle)
-        return 1.0 / low
-
-    return rate
+    return at_most_one(slope)
 
 
 def f1_class_effects(y: AnyArray, labels: AnyArray) -> FloatArray:
@@ -142,8 +167,8 @@ def log_loss_rows(y: IntArray, probabilities: FloatArray) -> FloatArray:
     """Negative log-likelihood of each row: −ln p_i(y_i), with p clipped to [ε, 1] and renormalised.
 
     Args:
-        y: True class indices (n,).
-        probabilities: (n, k), rows summing to 1.
+        y: True class indices (n,); or 0 and 1 (n, k) of several labels, whose mean −ln is taken.
+        probabilities: (n, k), rows summing to 1; of several labels each by itself.
 
     Returns:
         Nats (n, 1), in [0, −ln ε].
@@ -151,9 +176,45 @@ def log_loss_rows(y: IntArray, probabilities: FloatArray) -> FloatArray:
     >>> log_loss_rows(np.array([1]), np.array([[0.5, 0.5]])).round(4).tolist()
     [[0.6931]]
     """
-    clipped = np.clip(probabilities, CLIP, 1.0)
-    own = np.take_along_axis(clipped, y[:, None], axis=1) / clipped.sum(axis=1, keepdims=True)
+    if y.ndim == 2:
+        own = np.where(y == 1, probabilities, 1.0 - probabilities)
+        return np.asarray(-np.log(np.clip(own, CLIP, 1.0)).mean(axis=1, keepdims=True)) + 0.0
+    own = np.empty((len(y), 1))
+    for rows in blocks(*probabilities.shape):
+        clipped = np.clip(probabilities[rows], CLIP, 1.0)
+        own[rows] = np.take_along_axis(clipped, y[rows, None], axis=1) / clipped.sum(axis=1, keepdims=True)
     return np.asarray(-np.log(np.minimum(own, 1.0))) + 0.0
+
+
+def brier_rows(y: IntArray, probabilities: FloatArray) -> FloatArray:
+    """Squared distance of each row's probabilities from the truth: Σ_k (p_ik − 1[y_i = k])², of two classes half of it.
+
+    Args:
+        y: True class indices (n,).
+        probabilities: (n, k), rows summing to 1.
+
+    Returns:
+        (n, 1), in [0, 2]; with two classes (p_i1 − y_i)², in [0, 1].
+
+    >>> third = np.full((1, 3), 1 / 3)
+    >>> brier_rows(np.array([0]), third).round(4).tolist(), brier_rows(np.array([1]), np.array([[0.25, 0.75]])).tolist()
+    ([[0.6667]], [[0.0625]])
+    """
+    n, k = probabilities.shape
+    if k == 2:
+        return np.asarray((probabilities[:, 1:] - y[:, None]) ** 2)
+    squares = np.empty((n, 1))
+    for rows in blocks(n, k):
+        distance = probabilities[rows].copy()
+        distance[np.arange(len(distance)), y[rows]] -= 1.0
+        squares[rows, 0] = np.einsum("ij,ij->i", distance, distance)
+    return squares
+
+
+def blocks(n: int, width: int) -> list[slice]:
+    """Slices of n rows of so many cells each, so that a block stays near 8 MiB."""
+    size = max(1, _CELLS // max(width, 1))
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def _accuracy_effect(_y: AnyArray, _labels: AnyArray, _seen: AnyArray) -> Rate:
@@ -164,7 +225,12 @@ def _log_loss_effect(_y: AnyArray, _probabilities: AnyArray, _seen: AnyArray) ->
     return lambda _share: -math.log(CLIP)
 
 
-def _first(means: FloatArray) -> FloatArray:
+def _brier_effect(_y: AnyArray, probabilities: AnyArray, _seen: AnyArray) -> Rate:
+    return lambda _share: 1.0 if probabilities.shape[1] == 2 else 2.0
+
+
+def first_mean(means: FloatArray) -> FloatArray:
+    """The only mean there is: what a metric that is itself a mean takes of its row statistics."""
     return means[:, 0]
 
 
@@ -177,7 +243,7 @@ ACCURACY = Metric(
     unit="share",
     relative=False,
     rows=accuracy_rows,
-    function=_first,
+    function=first_mean,
     effect=_accuracy_effect,
     high=1.0,
     proportion=True,
@@ -205,6 +271,19 @@ LOG_LOSS = Metric(
     unit="nats",
     relative=True,
     rows=log_loss_rows,
-    function=_first,
+    function=first_mean,
     effect=_log_loss_effect,
+)
+BRIER = Metric(
+    name="brier",
+    title="Brier score",
+    task="classification",
+    needs="probabilities",
+    higher_is_better=False,
+    unit="squared probability",
+    relative=False,
+    rows=brier_rows,
+    function=first_mean,
+    effect=_brier_effect,
+    high=2.0,
 )

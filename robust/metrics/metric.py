@@ -54,3 +54,25 @@ class Metric:
     low: float = 0.0
     high: float = math.inf
     proportion: bool = False
+
+
+def at_most_one(slope: Callable[[float], float]) -> Rate:
+    """The rate of a figure in [0, 1], which never changes by more than 1 in all.
+
+    Args:
+        slope: From a share to a change a share, infinite where there is no bound; must not fall as the share grows.
+
+    Returns:
+        The slope, capped where slope times share reaches 1 for a smaller share.
+    """
+
+    def rate(share: float) -> float:
+        if share * slope(share) <= 1:
+            return slope(share)
+        low, high = 0.0, share
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if middle * slope(middle) <= 1 else (low, middle)
+        return 1.0 / max(low, 1e-300)
+
+    return rate

@@ -1,9 +1,29 @@
 """The area under the ROC curve: a U-statistic, no function of means, so it has kernels of its own."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from robust.metrics.metric import Metric, Rate
-from robust.types import AnyArray, FloatArray, IntArray
+from robust.types import AnyArray, BoolArray, FloatArray, IntArray
+
+
+def against_rest(y: IntArray, scores: FloatArray) -> Iterator[tuple[BoolArray, FloatArray]]:
+    """The binary problems of a ranking: each class against the rest, of two classes the second alone, or each label.
+
+    Args:
+        y: True class indices (n,), or 0 and 1 (n, k) of several labels.
+        scores: (n, k), one column a class or label.
+
+    Yields:
+        Which rows are positive (n,), and their scores (n,).
+    """
+    if y.ndim == 2:
+        for c in range(y.shape[1]):
+            yield y[:, c] == 1, np.ascontiguousarray(scores[:, c])
+        return
+    for c in (1,) if scores.shape[1] == 2 else range(scores.shape[1]):
+        yield y == c, np.ascontiguousarray(scores[:, c])
 
 
 class WeightedAuc:
@@ -13,13 +33,12 @@ class WeightedAuc:
     classes the scores of class 1 alone (Hanley and McNeil 1982).
 
     Args:
-        y: True class indices (n,).
-        scores: (n, k), one column a class.
+        y: True class indices (n,), or 0 and 1 (n, k) of several labels.
+        scores: (n, k), one column a class or label.
     """
 
     def __init__(self, y: IntArray, scores: FloatArray) -> None:
-        columns = (1,) if scores.shape[1] == 2 else tuple(range(scores.shape[1]))
-        self._classes = [self._prepared(y == c, scores[:, c]) for c in columns]
+        self._classes = [self._prepared(positive, score) for positive, score in against_rest(y, scores)]
 
     @staticmethod
     def _prepared(positive: AnyArray, score: FloatArray) -> tuple[IntArray, AnyArray, IntArray]:
@@ -56,7 +75,15 @@ def auc_rows(_y: IntArray, scores: FloatArray) -> FloatArray:
 
 
 def _auc_effect(y: AnyArray, scores: AnyArray, _seen: AnyArray) -> Rate:
-    """Rows of one class alone: a share s of all rows is s/a_c of those of class c."""
+    """Rows of one class alone: a share s of all rows is s/a_c of those of class c.
+
+    Of several labels it takes part in 1/a_c of the pairs of each label that it has, 1/(1 − a_c) of each other.
+    """
+    if y.ndim == 2:
+        shares = y.mean(axis=0)
+        if ((shares == 0) | (shares == 1)).any():
+            return lambda _share: None
+        return lambda _share: float((1.0 / np.minimum(shares, 1.0 - shares)).mean())
     actual = np.bincount(y, minlength=scores.shape[1]) / len(y)
     if (actual == 0).any():
         return lambda _share: None

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from robust.metrics.classification import first_mean
 from robust.metrics.metric import Metric, Rate
 from robust.types import AnyArray, FloatArray
 
@@ -71,17 +72,18 @@ def r2_of_means(means: FloatArray) -> FloatArray:
     return np.asarray(1.0 - (means[:, :k] / safe).mean(axis=1))
 
 
-def _root(means: FloatArray) -> FloatArray:
+def root_of_mean(means: FloatArray) -> FloatArray:
+    """Square root of the only mean there is."""
     return np.sqrt(means[:, 0])
 
 
-def _first(means: FloatArray) -> FloatArray:
-    return means[:, 0]
-
-
-def _range(y: AnyArray, seen: AnyArray) -> float:
+def value_range(y: AnyArray, seen: AnyArray) -> float:
     """Largest error that one row can have while targets and predictions stay in the range that was seen."""
     return float(max(y.max(), seen.max()) - min(y.min(), seen.min()))
+
+
+def _mse_effect(y: AnyArray, _values: AnyArray, seen: AnyArray) -> Rate:
+    return lambda _share: value_range(y, seen) ** 2 or None
 
 
 def _rmse_effect(y: AnyArray, values: AnyArray, seen: AnyArray) -> Rate:
@@ -91,7 +93,7 @@ def _rmse_effect(y: AnyArray, values: AnyArray, seen: AnyArray) -> Rate:
     where u = 1; a smaller share than s never does better than that of min(u, 1). No bound a share where m = 0.
     """
     square = float(((y - values) ** 2).mean())
-    reach = _range(y, seen) ** 2
+    reach = value_range(y, seen) ** 2
 
     def rate(share: float) -> float | None:
         if square == 0:
@@ -105,12 +107,12 @@ def _rmse_effect(y: AnyArray, values: AnyArray, seen: AnyArray) -> Rate:
 
 def _mae_effect(y: AnyArray, _values: AnyArray, seen: AnyArray) -> Rate:
     # Targets and predictions that never vary say nothing about how far a row can err.
-    return lambda _share: _range(y, seen) or None
+    return lambda _share: value_range(y, seen) or None
 
 
 def _r2_effect(y: AnyArray, _values: AnyArray, seen: AnyArray) -> Rate:
     variance = float(y.var(axis=0).min())
-    return lambda _share: _range(y, seen) ** 2 / variance if variance > 0 else None
+    return lambda _share: value_range(y, seen) ** 2 / variance if variance > 0 else None
 
 
 RMSE = Metric(
@@ -122,8 +124,20 @@ RMSE = Metric(
     unit="target",
     relative=True,
     rows=squared_error_rows,
-    function=_root,
+    function=root_of_mean,
     effect=_rmse_effect,
+)
+MSE = Metric(
+    name="mse",
+    title="MSE",
+    task="regression",
+    needs="values",
+    higher_is_better=False,
+    unit="target units squared",
+    relative=True,
+    rows=squared_error_rows,
+    function=first_mean,
+    effect=_mse_effect,
 )
 MAE = Metric(
     name="mae",
@@ -134,7 +148,7 @@ MAE = Metric(
     unit="target",
     relative=True,
     rows=absolute_error_rows,
-    function=_first,
+    function=first_mean,
     effect=_mae_effect,
 )
 R2 = Metric(

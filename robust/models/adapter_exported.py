@@ -26,7 +26,7 @@ def exported_model(program: torch.export.ExportedProgram, options: Options, *, d
         InvalidInput: If it takes or gives more than one tensor.
     """
     example = _only_input(program)
-    fixed, block, limit = _batch(example, program)
+    fixed, block, limit = fixed_batch_of(example, program)
     module = program.module()
     integer = not example.dtype.is_floating_point
     adapter = TorchAdapter(module=module, block=block, integer=integer)
@@ -65,7 +65,7 @@ def _only_input(program: torch.export.ExportedProgram) -> torch.Tensor:
     return example
 
 
-def _batch(example: torch.Tensor, program: torch.export.ExportedProgram) -> tuple[int | None, int, int | None]:
+def fixed_batch_of(example: torch.Tensor, program: torch.export.ExportedProgram) -> tuple[int | None, int, int | None]:
     """Exact rows a call (or None), block to fill up to, and the most rows a call (or None)."""
     size = example.shape[0]
     if isinstance(size, int):

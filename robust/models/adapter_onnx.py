@@ -12,7 +12,7 @@ from robust.models.onnx_content import OnnxContent
 from robust.models.options import Options, read_labels
 from robust.types import AnyArray, FloatArray, Output
 
-_DTYPES = {
+DTYPES = {
     "tensor(float)": "float32",
     "tensor(double)": "float64",
     "tensor(float16)": "float16",
@@ -26,7 +26,7 @@ _DTYPES = {
     "tensor(uint8)": "uint8",
     "tensor(bool)": "bool",
 }
-_ZIP_MAP = "seq(map("
+ZIP_MAP = "seq(map("
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,13 +51,13 @@ class OnnxAdapter:
 
     def forward(self, x: AnyArray) -> FloatArray:
         """Outputs of one batch."""
-        (outputs,) = self.session.run([self.output], {self.input: self._cast(x)})
+        (outputs,) = self.session.run([self.output], {self.input: self.cast(x)})
         if self.zipped:
             labels = sorted(outputs[0]) if outputs else []
             outputs = [[row[label] for label in labels] for row in outputs]
         return np.asarray(outputs, dtype=np.float64)
 
-    def _cast(self, x: AnyArray) -> AnyArray:
+    def cast(self, x: AnyArray) -> AnyArray:
         """A batch in the input's type; only a change between floating types may round."""
         row = self.shape[1:]
         if x.ndim != len(self.shape) or any(
@@ -102,11 +102,11 @@ def onnx_model(session: Any, options: Options, *, content: OnnxContent | None) -
             f"the model takes {len(source)} inputs ({_names(source)}); "
             "models with several inputs are not supported yet: export a wrapper that takes one"
         )
-    dtype = _DTYPES.get(source[0].type)
+    dtype = DTYPES.get(source[0].type)
     if dtype is None:
         raise InvalidInput(f"the model's input {source[0].name!r} is a {source[0].type}; a tensor of numbers is needed")
     target, kind = _judged(session.get_outputs())
-    zipped = target.type.startswith(_ZIP_MAP)
+    zipped = target.type.startswith(ZIP_MAP)
     shape = tuple(size if isinstance(size, int) else None for size in source[0].shape)
     if not shape:
         raise InvalidInput(f"the model's input {source[0].name!r} has no batch dimension")
@@ -139,10 +139,10 @@ def onnx_model(session: Any, options: Options, *, content: OnnxContent | None) -
 def _judged(outputs: Sequence[Any]) -> tuple[Any, Output | None]:
     """The output to judge, and what it is where its place beside a label tells."""
     if len(outputs) == 1:
-        return outputs[0], "probabilities" if outputs[0].type.startswith(_ZIP_MAP) else None
+        return outputs[0], "probabilities" if outputs[0].type.startswith(ZIP_MAP) else None
     if len(outputs) == 2 and outputs[0].type in ("tensor(int64)", "tensor(string)"):
         probabilities = outputs[1]
-        if probabilities.type.startswith(_ZIP_MAP) or probabilities.type in (
+        if probabilities.type.startswith(ZIP_MAP) or probabilities.type in (
             "tensor(float)",
             "tensor(double)",
         ):

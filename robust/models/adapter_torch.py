@@ -18,7 +18,7 @@ from robust.types import AnyArray, FloatArray
 
 # Kernels choose their summation order by the number of rows; at multiples of 32 the bits of a row were the
 # same for every batch size, position and thread count that was tried.
-_BLOCK = 32
+BLOCK = 32
 # One for all modules, since they may share parts: the mode of each is changed for the length of a call. A thread may
 # enter again: a loss, or a module's own code, may call another model.
 _MODES = RLock()
@@ -35,21 +35,21 @@ class TorchAdapter:
     """
 
     module: torch.nn.Module
-    block: int = _BLOCK
+    block: int = BLOCK
     integer: bool = False
 
     def forward(self, x: AnyArray) -> FloatArray:
         """Outputs of one batch."""
         # no_grad and not inference_mode, the caller's included: a module that keeps a tensor from this call (a table
         # of positions, say) could not use an inference tensor in a later backward pass; nor do those count versions.
-        with torch.inference_mode(False), torch.no_grad(), _evaluating(self.module):
+        with torch.inference_mode(False), torch.no_grad(), evaluating(self.module):
             batch = self._tensor(x)
             return output_columns(_numpy(self._answer(batch)), len(batch))[: len(x)]
 
     def gradients(self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
         """Outputs and input gradient of one batch; parameters collect nothing."""
         rows = len(x)
-        with torch.inference_mode(False), torch.enable_grad(), _evaluating(self.module):
+        with torch.inference_mode(False), torch.enable_grad(), evaluating(self.module):
             leaf = self._tensor(x).requires_grad_()
             tensor = self._answer(leaf.clone())  # a copy: torch's own refusal to change a leaf names no model
             filled = output_columns(_numpy(tensor), len(leaf))
@@ -91,7 +91,7 @@ class TorchAdapter:
         """A batch on the module's device, in its precision, filled up to whole blocks."""
         missing = -len(x) % self.block if len(x) else 0
         filled = np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else np.array(x, order="C")
-        device, dtype = _placement(self.module)
+        device, dtype = placement(self.module)
         return torch.from_numpy(filled).to(device=device, dtype=torch.int64 if self.integer else dtype)
 
 
@@ -105,7 +105,7 @@ def torch_model(module: torch.nn.Module, options: Options) -> Model:
     """
     name = options.name or type(module).__name__
     with blamed(name, "its layers were listed"):
-        adapter = TorchAdapter(module=module, integer=_starts_with_embedding(module))
+        adapter = TorchAdapter(module=module, integer=starts_with_embedding(module))
     return Model(
         name=name,
         framework="torch",
@@ -121,7 +121,7 @@ def torch_model(module: torch.nn.Module, options: Options) -> Model:
 
 
 @contextmanager
-def _evaluating(module: torch.nn.Module) -> Iterator[None]:
+def evaluating(module: torch.nn.Module) -> Iterator[None]:
     """Evaluation mode inside, every part's own mode again outside; other threads wait until then."""
     with _MODES:
         training = module.training
@@ -139,14 +139,14 @@ def _evaluating(module: torch.nn.Module) -> Iterator[None]:
                     part.training = mode
 
 
-def _placement(module: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
+def placement(module: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
     """Where a module lives, and in which floating type it computes."""
     tensors = [*module.parameters(), *module.buffers()]
     device = tensors[0].device if tensors else torch.device("cpu")
     return device, next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.float32)
 
 
-def _starts_with_embedding(module: torch.nn.Module) -> bool:
+def starts_with_embedding(module: torch.nn.Module) -> bool:
     """Whether the first layer looks codes up in a table."""
     leaves = (part for part in module.modules() if not list(part.children()))
     return isinstance(next(leaves, None), (torch.nn.Embedding, torch.nn.EmbeddingBag))

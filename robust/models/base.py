@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from robust.errors import InvalidInput
 from robust.types import AnyArray, FloatArray, Output, Task
@@ -74,6 +74,15 @@ class Model:
     def __repr__(self) -> str:
         known = ", ".join(str(part) for part in (self.framework, self.task, self.output) if part)
         return f"Model({self.name!r}, {known})"
+
+
+def adapter_of(model: Model) -> Any:
+    """What a model's `forward` belongs to, for analyses that look inside: an adapter of its framework, or None.
+
+    A model that loads itself when it is first called hands on the adapter of the one that it loads.
+    """
+    owner = getattr(model.forward, "__self__", None)
+    return getattr(owner, "adapter", owner)
 
 
 def require_gradients(model: Model) -> Gradients:

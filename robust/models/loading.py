@@ -135,7 +135,7 @@ def _mismatch(path: Path, suffix: str, kind: FileFormat) -> str:
     return f"{path} is no {suffix} file: it is damaged, truncated or something else; copy or save it again"
 
 
-def _require(library: str, suffix: str, extra: str) -> None:
+def require_library(library: str, suffix: str, extra: str) -> None:
     """Refuse early and by name, without importing anything."""
     try:
         found = find_spec(library) is not None
@@ -146,7 +146,7 @@ def _require(library: str, suffix: str, extra: str) -> None:
 
 
 def _load_onnx(content: bytes, path: Path, options: Options) -> Model:
-    _require("onnxruntime", ".onnx", "onnx")
+    require_library("onnxruntime", ".onnx", "onnx")
     from robust.models.onnx_files import load_onnx
 
     return load_onnx(content, path, options)
@@ -161,11 +161,11 @@ def _load_skops(content: bytes, path: Path, options: Options, *, trust: bool) ->
 def _load_torch(
     content: bytes, path: Path, options: Options, *, kind: FileFormat, factory: str | None, trust: bool
 ) -> Model:
-    _require("torch", path.suffix.lower(), "torch")
+    require_library("torch", path.suffix.lower(), "torch")
     from robust.models import torch_files
 
     if kind == "safetensors file":
-        _require("safetensors", path.suffix.lower(), "torch")
+        require_library("safetensors", path.suffix.lower(), "torch")
         return torch_files.load_safetensors(content, path, options, factory=factory)
     if kind == "torch.export program":
         return torch_files.load_exported(content, path, options, trust=trust)

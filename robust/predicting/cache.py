@@ -11,6 +11,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from robust.whole_files import write_whole
 
 _MEMORY_BYTES = 256 * 2**20
 _DIGEST_BYTES = 16
+_PIECE = 2**20
 
 
 @dataclass(slots=True, eq=False)
@@ -41,15 +43,14 @@ class ArrayCache:
             return None
         path = self.folder / f"{key}.array"
         try:
-            stored = path.read_bytes()
+            with path.open("rb") as stream:
+                array = _whole(stream)
         except OSError:
             return None
-        content = stored[_DIGEST_BYTES:]
-        if stored[:_DIGEST_BYTES] != _digest(content):
+        if array is None:
             with suppress(OSError):
                 path.unlink()
             return None
-        array: AnyArray = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
         self._remember(key, array)
         return array
 
@@ -58,11 +59,15 @@ class ArrayCache:
         self._remember(key, array)
         if self.folder is None:
             return
-        buffer = io.BytesIO()
+        buffer = io.BytesIO(bytes(_DIGEST_BYTES))
+        buffer.seek(_DIGEST_BYTES)
         np.lib.format.write_array(buffer, array, allow_pickle=False)
-        content = buffer.getvalue()
+        with buffer.getbuffer() as content:
+            digest = hashlib.blake2b(content[_DIGEST_BYTES:], digest_size=_DIGEST_BYTES).digest()
+        buffer.seek(0)
+        buffer.write(digest)
         with suppress(OSError):
-            write_whole(self.folder / f"{key}.array", _digest(content) + content)
+            write_whole(self.folder / f"{key}.array", buffer.getvalue())
 
     def _remember(self, key: str, array: AnyArray) -> None:
         array.flags.writeable = False
@@ -71,6 +76,13 @@ class ArrayCache:
             self._memory.popitem(last=False)
 
 
-def _digest(content: bytes) -> bytes:
-    """What tells a whole entry from a damaged one."""
-    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
+def _whole(stream: IO[bytes]) -> AnyArray | None:
+    """The array of an open entry, or None where it is damaged; its content is never in memory beside the array."""
+    stored, digest = stream.read(_DIGEST_BYTES), hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    while piece := stream.read(_PIECE):
+        digest.update(piece)
+    if digest.digest() != stored:
+        return None
+    stream.seek(_DIGEST_BYTES)
+    array: AnyArray = np.lib.format.read_array(stream, allow_pickle=False)
+    return array

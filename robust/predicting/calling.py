@@ -1,6 +1,7 @@
 """Calls a model on rows: in blocks, checked, and never on the caller's own memory."""
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from robust.data.dataset import array_bytes
+from robust.data.dataset import update_digest
 from robust.data.schema import FeatureSchema
 from robust.errors import InvalidInput, ModelFault
 from robust.models.base import Model, require_gradients
@@ -45,7 +46,10 @@ class Caller:
             return None
         digest = hashlib.sha256(self.identity.encode())
         for part in parts:
-            digest.update(part.encode() if isinstance(part, str) else array_bytes(part))
+            if isinstance(part, str):
+                digest.update(part.encode())
+            else:
+                update_digest(digest, part)
         return digest.hexdigest()
 
     def outputs(self, x: AnyArray, *, keep: bool = False) -> FloatArray:
@@ -70,17 +74,24 @@ class Caller:
         blocks = list(self._blocks(len(x)))
         if settings.shards > 1 and self.model.framework in _THREADED:
             with ThreadPoolExecutor(settings.shards) as pool:
-                parts = list(pool.map(lambda block: self._block(x, block), blocks))
+                outputs = self._gathered(pool.map(lambda block: self._block(x, block), blocks), blocks)
         else:
-            parts = [self._block(x, block) for block in blocks]
-        widths = {part.shape[1] for part in parts}
-        if len(widths) > 1:
-            raise ModelFault(f"{self.model.name} gives outputs of different widths {sorted(widths)} for different rows")
-        outputs = np.concatenate(parts)
+            outputs = self._gathered((self._block(x, block) for block in blocks), blocks)
         if keep:
             self._check_repeatable(x, outputs, blocks[0])
         if key is not None:
             settings.cache.put(key, outputs)
+        return outputs
+
+    def _gathered(self, parts: Iterator[FloatArray], blocks: list[slice]) -> FloatArray:
+        """The outputs of all blocks in one array, each written as it comes: they are never held twice."""
+        first = next(parts)
+        outputs = np.empty((blocks[-1].stop, first.shape[1]))
+        for block, part in zip(blocks, itertools.chain([first], parts), strict=True):
+            if part.shape[1] != first.shape[1]:
+                widths = sorted({first.shape[1], part.shape[1]})
+                raise ModelFault(f"{self.model.name} gives outputs of different widths {widths} for different rows")
+            outputs[block] = part
         return outputs
 
     def gradient(

@@ -1,7 +1,6 @@
 """What outputs mean: labels, probabilities or values, and how they line up with the targets."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -9,13 +8,9 @@ from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.models.base import Label, Model
 from robust.predicting.calling import bind
+from robust.predicting.meaning import SUM_TOLERANCE, settled_kind, settled_task
+from robust.predicting.meaning import Kind as Kind
 from robust.types import AnyArray, FloatArray, IntArray, Task
-
-Kind: TypeAlias = Literal["probabilities", "logits", "values", "labels"]
-#: How far sums may miss 1 in outputs about which nothing was declared, and in those declared to be probabilities:
-#: a softmax that was quantized to 8 bits misses it by several hundredths.
-_SUM_TOLERANCE = 1e-3
-_DECLARED_SUM, _DECLARED_RANGE = 0.1, 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,9 +19,10 @@ class Predictions:
 
     Args:
         model: Name of the model.
-        task: Classification or regression.
+        task: Classification, regression, or multi-label.
         kind: What the outputs are.
-        outputs: (n, k), float64; for labels (n, 1) class indices.
+        outputs: (n, k), float64; for the labels of a classifier (n, 1) class indices, for those of a multi-label
+            model (n, k) zeros and ones.
         classes: Labels of the k columns; empty for regression.
         found: Whether the classes are only those labels that were met: the model may know more.
     """
@@ -40,34 +36,50 @@ class Predictions:
 
     @property
     def labels(self) -> IntArray:
-        """Predicted class indices (n,); ties go to the lower index."""
-        self._want("classification", "a predicted label")
+        """Predicted class indices (n,), ties go to the lower index; multi-label: (n, k), 1 where p ≥ 0.5."""
+        self._want("a predicted label", "classification", "multilabel")
+        if self.task == "multilabel":
+            # A logit is compared itself: its probability could round up to 0.5.
+            return np.asarray(self.outputs >= (0.0 if self.kind == "logits" else 0.5), dtype=np.int64)
         if self.kind == "labels":
             return self.outputs[:, 0].astype(np.int64)
         return np.asarray(np.argmax(self.outputs, axis=1))
 
     @property
     def probabilities(self) -> FloatArray:
-        """Class probabilities (n, k); the softmax of logits, and rows that miss a sum of 1 divided by it."""
-        self._want("classification", "a class probability")
+        """Class probabilities (n, k), possibly the outputs themselves.
+
+        The softmax of logits; rows that miss a sum of 1 are divided by it. Multi-label: the probability of each label
+        by itself, the logistic function of a logit, without any sum.
+        """
+        self._want("a class probability", "classification", "multilabel")
         if self.kind == "labels":
             raise InvalidInput(f"{self.model} gives labels only; this measure needs probabilities or logits")
         if self.kind == "probabilities":
-            inside = np.clip(self.outputs, 0.0, 1.0)
+            low, high = float(self.outputs.min()), float(self.outputs.max())
+            inside = self.outputs if low >= 0.0 and high <= 1.0 else np.clip(self.outputs, 0.0, 1.0)
+            if self.task == "multilabel":
+                return inside
             sums = inside.sum(axis=1, keepdims=True)
-            return inside / sums if np.abs(sums - 1).max() > _SUM_TOLERANCE else inside
-        shifted = np.exp(self.outputs - self.outputs.max(axis=1, keepdims=True))
-        return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+            return inside / sums if np.abs(sums - 1).max() > SUM_TOLERANCE else inside
+        if self.task == "multilabel":
+            from scipy.special import expit
+
+            return np.asarray(expit(self.outputs))
+        shifted = self.outputs - self.outputs.max(axis=1, keepdims=True)
+        np.exp(shifted, out=shifted)
+        shifted /= shifted.sum(axis=1, keepdims=True)
+        return np.asarray(shifted)
 
     @property
     def values(self) -> FloatArray:
         """Predicted numbers (n, k)."""
-        self._want("regression", "a predicted number")
+        self._want("a predicted number", "regression")
         return self.outputs
 
-    def _want(self, task: Task, what: str) -> None:
-        if self.task != task:
-            raise InvalidInput(f"{self.model} is a {self.task} model; {what} needs {task}")
+    def _want(self, what: str, *tasks: Task) -> None:
+        if self.task not in tasks:
+            raise InvalidInput(f"{self.model} is a {self.task} model; {what} needs {tasks[0]}")
 
 
 def predict(model: Model, data: Dataset) -> Predictions:
@@ -102,15 +114,16 @@ def interpret(model: Model, outputs: FloatArray, y: AnyArray | None) -> Predicti
     Raises:
         InvalidInput: If declared and found meaning contradict each other, or neither tells.
     """
-    task = model.task or _infer_task(model, outputs, y)
+    task = settled_task(model, outputs, y)
     if task == "regression":
         return Predictions(model=model.name, task=task, kind="values", outputs=outputs, classes=())
-    kind = _classification_kind(model, outputs)
-    if kind == "labels":
-        return _as_label_indices(model, outputs, y)
-    if outputs.shape[1] == 1:
-        other = 1.0 - outputs if kind == "probabilities" else np.zeros_like(outputs)
-        outputs = np.hstack([other, outputs])
+    kind = settled_kind(model, outputs, task)
+    if task == "classification":
+        if kind == "labels":
+            return _as_label_indices(model, outputs, y)
+        if outputs.shape[1] == 1:
+            other = 1.0 - outputs if kind == "probabilities" else np.zeros_like(outputs)
+            outputs = np.hstack([other, outputs])
     classes = model.classes if model.classes is not None else tuple(range(outputs.shape[1]))
     if len(classes) != outputs.shape[1]:
         raise InvalidInput(f"{model.name} has {outputs.shape[1]} outputs, but classes names {len(classes)}")
@@ -118,20 +131,24 @@ def interpret(model: Model, outputs: FloatArray, y: AnyArray | None) -> Predicti
 
 
 def class_indices(y: AnyArray, predictions: Predictions) -> IntArray:
-    """Targets as indices of the model's classes.
+    """Targets of a classifier as indices of the model's classes.
 
     Args:
-        y: Labels (n,).
+        y: Labels (n,), or one-hot rows (n, k) with one column for each of the model's classes, in its order.
         predictions: Name the classes.
 
     Returns:
         Indices (n,) in 0 … k−1.
 
     Raises:
-        InvalidInput: If the data has labels that the model does not know.
+        InvalidInput: If the data has labels that the model does not know, or rows that are not one-hot.
     """
+    if predictions.task != "classification":
+        raise InvalidInput(f"{predictions.model} is a {predictions.task} model; one class a row needs classification")
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
+    if y.ndim == 2:
+        return _one_hot_indices(y, predictions)
     if y.ndim != 1:
         raise InvalidInput(f"class labels must be one number or text a row, got targets of shape {y.shape}")
     text = y.dtype.kind in "OUT"
@@ -149,6 +166,61 @@ def class_indices(y: AnyArray, predictions: Predictions) -> IntArray:
     return np.array([position[label] for label in plain], dtype=np.int64)[inverse]
 
 
+def label_matrix(y: AnyArray, predictions: Predictions) -> IntArray:
+    """Targets of a multi-label model: which labels are true of each row.
+
+    Args:
+        y: Zeros and ones (n, k), one column for each of the model's labels, in its order; any number of ones a row.
+        predictions: Name the labels.
+
+    Returns:
+        0 or 1 (n, k).
+
+    Raises:
+        InvalidInput: If the shape is another, or a value is neither 0 nor 1.
+    """
+    wanted = f"(n, {len(predictions.classes)}), a column of 0 and 1 for each of {list(predictions.classes)[:20]},"
+    if y.ndim != 2 or y.shape[1] != len(predictions.classes):
+        raise InvalidInput(
+            f"targets of a multi-label model got shape {y.shape}; {wanted} would be right "
+            '(for one class a row: task="classification")'
+        )
+    _refuse_other_than_0_and_1(y, f"multi-label targets are {wanted} and")
+    return y.astype(np.int64)
+
+
+def _one_hot_indices(y: AnyArray, predictions: Predictions) -> IntArray:
+    """Where each row of one-hot targets has its 1."""
+    if y.shape[1] != len(predictions.classes):
+        raise InvalidInput(
+            f"class labels must be one number or text a row, or one-hot with a column for each of the "
+            f"{len(predictions.classes)} classes {list(predictions.classes)[:20]} of {predictions.model}; "
+            f"got targets of shape {y.shape}"
+        )
+    _refuse_other_than_0_and_1(y, "one-hot targets have one 1 a row and 0 elsewhere, but")
+    ones = y.sum(axis=1)
+    odd = np.flatnonzero(ones != 1)
+    if len(odd):
+        raise InvalidInput(
+            f"one-hot targets have one 1 a row, but the row at position {odd[0]} has {int(ones[odd[0]])} "
+            f'({len(odd)} such rows of {len(y)}): say task="multilabel" if a row can have several labels or none'
+        )
+    return np.asarray(np.argmax(y, axis=1))
+
+
+def _refuse_other_than_0_and_1(y: AnyArray, rule: str) -> None:
+    """Name the first cell that is neither."""
+    if y.dtype.kind not in "biuf":
+        raise InvalidInput(f"{rule} these are of type {y.dtype}")
+    strange = (y != 0) & (y != 1)
+    if strange.any():
+        row, column = np.argwhere(strange)[0]
+        raise InvalidInput(
+            f"{rule} the row at position {row} has {y[row, column].item():g} in column {column}: "
+            "give labels (n,) if these are no indicators"
+        )
+
+
 def _number(label: object) -> object:
     """A text label that is written as a number, as that number: exports keep classes as text."""
     try:
@@ -157,83 +229,30 @@ def _number(label: object) -> object:
         return label
 
 
-def _infer_task(model: Model, outputs: FloatArray, y: AnyArray | None) -> Task:
-    if model.output is not None:
-        return "regression" if model.output == "values" else "classification"
-    if model.classes is not None:
-        return "classification"
-    width = outputs.shape[1]
-    if y is None:
-        if width > 1:
-            return "classification"
-    elif y.dtype.kind in "OUTb" or (width > 1 and y.ndim == 1 and bool(np.all(y == np.rint(y)))):
-        return "classification"
-    elif y.dtype.kind == "f" and not (width == 1 and bool(np.all(np.isin(outputs, y)))):
-        return "regression"
-    elif y.dtype.kind in "iu" and width == 1 and bool(np.all(outputs == np.rint(outputs))):
-        return "classification"
-    many = (
-        f"{width} numbers a row can be scores of classes or"
-        if width > 1
-        else "one number a row can be a label, a probability or"
-    )
-    raise InvalidInput(
-        f'{model.name}: {many} a value; say task="classification" or task="regression" (and output=) in as_model '
-        "or load_model"
-    )
-
-
-def _classification_kind(model: Model, outputs: FloatArray) -> Kind:
-    width = outputs.shape[1]
-    outside = max(float(-outputs.min()), float(outputs.max()) - 1.0, 0.0)
-    gap = float(np.abs(outputs.sum(axis=1) - 1).max()) if width > 1 else 0.0
-    if model.output == "values":
-        raise InvalidInput(f"{model.name}: a classification model has output 'probabilities' or 'logits', not 'values'")
-    if model.output == "probabilities" and (gap > _DECLARED_SUM or outside > _DECLARED_RANGE):
-        raise InvalidInput(
-            f"{model.name} was declared to give probabilities, but its outputs miss a sum of 1 by up to {gap:.3g} and "
-            f'the range 0 … 1 by up to {outside:.3g}; declare output="logits" if that is what they are'
-        )
-    if model.output is not None:
-        return model.output
-    if width == 1:
-        if bool(np.all(outputs == np.rint(outputs))):
-            return "labels"
-        raise InvalidInput(f'{model.name} gives one number a row: say output="probabilities" or output="logits"')
-    if max(gap, outside) <= _SUM_TOLERANCE:
-        return "probabilities"
-    if outside <= _SUM_TOLERANCE:
-        # A quantized softmax, or one sigmoid a class: a softmax on top would be a silent mistake.
-        raise InvalidInput(
-            f"{model.name} gives {width} numbers from 0 to 1 that miss a sum of 1 by up to {gap:.3g}: say "
-            'output="probabilities" or output="logits" in as_model or load_model'
-        )
-    return "logits"
-
-
 def _as_label_indices(model: Model, outputs: FloatArray, y: AnyArray | None) -> Predictions:
     """Outputs that are labels themselves, as indices of the classes."""
     given = outputs[:, 0].astype(np.int64)
+    predicted = np.unique(given)
     classes: tuple[Label, ...]
     if model.classes is not None:
         classes = model.classes
+    elif y is not None and y.ndim == 2 and y.shape[1] > 1:
+        classes = tuple(range(y.shape[1]))  # one-hot targets: a column a class
     else:
-        known = (
-            given if y is None or y.dtype.kind not in "iufb" else np.concatenate([given, y.ravel().astype(np.int64)])
-        )
-        classes = tuple(int(label) for label in np.unique(known))
+        known = predicted if y is None or y.dtype.kind not in "iufb" else np.union1d(predicted, y.astype(np.int64))
+        classes = tuple(int(label) for label in known)
     named = any(isinstance(label, str) for label in classes)
     position = {i if named else int(label): i for i, label in enumerate(classes)}
-    strange = sorted(set(given.tolist()) - set(position))
+    strange = [label for label in predicted.tolist() if label not in position]
     if strange:
         meant = f"positions 0 … {len(classes) - 1} of its classes" if named else "among its classes"
         raise InvalidInput(f"{model.name} predicts labels {strange[:10]} that are not {meant} {list(classes)[:20]}")
-    indices = np.array([position[int(label)] for label in given], dtype=np.float64)[:, None]
+    places = np.array([position[label] for label in predicted.tolist()], dtype=np.float64)
     return Predictions(
         model=model.name,
         task="classification",
         kind="labels",
-        outputs=indices,
+        outputs=places[np.searchsorted(predicted, given)][:, None],
         classes=classes,
         found=model.classes is None,
     )

@@ -13,7 +13,7 @@ from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import Evidence, Values
 from robust.measurement import Measurement
-from robust.measures import classification, regression
+from robust.measures import classification, error_quantiles, regression, score_quality
 from robust.measures.assembling import assemble
 from robust.measures.class_alignment import aligned
 from robust.measures.paired import paired_change
@@ -26,6 +26,8 @@ from robust.predicting.predictions import predict
 from robust.quantization.degradation_evidence import classification_evidence, regression_evidence
 from robust.quantization.row_value_change import MetricCallable, row_value_change
 from robust.quantization.self_checks import comparison_checks
+
+_HOMES = tuple(module.__name__ for module in (classification, regression, score_quality, error_quantiles))
 
 
 def degradation(
@@ -99,7 +101,7 @@ def _by_its_name(metric: str | MetricCallable) -> str | MetricCallable:
     if isinstance(metric, partial) and not metric.args and set(metric.keywords) <= {"level", "seed"}:
         function = metric.func
     home = getattr(function, "__module__", "")
-    return str(function.__name__) if home in (classification.__name__, regression.__name__) else metric
+    return str(function.__name__) if home in _HOMES else metric
 
 
 def _by_name(
@@ -166,7 +168,7 @@ CHECKS = (
         measure=degradation,
         run=_run,
         options=DegradationOptions,
-        needs=frozenset({"reference", "targets"}),
+        needs=frozenset({"reference", "targets", "classification", "regression"}),
         why="Converting, quantizing or retraining a model changes its answers; what counts is what that costs on the "
         "same rows, and whether the test set is large enough to tell.",
         remedy="Look at the worst class and at the flipped rows. For a quantized model: more calibration data, "

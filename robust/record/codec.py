@@ -30,6 +30,13 @@ _SIZING_HOMES = (
     "robust.intervals.cluster",
     "robust.intervals.clipping",
     "robust.measures.floors",
+    "robust.intervals.order_statistics",
+    "robust.measures.share_bounds",
+    "robust.costing.median_bounds",
+    "robust.mistakes.group_rates",
+    "robust.crosscheck.row_intervals",
+    "robust.crosscheck.worst_output",
+    "robust.operating.f1_search",
 )
 
 #: Numbers of the evidence that may be null: struct, field.
@@ -154,19 +161,18 @@ def _ending(number: float | None, end: float) -> float:
 
 
 def _pack(sizing: Any) -> dict[str, Any]:
-    """A sizing as plain data, with its class's name; infinities as text, which JSON lacks."""
-    packed: dict[str, Any] = {"class": type(sizing).__name__}
-    for field in dataclasses.fields(sizing):
-        value = getattr(sizing, field.name)
-        if dataclasses.is_dataclass(value):
-            packed[field.name] = _pack(value)
-        elif isinstance(value, float) and not math.isfinite(value):
-            packed[field.name] = str(value)
-        elif isinstance(value, tuple):
-            packed[field.name] = list(value)  # as JSON gives it back
-        else:
-            packed[field.name] = value
-    return packed
+    """A sizing as plain data, with its class's name."""
+    own = {field.name: _plain(getattr(sizing, field.name)) for field in dataclasses.fields(sizing)}
+    return {"class": type(sizing).__name__} | own
+
+
+def _plain(value: Any) -> Any:
+    """A value of a sizing as JSON gives it back: lists for tuples, infinities as text, which JSON lacks."""
+    if dataclasses.is_dataclass(value):
+        return _pack(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _unpack(packed: dict[str, Any]) -> Any:
@@ -174,18 +180,16 @@ def _unpack(packed: dict[str, Any]) -> Any:
     kind = _sizings().get(packed.get("class", ""))
     if kind is None:
         raise InvalidInput(f"a record names an unknown sizing {packed.get('class')!r}")
-    fields = {}
-    for name, value in packed.items():
-        if name == "class":
-            continue
-        if isinstance(value, dict):
-            value = _unpack(value)
-        elif isinstance(value, list):
-            value = tuple(value)
-        elif value in ("inf", "-inf", "nan"):
-            value = float(value)
-        fields[name] = value
-    return kind(**fields)
+    return kind(**{name: _revived(value) for name, value in packed.items() if name != "class"})
+
+
+def _revived(value: Any) -> Any:
+    """A value of a sizing behind `_plain`'s data."""
+    if isinstance(value, dict):
+        return _unpack(value)
+    if isinstance(value, list):
+        return tuple(_revived(item) for item in value)
+    return float(value) if value in ("inf", "-inf", "nan") else value
 
 
 @cache
@@ -194,6 +198,8 @@ def _sizings() -> dict[str, type]:
     found: dict[str, type] = {Affine.__name__: Affine}
     for home in _SIZING_HOMES:
         for name, value in vars(import_module(home)).items():
-            if isinstance(value, type) and dataclasses.is_dataclass(value) and hasattr(value, "at"):
+            if not isinstance(value, type) or value.__module__ != home:
+                continue  # what a module only uses is at home elsewhere
+            if dataclasses.is_dataclass(value) and hasattr(value, "at"):
                 found[name] = value
     return found

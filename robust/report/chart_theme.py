@@ -8,6 +8,8 @@ PALETTE = ("#0072b2", "#d55e00", "#00916a", "#b8609a", "#9c7a00", "#3a93cc", "#7
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 2], [1, 3], [10, 4], [6, 2, 1, 2, 1, 2])
 #: A grey that reads 4:1 on white and on a dark page alike; the HTML report sets its own ink over it.
 INK = "#757a82"
+#: The same where the page is white for certain, as that of a picture in a file.
+PAPER_INK = "#3d434b"
 #: Ends of the scale of a matrix, and the inks in which counts stand on them.
 SHADES = ("#e9eff5", "#0b4f8a")
 DARK_INK, LIGHT_INK = "#1d232b", "#ffffff"

@@ -1,5 +1,6 @@
 """Figures as a page needs them: a live specification, a still, a caption and the numbers behind it."""
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,14 @@ from markupsafe import Markup
 
 from robust.errors import InvalidInput
 from robust.evidence import Figure
+from robust.report.chart_rows import table
 from robust.report.numbers import brief
 
 _MOST_ROWS = 60
+#: Width of a cell of a matrix in a picture, enough for a count of four digits.
+_CELL, _WIDEST_CELL = 30, 90
+#: Counts have no halves.
+_WHOLE = {"tickMinStep": 1, "labelExpr": "datum.value % 1 ? '' : datum.label"}
 _HEADINGS = {"series": "series", "bounds": "bounds", "value": "value"}
 _HIDDEN = frozenset({"lower", "upper"})
 _SVG_ID = re.compile(r'(\bid="|url\(#|href="#)((?:clip|gradient_)\d+)')
@@ -59,7 +65,6 @@ def draw(figure: Figure, identifier: str, folder: Path | None = None) -> Drawn:
     Returns:
         The drawn figure.
     """
-    from robust.report.chart_rows import table
     from robust.report.kept_charts import chart
 
     try:
@@ -101,6 +106,65 @@ def svg(spec: dict[str, Any], identifier: str) -> Markup:
     from robust.report.bundle import VEGA_LITE
 
     return inlined(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE), identifier)
+
+
+def png(
+    figure: Figure, *, width: int = 520, height: int | None = None, scale: float = 2.0, by_series: bool = False
+) -> bytes:
+    """A figure as a picture with its title, for folders of files and tools that show no SVG.
+
+    Args:
+        figure: What to draw.
+        width: Units between the axes; a matrix is wider with many columns and narrower with few.
+        height: Units from top to bottom; None for what the kind of figure has.
+        scale: Pixels a unit.
+        by_series: Whether each series of a histogram has its own axis, one below the other: a few rows beside many
+            would not be seen.
+
+    Returns:
+        A PNG on white.
+
+    Raises:
+        InvalidInput: If the figure's columns do not fit its kind.
+    """
+    import vl_convert
+
+    from robust.report.bundle import VEGA_LITE
+    from robust.report.chart_theme import INK, PAPER_INK
+    from robust.report.charts import still
+
+    if figure.kind == "matrix":
+        across = len({row["x"] for row in table(figure).rows})
+        width = max(_CELL * across, min(width, _WIDEST_CELL * across))
+    spec = still(figure, width=width)
+    spec |= {} if height is None else {"height": height}
+    if by_series:
+        spec = _by_series(spec)
+    # On a page that is always white the ink may be darker than one that must also stand on black.
+    spec = json.loads(json.dumps(spec).replace(INK, PAPER_INK))
+    spec["config"] |= {"background": "white", "padding": 14}
+    # Nobody can point at a label that was left out.
+    spec["config"]["axis"] |= {"labelOverlap": figure.kind != "matrix"}
+    content: bytes = vl_convert.vegalite_to_png(spec, vl_version=VEGA_LITE, scale=scale)
+    return content
+
+
+def _by_series(spec: dict[str, Any]) -> dict[str, Any]:
+    """A chart of several series as one chart a series, on the same horizontal axis."""
+    inner = {key: spec[key] for key in ("layer", "width", "height")}
+    outer = {key: value for key, value in spec.items() if key not in inner}
+    series = list(dict.fromkeys(row["series"] for row in spec["data"]["values"]))
+    for layer in inner["layer"]:
+        encoding = layer.get("encoding", {})
+        if "color" in encoding:
+            encoding["color"]["legend"] = None  # the headers name the series
+        if encoding.get("y", {}).get("field") == "count":
+            encoding["y"]["axis"] |= _WHOLE
+    ink = spec["config"]["title"]["color"]
+    header = {"title": None, "labelOrient": "top", "labelAnchor": "start", "labelFontSize": 12, "labelColor": ink}
+    row = {"field": "series", "type": "nominal", "sort": series, "header": header}
+    facets = {"facet": {"row": row}, "spec": inner, "spacing": 14}
+    return outer | facets | {"resolve": {"scale": {"y": "independent"}}}
 
 
 def inlined(text: str, identifier: str) -> Markup:

@@ -16,8 +16,8 @@ def list_as_text(checks: Iterable[Check]) -> str:
     """One line a check: code, name, title, needs."""
     lines = []
     for check in checks:
-        needs = f"  [needs {', '.join(sorted(check.needs))}]" if check.needs else ""
-        lines.append(f"{check.code}  {check.name:<28} {check.title}{needs}\n")
+        conditions = _conditions(check)
+        lines.append(f"{check.code}  {check.name:<28} {check.title}{f'  [{conditions}]' if conditions else ''}\n")
     return "".join(lines)
 
 
@@ -54,8 +54,8 @@ def explain_check(check: Check) -> str:
         _paragraph("Why", check.why),
         _paragraph("If the answer is bad", check.remedy),
     ]
-    if check.needs:
-        blocks.append(_paragraph("Needs", ", ".join(sorted(check.needs))))
+    if conditions := _conditions(check):
+        blocks.append(_paragraph("When it runs", conditions))
     if check.options is not None:
         options = [f"{field.name} = {field.default!r}" for field in dataclasses.fields(check.options)]
         blocks.append(_paragraph("A gate may set", ", ".join(options)))
@@ -64,8 +64,22 @@ def explain_check(check: Check) -> str:
     return "\n\n".join(blocks)
 
 
+def _conditions(check: Check) -> str:
+    """For whom a check is, what it needs, and whether a gate must ask for it."""
+    return "; ".join(
+        part
+        for part in (
+            f"for {check.audience}" if check.audience else "",
+            f"needs {', '.join(check.inputs)}" if check.inputs else "",
+            "where a gate asks for it" if check.by_request else "",
+        )
+        if part
+    )
+
+
 def _row(check: Check) -> dict[str, Any]:
-    return {"code": check.code, "name": check.name, "title": check.title, "needs": sorted(check.needs)}
+    named = {"code": check.code, "name": check.name, "title": check.title}
+    return named | {"tasks": list(check.tasks), "needs": list(check.inputs)}
 
 
 def _json(content: object) -> str:

@@ -52,12 +52,21 @@ _METHODS = {
     "1987).",
     "cluster-robust": "Bounds from a variance that allows rows of one group to depend on each other (Liang and Zeger "
     "1986).",
+    "abc": "Bounds in closed form that agree with a bootstrap to second order (DiCiccio and Efron 1992).",
+    "logit-jackknife": "Bounds on the logit scale, from how much each row moves the value (Tukey 1958).",
+    "summed-gaps": "Bounds on a sum of absolute gaps between confidence and success, which chance alone makes larger.",
+    "order-statistics": "Distribution-free bounds on a median: values of the sorted rows, picked by the binomial law.",
+    "median-order-statistics": "Distribution-free bounds on the median call: times picked by the binomial law.",
+    "clopper-pearson-differences": "Exact binomial bounds of two parts of the rows, put together so that both hold at "
+    "once.",
+    "bootstrap-differences": "Bootstrap over blocks or groups of the difference between part of the rows and the rest.",
+    "clopper-pearson-simultaneous": "Exact binomial bounds that hold for all candidates at once (Bonferroni).",
     "none": "No bounds: nothing could be proved about the spread.",
 }
 
 _LINES = re.compile(r"[\t\n\r]+")
 
-_UNITS = {"share": "", "relative": "relative change", "target": "target units"}
+_UNITS = {"share": "", "relative": "relative change", "target": "target units", "MACC": "", "parameters": ""}
 
 _BIAS = {
     "raises": "a failure can only make the value too high",

@@ -192,7 +192,7 @@ def test_what_does_not_fit_is_refused():
     for targets, message in (
         (three, r"that Dec.* does not know: \[2\]"),
         (train[0][:, 0], "does not know"),
-        (train[0], "shape"),
+        (train[0], "one-hot targets have one 1 a row"),
     ):
         with pytest.raises(InvalidInput, match=f"the training rows late: .*{message}"):
             gain(tree, as_data(train[0], targets, name="late"), test)

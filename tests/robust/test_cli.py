@@ -379,7 +379,7 @@ def test_a_forgotten_percent_sign_is_named(run, files, quick):
 def test_checks_for_other_models_are_said_in_one_line(run, files):
     code, out, _ = run(*args(files))
     assert code == 0
-    assert "MET011 RMSE, MET012 MAE, MET013 R²: for regression models alone" in out
+    assert "MET011 RMSE, MET012 MAE, MET013 R², MET014 MSE," in " ".join(out.split())
 
 
 # --- configs and flags ----------------------------------------------------------------------------------------
@@ -514,6 +514,7 @@ def test_lists_and_pages_are_kept_as_files(run, tmp_path):
     page = json.loads(out)
     assert (page["code"], page["name"], page["options"]["metric"]) == ("QNT001", "degradation", "")
     assert page["needs"] == ["reference", "targets"]
+    assert page["tasks"] == ["classification", "regression"]
     assert "Args:" in page["documentation"]
     (tmp_path / "file").write_text("")
     assert run("list", "--out", "file")[0] == 2

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from robust.errors import InvalidInput
-from robust.limits import as_limit, is_number, percent
+from robust.limits import KiB, MiB, as_bytes, as_limit, is_number, percent
 
 NUMBERS = [
     0.5,
@@ -109,3 +109,32 @@ def test_percent_refuses_what_is_no_finite_number() -> None:
         percent("1")  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="percent takes a finite number, got nan"):
         percent(float("nan"))
+
+
+def test_units_of_memory_are_binary() -> None:
+    assert (KiB, MiB) == (2**10, 2**20)
+    assert as_limit(256 * KiB) == 262144.0
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("256KiB", 262144), ("1.5 MiB", 1572864), ("2GiB", 2**31), ("64kB", 64000), ("1MB", 10**6), ("3 GB", 3 * 10**9),
+     ("12B", 12), (" 4096 ", 4096), (4096, 4096), (np.int64(5), 5)],
+)  # fmt: skip
+def test_sizes_of_memory_by_hand(text: object, size: float) -> None:
+    assert as_bytes(text) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["", "KiB", "256 kib", "1e3KiB", "-1KiB", "0", "nan", "1,5MiB", "٣KiB", None, True, -4, []]
+)
+def test_what_is_no_size_of_memory_is_refused(text: object) -> None:
+    with pytest.raises(InvalidInput, match="is no size of memory: a size above 0 such as 256KiB"):
+        as_bytes(text)
+
+
+def test_a_size_that_is_not_finite_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="finite number"):
+        as_bytes(float("inf"))
+    with pytest.raises(InvalidInput, match="finite number"):
+        as_bytes("9" * 400)

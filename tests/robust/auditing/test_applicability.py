@@ -15,7 +15,7 @@ X = np.arange(12.0).reshape(6, 2)
 BARE = Subject(model=as_model(lambda x: x[:, 0]), task="regression", test=as_data(X))
 GRADIENT = as_model(lambda x: x[:, 0], gradients=lambda x, c: (x, x))
 FULL = Subject(
-    model=GRADIENT,
+    model=dataclasses.replace(GRADIENT, framework="torch"),
     task="classification",
     test=as_data(X, np.arange(6) % 2, order=np.arange(6), unused={"u": np.arange(6)}),
     reference=GRADIENT,
@@ -41,14 +41,24 @@ WORDS = {
     "surrogate": "surrogate in",
     "order": "order in",
     "unused": "unused in",
+    "layers": "not a plain callable",
+    "metadata": "slices, unused or groups in",
     "classification": "for classifiers alone",
+    "multilabel": "for multi-label models alone",
 }
 
 
 @pytest.mark.parametrize("need", [need for need in get_args(Need) if need != "regression"])
 def test_each_need_names_what_would_help(need):
     assert WORDS[need] in lacking(check(need), BARE)
-    assert lacking(check(need), FULL) is None
+    assert lacking(check(need), FULL if need != "multilabel" else dataclasses.replace(FULL, task="multilabel")) is None
+
+
+def test_several_tasks_are_either():
+    both = check("classification", "multilabel")
+    assert lacking(both, FULL) is None
+    assert lacking(both, BARE) == "for classifiers and multi-label models alone"
+    assert (both.tasks, both.inputs) == (("classification", "multilabel"), ())
 
 
 def test_regression_is_for_regression():

@@ -1,12 +1,14 @@
 """The data set itself: read-only, cut by rows, identified by content."""
 
+import hashlib
 import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from robust.data.dataset import Column, array_bytes
+from robust.data import large
+from robust.data.dataset import Column, update_digest
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 
@@ -108,16 +110,43 @@ def test_row_keys_belong_to_the_row():
         shuffled = data.rows(np.array([3, 1, 0, 2]))
         np.testing.assert_array_equal(shuffled.row_keys(), keys[[3, 1, 0, 2]])
     # A published constant: BLAKE2b with 8 bytes of output, of "a".
-    import hashlib
-
     expected = int.from_bytes(hashlib.blake2b(b"a", digest_size=8).digest(), "little")
     assert int(example(ids=["a", "b", "c", "d"]).row_keys()[0]) == expected
 
 
-def test_array_bytes_tell_shape_type_and_content_apart():
+def digest(array):
+    found = hashlib.sha256()
+    update_digest(found, array)
+    return found.hexdigest()
+
+
+def test_a_digest_tells_shape_type_and_content_apart():
     arrays = [np.zeros(2), np.zeros((2, 1)), np.zeros(2, dtype="f4"), np.ones(2), np.array(["a", "b"])]
     arrays += [np.array(["ab", ""]), np.array(["a'", "b"])]
-    assert len({array_bytes(array) for array in arrays}) == len(arrays)
-    assert array_bytes(np.array(["a", "b"])) == array_bytes(np.array(["a", "b"], dtype=object))
+    assert len({digest(array) for array in arrays}) == len(arrays)
+    assert digest(np.array(["a", "b"])) == digest(np.array(["a", "b"], dtype=object))
     fortran = np.asfortranarray(np.arange(6.0).reshape(2, 3))
-    assert array_bytes(fortran) == array_bytes(np.ascontiguousarray(fortran))
+    assert digest(fortran) == digest(np.ascontiguousarray(fortran))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.random.default_rng(0).normal(size=(50, 3, 2)),
+        np.asfortranarray(np.arange(60, dtype="i2").reshape(20, 3)),
+        np.arange(40, dtype=">f4").reshape(20, 2)[::2],
+        np.zeros((0, 3)),
+        np.zeros((3, 0)),
+        np.arange(30).astype("M8[ns]"),
+        np.array(["a'b", "ä", "", *(str(j) for j in range(40))]),
+        np.array([], dtype=str),
+        np.array([["a", "b"], ["c", "d"]]),
+    ],
+)
+@pytest.mark.parametrize("block", [1, 64, 2**22])
+def test_a_digest_by_blocks_is_that_of_all_bytes_at_once(array, block, monkeypatch):
+    monkeypatch.setattr(large, "BLOCK_BYTES", block)
+    text = array.dtype.kind in "OUT"
+    shape = (array.shape, [str(item) for item in array.ravel()] if text else array.dtype.str)
+    content = repr(shape).encode() + (b"" if text else array.tobytes())
+    assert digest(array) == hashlib.sha256(content).hexdigest()

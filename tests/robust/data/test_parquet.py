@@ -80,7 +80,11 @@ def test_a_table_that_unpacks_to_too_much_is_refused(path, monkeypatch):
     pa.parquet.write_table(pa.table({"a": np.zeros(100_000)}), path)
     assert path.stat().st_size < 10_000  # repeated values take no room in the file
     monkeypatch.setattr(parquet, "_MOST_BYTES", 8 * 100_000 - 1)
-    with pytest.raises(InvalidInput, match=r"would unpack to 0\.0 GiB: at most 8 GiB"):
+    with pytest.raises(InvalidInput, match=r"would unpack to 0\.0 GiB: at most 64 GiB"):
+        load_data(path)
+    monkeypatch.setattr(parquet, "_MOST_BYTES", 8 * 100_000)
+    monkeypatch.setattr(parquet, "_MOST_ROWS", 99_999)
+    with pytest.raises(InvalidInput, match=r"has 100000 rows: at most 99999 are read"):
         load_data(path)
 
 

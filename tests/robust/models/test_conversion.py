@@ -74,7 +74,7 @@ def test_labels_become_python_types():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"task": "clustering"}, "task must be one of 'classification', 'regression', got 'clustering'"),
+        ({"task": "clustering"}, "task must be one of 'classification', 'regression', 'multilabel', got 'clustering'"),
         ({"output": "scores"}, "output must be one of 'probabilities', 'logits', 'values', got 'scores'"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
         ({"batch_size": True}, "batch_size must be a whole number"),

@@ -428,7 +428,7 @@ def test_members_twice_or_outside_are_refused(zipped):
         ("nets_for_factories:", "factory must be"),
         ("no_such_module_here:f", "there is no module 'no_such_module_here' on Python's import path"),
         ("nets_for_factories.inner:f", "there is no module 'nets_for_factories.inner'"),
-        ("nets_for_factories:lost", "module 'nets_for_factories' has no 'lost'"),
+        ("nets_for_factories:lost", "has no 'lost'; where that is not your file"),
         ("nets_for_factories:none", "must return a torch.nn.Module, it returned NoneType"),
         ("nets_for_factories:NOT_CALLABLE", "must be a function that returns a torch.nn.Module, it is 3"),
         ("nets_for_factories:wide", r"of another shape: 0.weight \(8, 4\) instead of \(9, 4\), 0.bias"),

@@ -7,13 +7,15 @@ from scipy.special import softmax
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.models.conversion import as_model
-from robust.predicting.predictions import class_indices, interpret, predict
+from robust.predicting.predictions import class_indices, interpret, label_matrix, predict
 
 PROBS = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]])
 LOGITS = np.array([[2.0, -1.0, 0.0], [0.5, 3.0, 1.0], [-4.0, -2.0, -1.0]])
 HALF = np.array([[0.2], [0.9], [0.5]])
 LABELS = np.array([[0.0], [1.0], [1.0]])
 VALUES = np.array([[0.3], [1.7], [-2.0]])
+SIGMOIDS = np.array([[0.9, 0.8, 0.1], [0.2, 0.4, 0.3], [0.6, 0.1, 0.5]])
+ONE_HOT, SEVERAL = np.eye(3, dtype=int), np.array([[1, 1, 0], [0, 0, 0], [1, 0, 1]])
 INT, FLOAT, TEXT = np.array([0, 1, 1]), np.array([0.31, 1.6, -2.2]), np.array(["a", "b", "b"])
 
 
@@ -38,6 +40,25 @@ def settle(outputs, y=None, **declared):
         (LABELS, INT, {"task": "regression"}, "regression", "values"),
         (VALUES, None, {"output": "values"}, "regression", "values"),
         (LOGITS, np.array([0.5, 1.5, 2.5]), {}, "regression", "values"),
+        # One-hot targets.
+        (PROBS, ONE_HOT, {}, "classification", "probabilities"),
+        (PROBS, ONE_HOT.astype(bool), {}, "classification", "probabilities"),
+        (PROBS, ONE_HOT.astype(float), {}, "classification", "probabilities"),
+        (LOGITS, ONE_HOT, {"task": "classification"}, "classification", "logits"),
+        (LOGITS, ONE_HOT, {"output": "logits"}, "classification", "logits"),
+        (LABELS, ONE_HOT, {}, "classification", "labels"),
+        (PROBS, ONE_HOT, {"task": "regression"}, "regression", "values"),
+        (PROBS, np.array([[0.5, 0.2, 0.3], [0.1, 0.8, 0.1], [0.0, 0.0, 1.0]]), {}, "regression", "values"),
+        # Several labels a row.
+        (SIGMOIDS, SEVERAL, {}, "multilabel", "probabilities"),
+        (SIGMOIDS, SEVERAL.astype(float), {}, "multilabel", "probabilities"),
+        (SIGMOIDS, ONE_HOT, {"task": "multilabel"}, "multilabel", "probabilities"),
+        (SIGMOIDS, None, {"task": "multilabel"}, "multilabel", "probabilities"),
+        (PROBS, SEVERAL, {"task": "multilabel"}, "multilabel", "probabilities"),
+        (LOGITS, SEVERAL, {"task": "multilabel"}, "multilabel", "logits"),
+        (SIGMOIDS, SEVERAL, {"task": "multilabel", "output": "logits"}, "multilabel", "logits"),
+        (np.round(SIGMOIDS), SEVERAL, {}, "multilabel", "labels"),
+        (np.round(SIGMOIDS), SEVERAL, {"task": "multilabel", "output": "probabilities"}, "multilabel", "probabilities"),
     ],
 )
 def test_the_inference_table(outputs, y, declared, task, kind):
@@ -51,7 +72,26 @@ def test_the_inference_table(outputs, y, declared, task, kind):
         (HALF, None, {}, r"one number a row can be a label, a probability or a value; say task="),
         (HALF, INT, {}, r"one number a row can be"),
         (VALUES, np.array([0.3, 1.7, -2.0]), {}, r"one number a row can be"),  # a model that echoes the targets
-        (LOGITS, np.eye(3, dtype=int), {}, r"3 numbers a row can be scores of classes or a value"),
+        (
+            LOGITS,
+            ONE_HOT,
+            {},
+            r"3 numbers a row .*\"classification\" \(targets one-hot\), \"multilabel\" or \"regression\"",
+        ),
+        (SIGMOIDS, ONE_HOT, {}, r'3 numbers a row .*"multilabel"'),  # each row may happen to have one label
+        (PROBS, SEVERAL, {}, r'3 numbers a row .*"multilabel"'),  # a softmax beside several labels
+        (LOGITS, SEVERAL, {}, r'3 numbers a row .*"multilabel"'),
+        (SIGMOIDS, INT, {}, r'miss a sum of 1 by up to 0.8: say output=.*or task="multilabel" if each is a label'),
+        (SIGMOIDS, INT, {"output": "probabilities"}, r"sum of 1 by up to 0.8 .*\(worst at position 0, sum 1.8\)"),
+        (LOGITS, SEVERAL, {"task": "multilabel", "output": "probabilities"}, r"range 0 … 1 by up to 4; declare output"),
+        (
+            SIGMOIDS,
+            SEVERAL,
+            {"task": "multilabel", "output": "values"},
+            "a multilabel model has output 'probabilities'",
+        ),
+        (SIGMOIDS, SEVERAL, {"task": "multilabel", "classes": ["a", "b"]}, "m has 3 outputs, but classes names 2"),
+        (HALF, INT, {"task": "multilabel"}, "one number a row: a single label is a class of two"),
         (HALF, INT, {"task": "classification"}, r'one number a row: say output="probabilities" or output="logits"'),
         (LOGITS, INT, {"output": "probabilities"}, r"declared to give probabilities.*sum of 1 by up to 8.*logits"),
         (VALUES, INT, {"output": "probabilities"}, r"declared to give probabilities.*range 0 … 1 by up to 2"),
@@ -137,7 +177,8 @@ def test_targets_find_their_class(y, classes):
         (np.array([0, 1, 0.5]), None, r"does not know: \[0.5\]"),
         (np.array(["cat", "dog", "gnu"]), ["cat", "dog", "emu"], r"does not know: \['gnu'\]; its classes are \['cat'"),
         (np.array([0, 1, 2]), ["cat", "dog", "emu"], r"does not know: \[0, 1, 2\]"),
-        (np.zeros((3, 2)), None, r"class labels must be one number or text a row, got targets of shape \(3, 2\)"),
+        (np.zeros((3, 2)), None, r"one-hot with a column for each of the 3 classes \[0, 1, 2\] of m; got .*\(3, 2\)"),
+        (np.zeros((3, 2, 2)), None, r"class labels must be one number or text a row, got targets of shape"),
     ],
 )
 def test_unknown_labels_are_named(y, classes, message):
@@ -163,3 +204,93 @@ def test_predict_keeps_the_order_of_rows():
     x = np.arange(10.0)[:, None]
     found = predict(as_model(lambda x: x[:, 0], task="regression", batch_size=3), as_data(x))
     np.testing.assert_array_equal(found.values[:, 0], x[:, 0])
+
+
+# --- one-hot targets and several labels ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [int, float, bool, np.uint8])
+def test_one_hot_rows_are_their_class(dtype):
+    targets = np.eye(3)[[2, 0, 1]].astype(dtype)
+    assert class_indices(targets, settle(PROBS)).tolist() == [2, 0, 1]
+
+
+def test_one_hot_rows_of_two_classes_suit_a_single_output():
+    found = settle(HALF, np.array([[1, 0], [0, 1], [0, 1]]), output="probabilities")
+    assert class_indices(np.array([[1, 0], [0, 1], [0, 1]]), found).tolist() == [0, 1, 1]
+
+
+def test_label_outputs_beside_one_hot_targets():
+    found = settle(np.array([[0.0], [2.0], [2.0]]), ONE_HOT)
+    assert found.classes == (0, 1, 2)
+    assert found.labels.tolist() == [0, 2, 2]
+    with pytest.raises(InvalidInput, match=r"predicts labels \[4\] that are not among its classes \[0, 1, 2\]"):
+        settle(np.array([[4.0], [0.0], [1.0]]), ONE_HOT)
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (SEVERAL, r'the row at position 0 has 2 \(3 such rows of 3\): say task="multilabel"'),
+        (np.array([[1, 0, 0], [0, 0, 0], [0, 0, 1]]), r"the row at position 1 has 0 \(1 such rows of 3\)"),
+        (np.array([[1, 0, 0], [0, 1, 0], [0, 0.5, 0.5]]), "position 2 has 0.5 in column 1: give labels"),
+        (np.array([[1, 0, 0], [0, 2, 0], [0, 0, 1]]), "position 1 has 2 in column 1"),
+        (np.array([[1, 0, 0], [0, 1, 0], [0, -1, 1]]), "position 2 has -1 in column 1"),
+        (np.array([["a", "b", "c"]] * 3), "these are of type <U1"),
+    ],
+)
+def test_rows_that_are_not_one_hot_are_named(targets, message):
+    with pytest.raises(InvalidInput, match=message):
+        class_indices(targets, settle(PROBS))
+
+
+def test_several_labels():
+    found = settle(SIGMOIDS, SEVERAL)
+    assert found.labels.tolist() == [[1, 1, 0], [0, 0, 0], [1, 0, 1]]  # 0.5 counts
+    np.testing.assert_array_equal(found.probabilities, SIGMOIDS)  # no sum is forced on them
+    np.testing.assert_array_equal(label_matrix(SEVERAL.astype(float), found), SEVERAL)
+    raw = settle(LOGITS, SEVERAL, task="multilabel")
+    np.testing.assert_allclose(raw.probabilities, 1 / (1 + np.exp(-LOGITS)))
+    assert raw.labels.tolist() == (LOGITS >= 0).astype(int).tolist()
+    far = settle(np.array([[1000.0, -1000.0]]), task="multilabel", output="logits")
+    assert far.probabilities.tolist() == [[1.0, 0.0]]
+
+
+def test_a_logit_below_0_is_not_rounded_up():
+    tiny = -1e-20
+    found = settle(np.array([[tiny, 0.0]]), task="multilabel", output="logits")
+    assert found.probabilities[0, 0] == 0.5
+    assert found.labels.tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (
+            INT,
+            r"targets of a multi-label model got shape \(3,\); \(n, 3\), a column of 0 and 1 for each of \[0, 1, 2\]",
+        ),
+        (SEVERAL[:, :2], r"got shape \(3, 2\).*task=\"classification\""),
+        (SEVERAL * 2, "position 0 has 2 in column 0"),
+        (SEVERAL - 0.25, "position 0 has 0.75 in column 0"),
+    ],
+)
+def test_targets_that_are_no_label_matrix_are_refused(targets, message):
+    with pytest.raises(InvalidInput, match=message):
+        label_matrix(targets, settle(SIGMOIDS, SEVERAL))
+
+
+def test_what_several_labels_do_not_have_is_refused():
+    found = settle(SIGMOIDS, SEVERAL)
+    with pytest.raises(InvalidInput, match="m is a multilabel model; a predicted number needs regression"):
+        _ = found.values
+    with pytest.raises(InvalidInput, match="m is a multilabel model; one class a row needs classification"):
+        class_indices(SEVERAL, found)
+    with pytest.raises(InvalidInput, match="gives labels only"):
+        _ = settle(np.round(SIGMOIDS), SEVERAL).probabilities
+
+
+def test_probabilities_in_range_are_not_copied():
+    found = settle(softmax(LOGITS, axis=1))
+    assert found.probabilities is found.outputs
+    assert settle(SIGMOIDS, SEVERAL).probabilities.max() <= 1

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import operator
 from importlib import import_module
 from importlib.resources import files
 
@@ -13,13 +14,19 @@ import pytest
 
 import robust.evidence as vocabulary
 from robust.baselines.skill import gain
+from robust.costing.timing import latency
+from robust.crosscheck.x_cross import agreement
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import Fact, Figure, Finding, Flips, Rows, SelfCheck, Series, Slice, Slices, Values
 from robust.measurement import Measurement
 from robust.measures.classification import accuracy, auc, f1, log_loss
+from robust.measures.error_quantiles import median_absolute_error
 from robust.measures.regression import mae, r2, rmse
+from robust.mistakes.grouped_errors import error_groups
 from robust.models.conversion import as_model
+from robust.operating.f1_search import best_f1
+from robust.operating.threshold_rates import at_threshold
 from robust.quantization.degradation_paired import degradation
 from robust.record import codec
 from robust.record.codec import bounded, dump, gate, json_schema, load, measurement
@@ -36,7 +43,6 @@ from robust.record.shape import (
     Skipped,
     Times,
 )
-from robust.verdict import reach_of
 
 EVERYTHING = (
     Values(metric="m", reference=0.5, candidate=math.nan),
@@ -106,7 +112,7 @@ def sizing_classes():
     found = {}
     for home in codec._SIZING_HOMES:
         for name, value in vars(import_module(home)).items():
-            if isinstance(value, type) and dataclasses.is_dataclass(value) and hasattr(value, "at"):
+            if dataclasses.is_dataclass(value) and hasattr(value, "at") and value.__module__ == home:
                 found[name] = value
     return found
 
@@ -140,6 +146,8 @@ def tricky(rows=60):
         for metric in ("accuracy", "f1", "log_loss", "auc"):
             yield degradation(same, near, data, metric=metric)
             yield degradation(same, same, data, metric=metric)
+        yield median_absolute_error(numbers, values)
+        yield agreement(numbers, other, values).l2r
         yield degradation(same, shuffled, data, metric="auc")
         for metric in ("rmse", "mae", "r2"):
             yield degradation(numbers, other, values, metric=metric)
@@ -148,6 +156,13 @@ def tricky(rows=60):
         yield gain(same, train, data)
     constant = as_data(p, np.zeros(rows))
     yield degradation(as_model(lambda x: 0 * x[:, 0], task="regression"), numbers, constant, metric="rmse")
+    plain = as_data(p, y, slices={"half": np.arange(rows) < rows // 2})
+    yield error_groups(same, plain)
+    # Two outputs: the bounds of the worst.
+    yield agreement(lambda x: (x[:, :1], x[:, 1:]), lambda x: (0.9 * x[:, :1], x[:, 1:] + 0.01), p).l2r
+    yield best_f1(same, plain)
+    yield from at_threshold(same, plain, 0.5)
+    yield latency(lambda x: x, p, runs=12, warmup=0)
     # One row of a class: no variance, no bounds, whatever the number of rows.
     yield auc(same, as_data(p, (np.arange(rows) == 0).astype(int)))
     yield 2 - 3 * f1(same, as_data(p, y))
@@ -174,6 +189,15 @@ def test_every_kind_of_sizing_is_tried_here(measured):
     assert seen == set(sizing_classes()) - {"ExactSizing", "Sizing"}
 
 
+def outcome(compare, m, limit):
+    """A verdict in words, or why the limit is refused."""
+    try:
+        verdict = compare(m, limit)
+    except InvalidInput as error:
+        return str(error)
+    return verdict.line(), verdict.reason, verdict.needed_n
+
+
 def test_measurements_come_back_with_the_same_verdicts(measured):
     for m in measured:
         back = through_json(m)
@@ -184,13 +208,9 @@ def test_measurements_come_back_with_the_same_verdicts(measured):
         assert back.sizing == m.sizing
         assert back.provenance.models == m.provenance.models
         assert back.reach == m.reach
-        inside = [limit for limit in (-1.0, 0.0, 0.01, 0.5, 0.99, 3.0) if reach_of(m)[0] < limit < reach_of(m)[1]]
-        assert inside
-        for limit in inside:
-            for verdict, other in ((m < limit, back < limit), (m >= limit, back >= limit)):
-                assert verdict.line() == other.line()
-                assert verdict.reason == other.reason
-                assert verdict.needed_n == other.needed_n
+        for limit in (-1.0, 0.0, 0.01, 0.5, 0.99, 1.0, 3.0):
+            assert outcome(operator.lt, m, limit) == outcome(operator.lt, back, limit)
+            assert outcome(operator.ge, m, limit) == outcome(operator.ge, back, limit)
 
 
 def test_a_limit_that_decides_nothing_is_still_refused():

@@ -1,0 +1,293 @@
+"""`robust cost`: what a model costs to store and to run, layer by layer.
+
+Everything heavy is imported inside the functions: `robust --help` answers at once.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from robust.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from robust.costing.whole_model import ModelCost
+    from robust.data.dataset import Dataset
+    from robust.measurement import Measurement
+    from robust.verdict import Verdict
+
+_FAILED, _UNSETTLED = 1, 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CostReport:
+    """What the command found.
+
+    Args:
+        found: The counts.
+        latency: Time of a call, or None where it was not asked for.
+        budgets: Verdicts on the budgets that were given, by name.
+    """
+
+    found: "ModelCost"
+    latency: "Measurement | None"
+    budgets: tuple[tuple[str, "Verdict"], ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 over a budget, 4 where a budget cannot be judged, 0 otherwise."""
+        statuses = {verdict.status for _, verdict in self.budgets}
+        if "FAIL" in statuses:
+            return _FAILED
+        return _UNSETTLED if statuses - {"PASS"} else 0
+
+
+@click.command("cost")
+@click.argument("model")
+@click.option("--data", help="Rows, one of which is run where the framework has to be watched; needed for --latency.")
+@click.option("--target", help="Column or key of the targets in --data, which is no input.")
+@click.option("--input-shape", "shapes", multiple=True, help='Shape of a row, e.g. "1,28,28"; once an input.')
+@click.option("--factory", help="package.module:function that builds the torch module of weights.")
+@click.option("--latency", "timed", is_flag=True, help="Measure the time of a call on this host too.")
+@click.option("--batch-size", type=int, default=1, show_default=True, help="Rows a timed call.")
+@click.option("--runs", type=int, default=30, show_default=True, help="Timed calls.")
+@click.option("--flash", help="Budget of ROM, e.g. 256KiB.")
+@click.option("--ram", help="Budget of RAM, inputs and outputs of the model included, e.g. 64KiB.")
+@click.option("--macc", help="Budget of multiply-accumulates, e.g. 1e6.")
+@click.option("--out", type=click.Path(path_type=Path), help="A folder to keep the counts in, as cost.json.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Has no effect: nothing here is random.")
+@click.option("--level", type=float, default=0.95, show_default=True, help="Confidence of bounds of the latency.")
+@click.option("--trust", is_flag=True, help="Load model files that can run code, such as pickles.")
+def cost_command(as_json: bool, out: Path | None, seed: int, **options: Any) -> int:  # noqa: ARG001 - all commands have it
+    """Count what MODEL costs: multiply-accumulates, parameters, ROM and RAM, by layer.
+
+    Exit codes: 0 within all budgets, or none given; 1 over a budget; 2 usage or load error; 4 a budget cannot be
+    judged, because something could not be counted.
+    """
+    from robust.record.json_form import encode
+
+    report = cost_report(**options)
+    content = encode(plain_cost(report))
+    if out is not None:
+        from robust.whole_files import write_whole
+
+        try:
+            write_whole(out / "cost.json", content if isinstance(content, bytes) else content.encode())
+        except OSError as error:
+            raise InvalidInput(f"the output folder {out} cannot be written to: {error.strerror or error}") from error
+    if as_json:
+        click.echo(content)
+    else:
+        _show(report)
+    return report.exit_code
+
+
+def cost_report(
+    model: str,
+    *,
+    data: str | None = None,
+    target: str | None = None,
+    shapes: tuple[str, ...] = (),
+    factory: str | None = None,
+    timed: bool = False,
+    batch_size: int = 1,
+    runs: int = 30,
+    flash: str | None = None,
+    ram: str | None = None,
+    macc: str | None = None,
+    level: float = 0.95,
+    trust: bool = False,
+) -> CostReport:
+    """Count a model file, time it, and judge budgets.
+
+    Args:
+        model: Path of the model file.
+        data: Path of a data file, or None.
+        target: Its column or key of targets.
+        shapes: Shape of a row of each input, as text.
+        factory: Builds the module of weights.
+        timed: Whether to measure the latency.
+        batch_size: Rows a timed call.
+        runs: Timed calls.
+        flash: Budget of ROM.
+        ram: Budget of RAM.
+        macc: Budget of multiply-accumulates.
+        level: Confidence of bounds of the latency.
+        trust: Whether files that can run code may be loaded.
+
+    Returns:
+        The counts, the latency and the verdicts.
+
+    Raises:
+        InvalidInput: If something cannot be read or does not fit.
+    """
+    from robust.costing.whole_model import cost
+    from robust.limits import as_bytes
+    from robust.models.loading import load_model
+
+    if target is not None and data is None:
+        raise InvalidInput("--target is a column of --data: give both")
+    if timed and data is None:
+        raise InvalidInput("--latency needs rows to run: give --data")
+    budgets = {
+        "rom": None if flash is None else as_bytes(flash),
+        "ram": None if ram is None else as_bytes(ram),
+        "macc": None if macc is None else _count(macc),
+    }
+    rows = _rows(data, target)
+    if factory is not None and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # last, so that no file there stands in for an installed module
+    file = Path(model).suffix.lower() == ".onnx" and Path(model).is_file() and factory is None
+    opened: Any = model if file else load_model(model, factory=factory, trust=trust)
+    given = tuple(_sizes(text) for text in shapes)
+    found = cost(opened, data=rows, input_shape=given or None)
+    timing = None
+    if timed:
+        from robust.costing.timing import latency
+
+        loaded = load_model(model, factory=factory, trust=trust) if file else opened
+        timing = latency(loaded, rows, batch_size=batch_size, runs=runs, level=level)
+    verdicts = tuple((name, getattr(found, name) <= limit) for name, limit in budgets.items() if limit is not None)
+    return CostReport(found=found, latency=timing, budgets=verdicts)
+
+
+def _rows(data: str | None, target: str | None) -> "Dataset | None":
+    if data is None:
+        return None
+    from robust.data.loading import load_data
+
+    return load_data(data, target=target)
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    """Read `1,28,28`."""
+    try:
+        return tuple(int(size) for size in text.replace("x", ",").split(","))
+    except ValueError as error:
+        raise InvalidInput(f"--input-shape got {text!r}; sizes such as 1,28,28 would be right") from error
+
+
+def _count(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InvalidInput(f"--macc got {text!r}; a number such as 1e6 would be right") from error
+
+
+def plain_cost(report: CostReport) -> dict[str, Any]:
+    """The counts as plain data; a figure of which nothing could be counted is null.
+
+    Args:
+        report: What was found.
+    """
+    found, timing = report.found, report.latency
+    figures = (found.macc, found.parameters, found.rom, found.ram, found.ram_without_io)
+    return {
+        "model": found.name,
+        "sha256": found.macc.provenance.models[0][1],
+        **{m.name: _number(m) for m in figures},
+        "rows": found.rows,
+        "peak_at": found.peak_at,
+        "layers": [
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "macc": layer.macc,
+                "parameters": layer.parameters,
+                "rom": layer.rom,
+                "output": layer.output,
+            }
+            for layer in found.layers
+        ],
+        "uncounted": [
+            {"name": item.name, "kind": item.kind, "reason": item.reason, "affects": list(item.affects)}
+            for item in found.uncounted
+        ],
+        "latency": None
+        if timing is None
+        else {"seconds": timing.value, "lower": timing.lower, "upper": _number(timing, "upper"), "calls": timing.n},
+        "budgets": [
+            {"name": name, "limit": verdict.limit, "status": verdict.status} for name, verdict in report.budgets
+        ],
+        "notes": list(found.notes),
+        "exit_code": report.exit_code,
+    }
+
+
+def _number(m: "Measurement", field: str = "value") -> float | int | None:
+    """A number as JSON has it."""
+    number = float(getattr(m, field))
+    if number - number != 0:  # NaN, or no bound
+        return None
+    return int(number) if number == int(number) else number
+
+
+def _show(report: CostReport) -> None:
+    """Print the layers, the totals, what could not be counted, and the budgets."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from robust.report.wording import printable
+
+    console, found = Console(highlight=False), report.found
+    console.print(_table(found))
+    batch = "" if found.rows == 1 else f" for a batch of {found.rows}, as the file has it"
+    peak = f" (fullest in {found.peak_at})" if found.peak_at else ""
+    lines = [
+        f"MACC        {_shown(found.macc)} a sample",
+        f"parameters  {_shown(found.parameters)}",
+        f"ROM         {_memory(found.rom)}",
+        f"RAM         {_memory(found.ram)} with inputs and outputs{batch}{peak}",
+        f"            {_memory(found.ram_without_io)} without them",
+    ]
+    if report.latency is not None:
+        m = report.latency
+        lines.append(f"latency     {m.value:.3g} s a call ({m.lower:.3g} .. {m.upper:.3g} s, {m.n} calls, this host)")
+        lines += [f"            {check.reason}" for check in m.validity if not check.passed]
+    lines += [f"uncounted   {item.name} ({item.kind}): {item.reason}" for item in found.uncounted]
+    lines += [f"budget      {name} {verdict}" for name, verdict in report.budgets]
+    if report.latency is not None or found.macc.value > 0:
+        from robust.costing.whole_model import NO_RELATION
+
+        lines.append(f"note        {NO_RELATION}")
+    for line in lines:
+        console.print(Text(printable(line)), soft_wrap=True)
+
+
+def _table(found: "ModelCost") -> "Table":
+    """One row a layer."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from robust.report.wording import printable
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("layer", "kind"):
+        table.add_column(column, overflow="fold")
+    for column in ("MACC", "parameters", "ROM bytes", "output bytes"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for layer in found.layers:
+        macc = "uncounted" if layer.macc is None else f"{layer.macc:,.6g}" if layer.macc % 1 else f"{layer.macc:,.0f}"
+        numbers = [macc, f"{layer.parameters:,}", f"{layer.rom:,}", f"{layer.output:,}"]
+        table.add_row(*(Text(printable(cell)) for cell in (layer.name, layer.kind, *numbers)))
+    return table
+
+
+def _shown(m: "Measurement") -> str:
+    number = _number(m)
+    return "not counted" if number is None else f"{number:,}{_least(m)}"
+
+
+def _memory(m: "Measurement") -> str:
+    number = _number(m)
+    return "not counted" if number is None else f"{number:,} bytes ({number / 1024:,.1f} KiB){_least(m)}"
+
+
+def _least(m: "Measurement") -> str:
+    """A mark on figures that something is missing from."""
+    return "" if all(check.passed for check in m.validity) else " at least"

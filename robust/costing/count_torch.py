@@ -1,0 +1,180 @@
+"""Counts a torch module by one traced run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from robust.costing.liveness import Buffer, Step, peak_memory
+from robust.costing.recorder_torch import Recorder, scoped
+from robust.costing.tally import Layer, Tally, Uncounted
+from robust.costing.weights_torch import Stored, stored_weights
+from robust.errors import ModelFault
+from robust.models.adapter_torch import TorchAdapter, evaluating, placement
+from robust.models.foreign_errors import PASSING, brief
+from robust.types import AnyArray
+
+_NOTE = (
+    "batch normalisation counts 0 MACC, as if folded; RAM is that of one traced run, without the scratch memory inside "
+    "an operator"
+)
+
+
+def count_torch(adapter: TorchAdapter, inputs: Sequence[AnyArray], *, name: str) -> Tally:
+    """Count a module.
+
+    Args:
+        adapter: The module.
+        inputs: One array (rows, …) an input; each is brought to the module's device and precision.
+        name: The model's name, for messages.
+
+    Returns:
+        The counts; MACC are a row's.
+
+    Raises:
+        ModelFault: If the module raises.
+    """
+    module = adapter.module
+    device, dtype = placement(module)
+    kind = torch.int64 if adapter.integer else dtype
+    batch = [torch.from_numpy(np.array(array)).to(device=device, dtype=kind) for array in inputs]
+    with torch.inference_mode(False), torch.no_grad(), evaluating(module):
+        stored, weights, missed = stored_weights(module)
+        recorder = Recorder(weights)
+        given = recorder.buffers(batch)
+        try:
+            with _unfused(), _running(module, recorder) as run, recorder:
+                outputs = run(*batch)
+        except PASSING:
+            raise
+        except BaseException as error:
+            shapes = ", ".join(str(tuple(array.shape)) for array in inputs)
+            raise ModelFault(f"{name} raised {brief(error)} on inputs of shape {shapes}") from error
+        taken = recorder.buffers(outputs)
+    rows = len(inputs[0])
+    steps = _useful(recorder.steps, taken)
+    layers = _layers(recorder, _placed(stored, recorder.order), rows, name)
+    names = {layer_name: layer.name for layer_name, layer in layers.items()}
+    steps = [replace(step, name=names.get(step.name, step.name)) for step in steps]
+    uncounted = tuple(replace(item, name=names.get(item.name, item.name)) for item in (*recorder.uncounted, *missed))
+    return Tally(
+        layers=tuple(_unless_missed(layer, uncounted) for layer in layers.values()),
+        uncounted=uncounted,
+        parameters=sum(own.parameters for own in stored.values()),
+        rom=sum(own.rom for own in stored.values()),
+        ram=peak_memory(steps, recorder.sizes, inputs=given, outputs=taken, boundary=True),
+        ram_without_io=peak_memory(steps, recorder.sizes, inputs=given, outputs=taken, boundary=False),
+        rows=rows,
+        notes=(_NOTE,),
+    )
+
+
+@contextmanager
+def _running(module: torch.nn.Module, recorder: Recorder) -> Iterator[Any]:
+    """How to run a module so that the recorder knows which part of it runs."""
+    if isinstance(module, torch.fx.GraphModule) and any(
+        node.meta.get("nn_module_stack") for node in module.graph.nodes
+    ):
+        yield _Interpreter(module, recorder).run
+    elif isinstance(module, torch.jit.ScriptModule):
+        yield module  # compiled: it has no hooks
+    else:
+        with scoped(module, recorder):
+            yield module
+
+
+@contextmanager
+def _unfused() -> Iterator[None]:
+    """Attention in operators of its own: one fused for the whole layer hides the memory that it needs inside."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
+class _Interpreter(torch.fx.Interpreter):  # type: ignore[misc]
+    """Runs an exported graph node by node, under the name of the module that each came from."""
+
+    def __init__(self, module: torch.fx.GraphModule, recorder: Recorder) -> None:
+        super().__init__(module)
+        self._recorder = recorder
+
+    def run_node(self, n: torch.fx.Node) -> Any:
+        """One node; checks of the inputs' shapes are none of the model's operators."""
+        if n.op == "call_module" and n.target == "_guards_fn":
+            return None
+        stack = list((n.meta.get("nn_module_stack") or {}).values())
+        # The innermost module: its name, and its class with all that it lies in. The class may have been told as such.
+        name, kind = map(str, stack[-1]) if stack else ("", "")
+        self._recorder.scope = "" if name.startswith("_empty_nn_module_stack") else name
+        if kind and self._recorder.scope == name:
+            self._recorder.kinds.setdefault(name, kind.rpartition(".")[2].removesuffix("'>"))
+        return super().run_node(n)
+
+
+def _useful(steps: Sequence[Step], outputs: Sequence[Buffer]) -> list[Step]:
+    """Steps without the by-products that nobody reads, such as the places of a maximum."""
+    read = {buffer for step in steps for buffer in step.reads} | set(outputs)
+    kept = []
+    for step in steps:
+        useful = tuple(buffer for buffer in step.writes if buffer in read)
+        kept.append(replace(step, writes=useful or step.writes[:1]))
+    return kept
+
+
+def _placed(stored: Mapping[str, Stored], ran: Mapping[str, None]) -> dict[str, Stored]:
+    """Weights by the module that ran with them: a part whose weights its parent uses itself belongs to the parent."""
+    placed: dict[str, Stored] = {}
+    for name, own in stored.items():
+        home = name
+        while home not in ran and home:
+            home = home.rpartition(".")[0]
+        home = home if home in ran else name
+        before = placed.get(home, Stored(parameters=0, rom=0))
+        placed[home] = Stored(parameters=before.parameters + own.parameters, rom=before.rom + own.rom)
+    return placed
+
+
+def _layers(recorder: Recorder, stored: Mapping[str, Stored], rows: int, model: str) -> dict[str, Layer]:
+    """One layer a module that did or stores something, in the order of the run."""
+    layers = {}
+    scopes = [scope for scope in recorder.order if scope in recorder.output or scope in stored]
+    for scope in [*scopes, *(name for name in stored if name not in scopes)]:
+        own = stored.get(scope, Stored(parameters=0, rom=0))
+        layers[scope] = Layer(
+            name=scope or model,
+            kind=recorder.kinds.get(scope, "Module"),
+            macc=_whole(recorder.macc.get(scope, 0) / rows),
+            parameters=own.parameters,
+            rom=own.rom,
+            output=recorder.output.get(scope, 0),
+        )
+    return layers
+
+
+def _whole(number: float) -> float:
+    """A whole number as one."""
+    return int(number) if number == int(number) else number
+
+
+def _unless_missed(layer: Layer, uncounted: Sequence[Uncounted]) -> Layer:
+    """A layer with nothing counted and something missed has no count."""
+    missed = any(item.name == layer.name and "macc" in item.affects for item in uncounted)
+    return replace(layer, macc=None) if missed and not layer.macc else layer
+
+
+def told_shapes(module: torch.nn.Module) -> tuple[tuple[int, ...], ...] | None:
+    """Shapes of the rows that an exported program was made for, without the batch; None for a live module."""
+    if not isinstance(module, torch.fx.GraphModule):
+        return None
+    examples = [node.meta.get("val") for node in module.graph.nodes if node.op == "placeholder"]
+    if not examples or not all(isinstance(example, torch.Tensor) and example.ndim for example in examples):
+        return None
+    shapes = [tuple(example.shape[1:]) for example in examples if isinstance(example, torch.Tensor)]
+    settled = all(isinstance(size, int) for shape in shapes for size in shape)
+    return tuple(shapes) if settled else None

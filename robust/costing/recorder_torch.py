@@ -1,0 +1,173 @@
+"""Records one run of a torch module: each operator, its products, and the memory that it reads and writes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from robust.costing.liveness import Buffer, Step
+from robust.costing.operators_torch import arguments, is_elementwise, is_free, rule_of
+from robust.costing.tally import Quantity, Uncounted
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[misc]
+    """Sees every operator below autograd, those of fused layers and functional calls included.
+
+    Attributes:
+        scope: Name of the module that runs; set by hooks or by an interpreter.
+        macc: Multiply-accumulates by scope.
+        output: Bytes of the last tensor that each scope made.
+        steps: Operators in order.
+        sizes: Bytes of each buffer that the run made.
+        uncounted: Operators that could not be counted.
+        order: Scopes in the order in which they first ran.
+        kinds: Class of each scope, where it is known.
+    """
+
+    supports_higher_order_operators = True
+
+    def __init__(self, weights: Sequence[torch.Tensor]) -> None:
+        super().__init__()
+        self.scope = ""
+        self.macc: dict[str, int] = {}
+        self.output: dict[str, int] = {}
+        self.steps: list[Step] = []
+        self.sizes: dict[Buffer, int] = {}
+        self.uncounted: list[Uncounted] = []
+        self.order: dict[str, None] = {}
+        self.kinds: dict[str, str] = {}
+        self._weights = {storage for tensor in weights for storage in _storages(tensor)}
+        # Kept until the end: a storage's address is its name, and would be used again.
+        self._kept: list[Any] = [*weights]
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run an operator and write down what it did."""
+        kwargs = kwargs or {}
+        schema = getattr(func, "_schema", None)
+        if schema is not None and rule_of(func) is None and not is_free(func) and not self._has_weights(args, kwargs):
+            decomposed = self._decomposed(func, args, kwargs)
+            if decomposed is not NotImplemented:
+                return decomposed
+        # Before it runs: an operator in place may change the shapes that it is counted by.
+        read = self._buffers((args, kwargs))
+        result = func(*args, **kwargs)
+        self._kept.append(result)
+        self.order.setdefault(self.scope)
+        self._count(func, args, kwargs, result)
+        written = self._buffers(result)
+        if written or read:
+            self.steps.append(
+                Step(
+                    name=self.scope,
+                    reads=tuple(read),
+                    writes=tuple(written),
+                    elementwise=schema is not None and is_elementwise(func),
+                )
+            )
+        tensors = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        if tensors:
+            self.output[self.scope] = tensors[0].numel() * tensors[0].element_size()
+        return result
+
+    def buffers(self, value: object) -> tuple[Buffer, ...]:
+        """Names of the memory behind the tensors of a value, weights aside."""
+        self._kept.append(value)
+        return tuple(self._buffers(value))
+
+    def _decomposed(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """The same in smaller operators, where torch knows them."""
+        with self:
+            return func.decompose(*args, **kwargs)
+
+    def _count(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
+        schema = getattr(func, "_schema", None)
+        rule = None if schema is None else rule_of(func)
+        if rule is not None:
+            try:
+                found = rule(arguments(func, args, kwargs), result)
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
+                self._missed(func, f"its arguments have no shapes that are understood ({type(error).__name__})")
+                return
+            self.macc[self.scope] = self.macc.get(self.scope, 0) + int(found)
+        elif schema is None:
+            self._missed(func, "what it runs inside cannot be seen", ("macc", "ram"))
+        elif not is_free(func):
+            self._missed(func, "this operator is not known")
+
+    def _missed(self, func: Any, reason: str, affects: tuple[Quantity, ...] = ("macc",)) -> None:
+        kind = str(func).removesuffix(".default")
+        known = {(missed.name, missed.kind) for missed in self.uncounted}
+        if (self.scope, kind) not in known:
+            self.uncounted.append(Uncounted(name=self.scope, kind=kind, reason=reason, affects=affects))
+
+    def _has_weights(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        """Whether weights of a type of their own take part: what they are made of is their own business."""
+        return any(type(leaf) not in PLAIN for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor))
+
+    def _buffers(self, value: object) -> list[Buffer]:
+        """Names of the memory behind tensors, in order, each once; new ones are measured."""
+        names: dict[Buffer, None] = {}
+        for leaf in tree_leaves(value):
+            if not isinstance(leaf, torch.Tensor):
+                continue
+            for storage, size in _storages(leaf).items():
+                if storage not in self._weights:
+                    self.sizes.setdefault(storage, size)
+                    names.setdefault(storage)
+        return list(names)
+
+
+PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
+
+
+def _storages(tensor: torch.Tensor) -> dict[Buffer, int]:
+    """Address and bytes of the memory behind a tensor; of each part, where it is made of several."""
+    if hasattr(tensor, "__tensor_flatten__") and type(tensor) not in PLAIN:
+        parts: dict[Buffer, int] = {}
+        for name in tensor.__tensor_flatten__()[0]:
+            parts |= _storages(getattr(tensor, name))
+        return parts
+    try:
+        storage = tensor.untyped_storage()
+    except (NotImplementedError, RuntimeError):  # sparse and other tensors without one
+        return {id(tensor): tensor.numel() * tensor.element_size()}
+    return {storage._cdata: storage.nbytes()}
+
+
+@contextmanager
+def scoped(module: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
+    """Tell a recorder which module runs, while the block lasts."""
+    handles, stack = [], [""]
+    recorder.kinds[""] = type(module).__name__
+    for name, part in module.named_modules():
+        if name:
+            handles.append(part.register_forward_pre_hook(_entering(name, part, stack, recorder)))
+            handles.append(part.register_forward_hook(_leaving(stack, recorder), always_call=True))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _entering(name: str, part: torch.nn.Module, stack: list[str], recorder: Recorder) -> Callable[..., None]:
+    def enter(_module: torch.nn.Module, _given: Any) -> None:
+        stack.append(name)
+        recorder.scope = name
+        recorder.order.setdefault(name)
+        recorder.kinds[name] = type(part).__name__
+
+    return enter
+
+
+def _leaving(stack: list[str], recorder: Recorder) -> Callable[..., None]:
+    def leave(_module: torch.nn.Module, _given: Any, _result: Any) -> None:
+        stack.pop()
+        recorder.scope = stack[-1]
+
+    return leave

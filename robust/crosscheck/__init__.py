@@ -1,0 +1,1 @@
+"""Agreement of two models on the same inputs, output by output."""

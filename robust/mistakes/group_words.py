@@ -1,0 +1,49 @@
+"""Where mistakes gather, in one sentence."""
+
+from collections.abc import Sequence
+
+from robust.mistakes.group_rates import GroupRate
+
+_MOST_NAMES = 4
+#: Mistakes come "all from" some values where these are at most this share of the values.
+_FEW = 0.5
+
+
+def spread_sentence(by: str, rates: Sequence[GroupRate], p: float) -> str:
+    """Say from which values the mistakes come.
+
+    Args:
+        by: Name of the column.
+        rates: All its values, the highest rate first.
+        p: The p-value of an even spread, adjusted for the number of columns.
+
+    Returns:
+        A sentence.
+
+    >>> own = dict(lower=0.0, upper=1.0, excess=0.0, excess_lower=0.0, excess_upper=1.0)
+    >>> errors = [6, 6, 0, 0, 0]
+    >>> rates = [GroupRate(value=str(i), n=9, errors=e, rate=e / 9, share=e / 12, **own) for i, e in enumerate(errors)]
+    >>> spread_sentence("recording", rates, 0.001)
+    'all 12 errors come from recording 0 and 1 (2 of 5 values, 40% of the rows): p = 0.001 if they fell evenly'
+    """
+    total, rows = sum(rate.errors for rate in rates), sum(rate.n for rate in rates)
+    behind = f": p = {p:.2g} if they fell evenly"
+    struck = [rate for rate in rates if rate.errors]
+    if len(struck) <= _FEW * len(rates) and len(struck) <= _MOST_NAMES:
+        which, what = struck, f"all {total} errors come" if total > 1 else "the only error comes"
+    else:
+        which = [rate for rate in rates if rate.excess_lower > 0][:_MOST_NAMES] or [max(rates, key=_surplus)]
+        found = sum(rate.errors for rate in which)
+        what = f"{found} of {total} errors ({found / total:.0%}) come"
+    part = sum(rate.n for rate in which) / rows
+    names = _joined([rate.value for rate in which])
+    return f"{what} from {by} {names} ({len(which)} of {len(rates)} values, {part:.0%} of the rows){behind}"
+
+
+def _surplus(rate: GroupRate) -> float:
+    """Errors beyond those that the rest's rate explains."""
+    return rate.excess * rate.n
+
+
+def _joined(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,170 @@
+"""What outputs mean where nothing, or not all, was declared: told by their values and by the targets, or asked."""
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from robust.errors import InvalidInput
+from robust.models.base import Model
+from robust.types import AnyArray, FloatArray, Task
+
+Kind: TypeAlias = Literal["probabilities", "logits", "values", "labels"]
+#: How far sums may miss 1 in outputs about which nothing was declared, and in those declared to be probabilities:
+#: a softmax that was quantized to 8 bits misses it by several hundredths.
+SUM_TOLERANCE = 1e-3
+_DECLARED_SUM, _DECLARED_RANGE = 0.1, 0.01
+
+
+def settled_task(model: Model, outputs: FloatArray, y: AnyArray | None) -> Task:
+    """What a model does, as declared or as outputs and targets give it away.
+
+    Targets (n, k) of zeros and ones beside k outputs are one-hot classes where each row has one 1 and the outputs are
+    probabilities that sum to 1; they are labels of a multi-label model where rows have several ones or none and the
+    outputs lie in 0 … 1 without such a sum.
+
+    Args:
+        model: Declares what it can.
+        outputs: (n, k).
+        y: Targets (n, …), or None.
+
+    Returns:
+        The task.
+
+    Raises:
+        InvalidInput: If neither declaration nor values tell.
+    """
+    if model.task is not None:
+        return model.task
+    if model.output is not None:
+        return "regression" if model.output == "values" else "classification"
+    if model.classes is not None:
+        return "classification"
+    width = outputs.shape[1]
+    if y is None:
+        if width > 1:
+            return "classification"
+    elif y.dtype.kind in "OUTb" and y.ndim == 1:
+        return "classification"
+    elif y.ndim == 2 and y.shape[1] > 1:
+        told = _task_of_columns(outputs, y)
+        if told is not None:
+            return told
+    elif width > 1 and bool(np.all(y == np.rint(y))):
+        return "classification"
+    elif y.dtype.kind == "f" and not (width == 1 and bool(np.all(np.isin(outputs, y)))):
+        return "regression"
+    elif y.dtype.kind in "iu" and width == 1 and bool(np.all(outputs == np.rint(outputs))):
+        return "classification"
+    many = (
+        f"{width} numbers a row can be scores of classes or"
+        if width > 1
+        else "one number a row can be a label, a probability or"
+    )
+    columns = y is not None and y.ndim == 2 and y.shape[1] > 1
+    raise InvalidInput(
+        f"{model.name}: {many} a value; say task="
+        + ('"classification" (targets one-hot), "multilabel"' if columns else '"classification"')
+        + ' or "regression" (and output=) in as_model or load_model'
+    )
+
+
+def _task_of_columns(outputs: FloatArray, y: AnyArray) -> Task | None:
+    """The task beside targets of several columns; None where it cannot be told."""
+    binary = y.dtype.kind in "biuf" and bool(np.all((y == 0) | (y == 1)))
+    if binary and bool(np.any(y)) and not bool(np.all(y)) and outputs.shape == y.shape:
+        gap, outside = _misses(outputs)
+        one_hot = bool(np.all(y.sum(axis=1) == 1))
+        if outside <= SUM_TOLERANCE and one_hot == (gap <= SUM_TOLERANCE):
+            return "classification" if one_hot else "multilabel"
+    elif y.dtype.kind == "f":
+        return "regression"
+    if binary and outputs.shape[1] == 1 and bool(np.all(y.sum(axis=1) == 1)) and _whole(outputs):
+        return "classification"  # labels beside one-hot targets
+    return None
+
+
+def settled_kind(model: Model, outputs: FloatArray, task: Task) -> Kind:
+    """What the outputs of a classifier or multi-label model are.
+
+    Args:
+        model: Declares what it can.
+        outputs: (n, k).
+        task: `classification` or `multilabel`.
+
+    Returns:
+        The kind, never `values`.
+
+    Raises:
+        InvalidInput: If what was declared contradicts the values, or neither tells.
+    """
+    if model.output == "values":
+        raise InvalidInput(f"{model.name}: a {task} model has output 'probabilities' or 'logits', not 'values'")
+    width = outputs.shape[1]
+    if task == "multilabel":
+        return _multilabel_kind(model, outputs)
+    gap, outside = _misses(outputs)
+    if model.output == "probabilities" and (gap > _DECLARED_SUM or outside > _DECLARED_RANGE):
+        raise InvalidInput(
+            f"{model.name} was declared to give probabilities, but its outputs miss a sum of 1 by up to {gap:.3g} and "
+            f'the range 0 … 1 by up to {outside:.3g} {_worst_row(outputs)}; declare output="logits" if that is what '
+            "they are" + _several_labels(outside, width)
+        )
+    if model.output is not None:
+        return model.output
+    if width == 1:
+        if _whole(outputs):
+            return "labels"
+        raise InvalidInput(f'{model.name} gives one number a row: say output="probabilities" or output="logits"')
+    if max(gap, outside) <= SUM_TOLERANCE:
+        return "probabilities"
+    if outside <= SUM_TOLERANCE:
+        # A quantized softmax, or one sigmoid a class: a softmax on top would be a silent mistake.
+        raise InvalidInput(
+            f"{model.name} gives {width} numbers from 0 to 1 that miss a sum of 1 by up to {gap:.3g}: say "
+            'output="probabilities" or output="logits" in as_model or load_model' + _several_labels(outside, width)
+        )
+    return "logits"
+
+
+def _multilabel_kind(model: Model, outputs: FloatArray) -> Kind:
+    """One number a label: its probability, its logit, or whether it is true."""
+    if outputs.shape[1] == 1:
+        raise InvalidInput(
+            f'{model.name} gives one number a row: a single label is a class of two, task="classification" with '
+            'output="probabilities" or output="logits"'
+        )
+    outside = _misses(outputs)[1]
+    if model.output == "probabilities" and outside > _DECLARED_RANGE:
+        raise InvalidInput(
+            f"{model.name} was declared to give the probability of each label, but its outputs miss the range 0 … 1 "
+            f'by up to {outside:.3g}; declare output="logits" if that is what they are'
+        )
+    if model.output is not None:
+        return model.output
+    if _whole(outputs) and outside == 0:
+        return "labels"
+    return "probabilities" if outside <= SUM_TOLERANCE else "logits"
+
+
+def _misses(outputs: FloatArray) -> tuple[float, float]:
+    """How far rows miss a sum of 1 (one column: never), and numbers the range 0 … 1, at worst."""
+    outside = max(float(-outputs.min()), float(outputs.max()) - 1.0, 0.0)
+    gap = float(np.abs(outputs.sum(axis=1) - 1).max()) if outputs.shape[1] > 1 else 0.0
+    return gap, outside
+
+
+def _worst_row(outputs: FloatArray) -> str:
+    """Where the sum or the range is missed by most."""
+    sums = outputs.sum(axis=1) if outputs.shape[1] > 1 else np.ones(len(outputs))
+    worst = np.maximum(np.abs(sums - 1), np.maximum(-outputs.min(axis=1), outputs.max(axis=1) - 1))
+    row = int(np.argmax(worst))
+    return f"(worst at position {row}, sum {sums[row]:.4g})" if outputs.shape[1] > 1 else f"(worst at position {row})"
+
+
+def _several_labels(outside: float, width: int) -> str:
+    """The other way in which numbers from 0 to 1 come without a sum of 1."""
+    return ', or task="multilabel" if each is a label of its own' if width > 1 and outside <= _DECLARED_RANGE else ""
+
+
+def _whole(outputs: FloatArray) -> bool:
+    return bool(np.all(outputs == np.rint(outputs)))

@@ -1,0 +1,208 @@
+"""One output: dequantization, ground truth of every kind, notes, and what is refused."""
+
+import numpy as np
+import pytest
+
+from robust.crosscheck.output_rows import Tensor, compare_output
+from robust.errors import InvalidInput
+from robust.tensors.quantizing import quantize
+from robust.tensors.spec import Quantization, TensorSpec
+
+Q = Quantization(scale=1 / 256, zero_point=-128, dtype="int8")
+
+
+def tensor(array, q=None, name="y"):
+    array = np.asarray(array)
+    return Tensor(raw=array, spec=TensorSpec(name=name, shape=array.shape[1:], dtype=str(array.dtype), quantization=q))
+
+
+def softmax(n=40, k=4, seed=0):
+    z = 2 * np.random.default_rng(seed).normal(size=(n, k))
+    e = np.exp(z)
+    return (e / e.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+P = softmax()
+
+
+def compare(reference, candidate, truth=None, classifier=None):
+    return compare_output(1, reference, candidate, truth, classifier=classifier)
+
+
+def by_role(output):
+    return {row.role: row for row in output.rows}
+
+
+def test_lines_and_notes():
+    rows = by_role(compare(tensor(P), tensor(quantize(P, Q), Q), np.eye(4)[P.argmax(axis=1)]))
+    assert list(rows) == ["candidate", "reference", "X-cross"]
+    assert rows["candidate"].notes[:4] == (
+        "data type is different: r/float64 instead p/int8",
+        "p/int8 data are dequantized with s=0.003906 zp=-128",
+        "computed against the provided ground truth values",
+        "40 samples (4 items per sample)",
+    )
+    assert rows["reference"].notes[:2] == (
+        "data type is different: r/float64 instead p/float32",
+        "computed against the provided ground truth values",
+    )
+    assert rows["X-cross"].notes[:4] == (
+        "data type is different: r/float32 instead p/int8",
+        "p/int8 data are dequantized with s=0.003906 zp=-128",
+        "the output of the reference model is used as ground truth/reference value",
+        "40 samples (4 items per sample)",
+    )
+    assert rows["X-cross"].tensor == "y, (4,), m_id=[1]"
+    assert rows["X-cross"].name == "X-cross #1"
+    assert rows["X-cross"].metrics.mae < 1 / 512 + 1e-9  # half a step
+
+
+def test_both_quantized_have_both_notes():
+    q = quantize(P, Q)
+    row = by_role(compare(tensor(q, Q), tensor(q, Q)))["X-cross"]
+    assert row.notes[:2] == (
+        "r/int8 data are dequantized with s=0.003906 zp=-128",
+        "p/int8 data are dequantized with s=0.003906 zp=-128",
+    )
+    assert row.metrics.l2r == 0
+    assert row.metrics.acc == 1.0
+
+
+def test_each_tensor_has_its_own_scale():
+    coarse = Quantization(scale=1 / 64, zero_point=0, dtype="uint8")
+    row = by_role(compare(tensor(quantize(P, Q), Q), tensor(quantize(P, coarse), coarse)))["X-cross"]
+    assert row.metrics.mae < 1 / 128 + 1 / 512
+    assert "p/uint8 data are dequantized with s=0.015625 zp=0" in row.notes
+
+
+def test_a_scale_that_one_tensor_lacks_is_taken_from_the_other():
+    q = quantize(P, Q)
+    row = by_role(compare(tensor(q, Q), tensor(q)))["X-cross"]
+    assert row.metrics.l2r == 0
+    assert "p/int8 data are dequantized with s=0.003906 zp=-128" in row.notes
+
+
+def test_integers_without_any_scale_are_compared_as_they_are():
+    q = quantize(P, Q)
+    row = by_role(compare(tensor(q), tensor(q + np.int8(1))))["X-cross"]
+    assert row.metrics.mae == 1.0
+    assert any("no known scale" in note for note in row.notes)
+
+
+def test_integers_without_a_scale_beside_real_values_are_refused():
+    with pytest.raises(InvalidInput, match="int8 without a known scale and zero point, the other model's is float32"):
+        compare(tensor(P), tensor(quantize(P, Q)))
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8, np.float32])
+def test_labels_as_ground_truth(kind):
+    labels = P.argmax(axis=1).astype(kind)
+    one_hot = by_role(compare(tensor(P), tensor(P), np.eye(4)[P.argmax(axis=1)]))
+    for truth in (labels, labels[:, None]):
+        rows = by_role(compare(tensor(P), tensor(P), truth))
+        assert rows["candidate"].metrics == one_hot["candidate"].metrics
+        assert f"r/{labels.dtype} labels are taken as one-hot rows of 4 classes" in rows["candidate"].notes
+
+
+def test_ground_truth_in_the_outputs_own_integers_is_dequantized():
+    q = quantize(P, Q)
+    row = by_role(compare(tensor(q, Q), tensor(q, Q), q))["candidate"]
+    assert row.metrics.l2r == 0
+    assert "r/int8 data are dequantized with s=0.003906 zp=-128" in row.notes
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, bool])
+def test_one_hot_rows_of_small_integers_stay_as_they_are(kind):
+    truth = np.eye(4)[P.argmax(axis=1)].astype(kind)
+    row = by_role(compare(tensor(quantize(P, Q), Q), tensor(quantize(P, Q), Q), truth))["candidate"]
+    assert row.metrics.acc == 1.0
+    assert row.metrics.rmse < 0.5
+
+
+@pytest.mark.parametrize(
+    ("truth", "match"),
+    [
+        (np.full(40, 4), r"labels \[4\], the output has 4 classes"),
+        (np.full(40, 0.5), "no whole number"),
+        (np.zeros(39, dtype=int), "40 rows, one a sample"),
+        (np.zeros((40, 3)), "3 values a row, the output 4"),
+        (np.full((40, 4), np.nan), r"ground truth .* holds nan in row 0"),
+        (np.zeros((40, 2, 2)), None),
+        (np.array(1), "shape"),
+    ],
+)
+def test_ground_truth_that_does_not_fit(truth, match):
+    if match is None:
+        compare(tensor(P), tensor(P), truth)  # flat outputs take any arrangement
+        return
+    with pytest.raises(InvalidInput, match=match):
+        compare(tensor(P), tensor(P), truth)
+
+
+def test_integers_of_another_type_as_ground_truth_are_refused():
+    with pytest.raises(InvalidInput, match="is uint8, the output int8"):
+        compare(tensor(quantize(P, Q), Q), tensor(quantize(P, Q), Q), np.full((40, 4), 7, dtype=np.uint8))
+
+
+def test_labels_need_a_classifier():
+    with pytest.raises(InvalidInput, match="labels go with a classifier"):
+        compare(tensor(P), tensor(P), np.zeros(40, dtype=int), classifier=False)
+
+
+def test_who_is_a_classifier():
+    logits = np.log(P)
+    assert compare(tensor(P), tensor(P)).classes
+    assert not compare(tensor(logits), tensor(logits)).classes
+    assert compare(tensor(logits), tensor(logits), classifier=True).classes
+    assert compare(tensor(logits), tensor(logits), np.eye(4)[P.argmax(axis=1)]).classes
+    assert compare(tensor(logits), tensor(logits), P.argmax(axis=1)).classes
+    assert not compare(tensor(P), tensor(P), classifier=False).classes
+    regressor = by_role(compare(tensor(logits), tensor(logits)))["X-cross"]
+    assert regressor.metrics.acc is None
+    assert regressor.confusion is None
+    assert any("--classifier" in note for note in regressor.notes)
+
+
+def test_a_single_column_is_no_classifier_even_when_told():
+    column = np.ones((5, 1), dtype=np.float32)
+    found = compare(tensor(column), tensor(column), classifier=True)
+    assert not found.classes
+    assert found.rows[0].metrics.acc is None
+    assert found.rows[0].confusion is None
+
+
+def test_the_reference_decides_whether_values_are_probabilities():
+    assert not compare(tensor(np.log(P)), tensor(P)).classes
+    assert compare(tensor(P), tensor(np.log(P))).classes
+
+
+def test_ties_are_told():
+    r = np.tile(np.array([[0.5, 0.5]], dtype=np.float32), (6, 1))
+    (row,) = compare(tensor(r), tensor(r)).rows
+    assert any("in 6 samples several classes share the largest value" in note for note in row.notes)
+
+
+def test_shapes_that_mean_the_same():
+    (row,) = compare(tensor(P), tensor(P.reshape(40, 1, 1, 4))).rows
+    assert row.metrics.acc == 1.0
+    assert "shapes of a row differ: r/(4,) p/(1, 1, 4)" in row.notes
+    assert row.tensor == "y, (1, 1, 4), m_id=[1]"
+
+
+def test_shapes_that_do_not():
+    r = np.zeros((4, 3, 8, 8), dtype=np.float32)
+    with pytest.raises(InvalidInput, match="say outputs_ch_position"):
+        compare(tensor(r), tensor(r.reshape(4, 8, 8, 3)))
+    with pytest.raises(InvalidInput, match="as many numbers from both"):
+        compare(tensor(P), tensor(P[:, :3]))
+
+
+def test_names_are_safe_to_print():
+    (row,) = compare(tensor(P), tensor(P, name="a\nb\x1b[31m")).rows
+    assert row.tensor == "a\\nb\\x1b[31m, (4,), m_id=[1]"
+
+
+def test_nothing_to_compare_with():
+    assert compare(None, tensor(P)).rows == ()
+    (row,) = compare(None, tensor(P), P).rows
+    assert row.role == "candidate"
