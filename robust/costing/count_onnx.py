@@ -71,8 +71,12 @@ def count_onnx(
     )
 
 
-def _macc(node: Any, graph: Graph) -> float | None:
-    """Multiply-accumulates of a node for one row, or None."""
+def _macc(node: Any, graph: Graph) -> int | None:
+    """Multiply-accumulates of a node for one row, or None.
+
+    Where the first axis of the inputs is no batch (time, a height), a row of it is no inference: a share that is no
+    whole number shows it, and so does a recurrent layer whose batch has another size.
+    """
     rule = RULES.get((node.domain, node.op_type))
     if rule is None:
         return 0 if is_free(node) else None
@@ -80,12 +84,12 @@ def _macc(node: Any, graph: Graph) -> float | None:
         total = rule(node, graph)
     except (KeyError, IndexError, ValueError, ZeroDivisionError, UnicodeDecodeError):
         return None
-    return total // graph.rows if total % graph.rows == 0 else total / graph.rows
+    return None if total % graph.rows else total // graph.rows
 
 
 def _missed(node: Any, name: str, *, known: bool) -> Uncounted:
     kind = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
-    why = "the shapes of its inputs or outputs are not known" if known else reason(node)
+    why = "its shapes are not known, or the first axis of the model's inputs is no batch" if known else reason(node)
     inside = any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
     affects: tuple[Quantity, ...] = ("macc", "ram") if inside else ("macc",)
     return Uncounted(name=name, kind=kind, reason=why, affects=affects)

@@ -20,6 +20,8 @@ _RANDOM = frozenset(
     {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
 )
 _WORDS = {"FLOAT": 32, "DOUBLE": 64, "BOOL": 8}
+#: Where one value of a type is one entry of a field.
+_TYPED = {TensorProto.FLOAT: "float_data", TensorProto.DOUBLE: "double_data", TensorProto.INT64: "int64_data"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +188,14 @@ def _of_node(node: Any) -> Constant:
 
 def _constant(tensor: Any) -> Constant:
     """A stored tensor; what its shape needs must be there."""
+    if any(size < 0 for size in tensor.dims):
+        raise InvalidInput(f"the stored tensor {tensor.name!r} has shape {tuple(tensor.dims)}: no size is below 0")
+    held = len(getattr(tensor, _TYPED.get(tensor.data_type, ""), ()))
+    if held and held != prod(tensor.dims):
+        raise InvalidInput(
+            f"the stored tensor {tensor.name!r} has shape {tuple(tensor.dims)} and {held} values; "
+            f"{prod(tensor.dims)} are needed: export the file again"
+        )
     text = sum(map(len, tensor.string_data))
     found = Constant(kind=tensor.data_type, shape=tuple(tensor.dims), extra=text)
     if tensor.raw_data and len(tensor.raw_data) != found.bytes - text:

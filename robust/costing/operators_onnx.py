@@ -95,6 +95,8 @@ def _recurrent(node: Any, graph: Graph) -> int:
     steps, rows = graph.shapes[node.input[0]][:2]
     if setting(node, "layout", 0):
         steps, rows = rows, steps
+    if rows != graph.rows:
+        raise ValueError(f"{rows} rows where the model takes {graph.rows}: the first axis of its inputs is no batch")
     return recurrent_macc(graph.shapes[node.input[1]], graph.shapes[node.input[2]], steps=steps, rows=rows)
 
 

@@ -169,11 +169,11 @@ def operators(files):
         "einsum": (node("Einsum", ["x", "x"], ["y"], equation="bik,bjk->bij"), {"x": ["n", 8, 16]}, {}, 1024),
         "LSTM": (
             node("LSTM", ["x", "w", "r"], ["y"], hidden_size=16),
-            {"x": [8, 1, 8]}, {"w": zeros(1, 64, 8), "r": zeros(1, 64, 16)}, 12288,
+            {"x": [8, 8, 8]}, {"w": zeros(1, 64, 8), "r": zeros(1, 64, 16)}, 12288,
         ),
         "GRU both ways": (
             node("GRU", ["x", "w", "r"], ["y"], hidden_size=4, direction="bidirectional"),
-            {"x": [3, 1, 5]}, {"w": zeros(2, 12, 5), "r": zeros(2, 12, 4)}, 3 * 2 * 12 * 9,
+            {"x": [3, 3, 5]}, {"w": zeros(2, 12, 5), "r": zeros(2, 12, 4)}, 3 * 2 * 12 * 9,
         ),
         "fused": (
             node("FusedConv", ["x", "w"], ["y"], activation="Relu", domain=ms),
@@ -206,8 +206,8 @@ def test_operators_by_hand(files, name):
         weights,
     )
     tally = counted(content)
-    per_row = tally.rows if name in ("LSTM", "GRU both ways") else 1
-    assert macc(tally) * per_row == expected
+    # Of recurrent layers as many steps as rows: a row of the first axis is then worth a row of the batch.
+    assert macc(tally) == expected
     assert tally.uncounted == ()
     stored = sum(array.size for array in weights.values())
     assert tally.parameters == (8 if name == "linear regressor" else stored)
@@ -529,6 +529,38 @@ def test_an_int8_residual_holds_integers_alone(files):
     # 100 integers in and out of the convolution; the sum is written over one of its terms.
     assert [size for _, size in tally.ram_without_io.live] == [100, 200, 200, 100]
     assert (macc(tally), tally.uncounted) == (400, ())
+
+
+def test_a_first_axis_that_is_no_batch_is_told(files):
+    node = files.node
+    weights = {"w": zeros(1, 20, 3), "r": zeros(1, 20, 5)}
+    lstm = node("LSTM", ["x", "w", "r"], ["y"], hidden_size=5, name="rnn")
+    # Seven steps of one row, time in front: 7 (20·3 + 20·5) = 1120, which no seventh of it may stand for.
+    tally = counted(single(files, [lstm], {"x": [7, 1, 3]}, [7, 1, 1, 5], weights))
+    assert [missed.name for missed in tally.uncounted] == ["rnn"]
+    # A height in front: 32 · 32 positions of three filters, shared among 32 "rows" by no whole number of products.
+    nodes = [
+        node("Transpose", ["x"], ["t"], perm=[2, 0, 1]),
+        node("Unsqueeze", ["t", "axes"], ["u"]),
+        node("Conv", ["u", "k"], ["y"], name="conv"),
+    ]
+    weights = {"axes": np.array([0]), "k": zeros(3, 3, 3, 3)}
+    tally = counted(single(files, nodes, {"x": [32, 32, 3]}, [1, 3, 30, 30], weights))
+    assert [missed.name for missed in tally.uncounted] == ["conv"]
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (onnx.TensorProto(name="w", data_type=1, dims=[-5]), "no size is below 0"),
+        (onnx.TensorProto(name="w", data_type=1, dims=[12], float_data=[0.0] * 5), "5 values; 12 are needed"),
+    ],
+)
+def test_stored_tensors_that_cannot_be_are_refused(files, tensor, message):
+    content = onnx.load_model_from_string(single(files, [files.node("Relu", ["x"], ["y"])], {"x": [1, 4]}, [1, 4], {}))
+    content.graph.initializer.append(tensor)
+    with pytest.raises(InvalidInput, match=message):
+        counted(content.SerializeToString())
 
 
 @pytest.mark.slow
