@@ -73,7 +73,7 @@ def read_share(share: object, what: str) -> float:
     Raises:
         InvalidInput: If it is no finite number above 0.
     """
-    number = float(share) if is_number(share) else math.nan  # type: ignore[arg-type]
+    number = float(share) if is_number(share) else math.nan
     if not (math.isfinite(number) and number > 0):
         raise InvalidInput(f"{what} got {share!r}; a finite number above 0 would be right")
     return number
@@ -107,7 +107,7 @@ def feature_eps(eps: Eps, schema: FeatureSchema) -> FloatArray:
 
 def _amount(value: object, what: str) -> float:
     """One budget: a finite number, at least 0."""
-    number = float(value) if is_number(value) else math.nan  # type: ignore[arg-type]
+    number = float(value) if is_number(value) else math.nan
     if not (math.isfinite(number) and number >= 0):
         raise InvalidInput(f"{what} got {value!r}; a finite number of at least 0, in the data's units, would be right")
     return number

@@ -20,6 +20,8 @@ from robust import __version__
 from robust.commands.compare_models import compare_command
 from robust.commands.model_cost import cost_command
 from robust.commands.model_metrics import metrics_command
+from robust.commands.saying import say
+from robust.commands.search_path import look_in
 from robust.errors import RobustError
 
 if TYPE_CHECKING:
@@ -156,16 +158,10 @@ def _settled(config_path: Path | None, example: str | None, flags: dict[str, Any
         path = example_path(example or "digits") / "robust.toml"
     config = Config() if path is None else load_config(path)
     if path is not None and any(getattr(config.models, key) for key in _FACTORIES):
-        _look_in(path.resolve().parent)
+        look_in(path.resolve().parent)
     if any(key in named for key in _FACTORIES):
-        _look_in(Path.cwd())
+        look_in(Path.cwd())
     return overlaid(config, named, gates)
-
-
-def _look_in(folder: Path) -> None:
-    """Let a factory be found beside what names it; last, so that no file there stands in for an installed module."""
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
 
 
 def _check_folder(out: Path) -> None:
@@ -189,13 +185,7 @@ def _tell(text: str, out: Path | None, name: str) -> None:
 
         _check_folder(out)
         write_file(out / name, text.encode())
-    _say(text)
-
-
-def _say(text: str | bytes, *, err: bool = False) -> None:
-    """Print; a reader who has left (`| head`) has seen what they wanted."""
-    with suppress(BrokenPipeError):
-        click.echo(text, nl=False, err=err)
+    say(text, newline=False)
 
 
 def _show(record: "Record", out: Path, *, written: bool, as_json: bool, console: "Console") -> None:
@@ -204,7 +194,7 @@ def _show(record: "Record", out: Path, *, written: bool, as_json: bool, console:
     from robust.report.console import render_table
 
     if as_json:
-        _say(dump(record))  # bytes: a record is UTF-8, whatever the terminal reads
+        say(dump(record), newline=False)  # bytes: a record is UTF-8, whatever the terminal reads
         return
     console.print(*render_table(record, console.width), sep="\n")
     for kind, path in (("record", out / "record.json"), ("report", out / "report.html")):
@@ -259,28 +249,29 @@ def _told(error: BaseException) -> int:
     """Say what ended a command; gives its exit code."""
     match error:
         case click.exceptions.Abort() | KeyboardInterrupt():
-            _say(f"robust: {_KEPT}\n", err=True)
+            say(f"robust: {_KEPT}\n", err=True, newline=False)
             return _INTERRUPTED
         case click.ClickException():
             with suppress(BrokenPipeError):
                 error.show()
             return _USAGE
         case RobustError():
-            _say(f"robust: {error}\n", err=True)
+            say(f"robust: {error}\n", err=True, newline=False)
             return _USAGE
         case SystemExit():
             place = traceback.extract_tb(error.__traceback__)[-1]
             if Path(place.filename).parent == Path(click.__file__).parent and _HELP & set(sys.argv):
-                return 0  # what click makes of `robust --help | head -1`; commands print by `_say`
+                return 0  # what click makes of `robust --help | head -1`; commands print by `say`
             # No command ends itself: whatever its code says, nothing was decided.
-            _say(
+            say(
                 f"robust: ended from inside by sys.exit({error.code!r}) in {place.filename}, line {place.lineno}: the "
                 "code of a model or of a factory must not end the program; nothing was decided\n",
                 err=True,
+                newline=False,
             )
             return _INTERNAL
-    _say("".join(traceback.format_exception(error)), err=True)
-    _say("robust: internal error; please report the lines above\n", err=True)
+    say("".join(traceback.format_exception(error)), err=True, newline=False)
+    say("robust: internal error; please report the lines above\n", err=True, newline=False)
     return _INTERNAL
 
 

@@ -4,6 +4,7 @@ import math
 import numbers
 import re
 from decimal import Decimal
+from typing import SupportsFloat, TypeGuard
 
 from robust.errors import InvalidInput
 
@@ -92,7 +93,7 @@ def _finite(value: object, purpose: str) -> float:
     if not is_number(value):
         raise TypeError(f"{purpose} a finite number, got {type(value).__name__}: {value!r}")
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value)
     except (OverflowError, ValueError) as error:  # an integer beyond the floats, a signalling NaN
         raise InvalidInput(f"{purpose} a finite number, got {type(value).__name__}: {error}") from error
     if not math.isfinite(number):
@@ -100,7 +101,7 @@ def _finite(value: object, purpose: str) -> float:
     return number
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[SupportsFloat]:
     """Whether `value` is one real number; scalars and 0-d arrays of numpy and torch count, bools do not."""
     dtype = getattr(value, "dtype", None)
     if dtype is None:

@@ -194,9 +194,9 @@ def _check_rule(k: object, quantile: object) -> None:
     """At most one rule, with a number in its range."""
     if k is not None and quantile is not None:
         raise InvalidInput(f"k={k!r} and quantile={quantile!r} are two rules for one threshold: give one of them")
-    if k is not None and not (is_number(k) and 0.0 <= float(k) < np.inf):  # type: ignore[arg-type]
+    if k is not None and not (is_number(k) and 0.0 <= float(k) < np.inf):
         raise InvalidInput(f"k got {k!r}; a number of standard deviations, at least 0, would be right")
-    if quantile is not None and not (is_number(quantile) and 0.0 < float(quantile) < 1.0):  # type: ignore[arg-type]
+    if quantile is not None and not (is_number(quantile) and 0.0 < float(quantile) < 1.0):
         raise InvalidInput(f"quantile got {quantile!r}; a share strictly between 0 and 1, e.g. 0.95, would be right")
 
 

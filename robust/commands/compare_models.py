@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from robust.commands.saying import say
+from robust.commands.search_path import look_in
 from robust.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -101,9 +103,9 @@ def compare_command(models: tuple[str, ...], as_json: bool, **options: Any) -> i
         from robust.record.json_form import encode
 
         files = [str(path) for path in done.files]
-        click.echo(encode(plain_form(done.found) | {"files": files, "exit_code": done.exit_code}))
+        say(encode(plain_form(done.found) | {"files": files, "exit_code": done.exit_code}))
     else:
-        click.echo(done.text)
+        say(done.text)
     return done.exit_code
 
 
@@ -169,6 +171,8 @@ def compare(
     from robust.tensors.saving import save_validation
     from robust.whole_files import write_whole
 
+    if factory or reference_factory:
+        look_in(Path.cwd())
     found = agreement(
         None if reference is None else opened_file(Path(reference), factory=reference_factory, trust=trust),
         opened_file(Path(candidate), factory=factory, trust=trust),

@@ -3,13 +3,14 @@
 Everything heavy is imported inside the functions: `robust --help` answers at once.
 """
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from robust.commands.saying import say
+from robust.commands.search_path import look_in
 from robust.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def cost_command(as_json: bool, out: Path | None, seed: int, **options: Any) -> 
         except OSError as error:
             raise InvalidInput(f"the output folder {out} cannot be written to: {error.strerror or error}") from error
     if as_json:
-        click.echo(content)
+        say(content)
     else:
         _show(report)
     return report.exit_code
@@ -140,8 +141,8 @@ def cost_report(
         "macc": None if macc is None else _count(macc),
     }
     rows = _rows(data, target)
-    if factory is not None and str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # last, so that no file there stands in for an installed module
+    if factory is not None:
+        look_in(Path.cwd())
     file = Path(model).suffix.lower() == ".onnx" and Path(model).is_file() and factory is None
     opened: Any = model if file else load_model(model, factory=factory, trust=trust)
     given = tuple(_sizes(text) for text in shapes)
@@ -229,12 +230,12 @@ def _number(m: "Measurement", field: str = "value") -> float | int | None:
 
 def _show(report: CostReport) -> None:
     """Print the layers, the totals, what could not be counted, and the budgets."""
-    from rich.console import Console
     from rich.text import Text
 
+    from robust.report.screen import Screen
     from robust.report.wording import printable
 
-    console, found = Console(highlight=False), report.found
+    console, found = Screen(highlight=False), report.found
     console.print(_table(found))
     batch = "" if found.rows == 1 else f" for a batch of {found.rows}, as the file has it"
     peak = f" (fullest in {found.peak_at})" if found.peak_at else ""

@@ -3,12 +3,13 @@
 Everything heavy is imported inside the functions: `robust --help` answers at once.
 """
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from robust.commands.saying import say
+from robust.commands.search_path import look_in
 from robust.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -56,19 +57,19 @@ def metrics_command(model: str, as_json: bool, **options: Any) -> int:
 
     done = measure_file(model, **options)
     if done is None:
-        click.echo(f"{options['testing_path']}: testing is not enabled; nothing was measured")
+        say(f"{options['testing_path']}: testing is not enabled; nothing was measured")
         return 0
     if as_json:
-        click.echo(done.json, nl=False)
+        say(done.json, newline=False)
         return 0
     # A line at a time: names and labels come from data, and may hold what a terminal obeys.
     for line in done.text.splitlines():
         indent = line[: len(line) - len(line.lstrip(" "))]
-        click.echo(indent + printable(line[len(indent) :]))
-    click.echo()
+        say(indent + printable(line[len(indent) :]))
+    say()
     for name, reason in done.skipped:
-        click.echo(printable(f"not written: {name} ({reason})"))
-    click.echo(f"written: {done.folder} ({len(done.files)} files, summary in {done.files[-1].name})")
+        say(printable(f"not written: {name} ({reason})"))
+    say(f"written: {done.folder} ({len(done.files)} files, summary in {done.files[-1].name})")
     return 0
 
 
@@ -146,8 +147,8 @@ def measure_file(
     testing = None if testing_path is None else read_testing(testing_path)
     if testing is not None and not testing.enable:
         return None
-    if (factory or float_factory) and str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # last, so that no file there stands in for an installed module
+    if factory or float_factory:
+        look_in(Path.cwd())
     labels = None if classes is None else overlaid(Config(), {"classes": classes}, ()).models.classes
 
     def opened(path: str, build: str | None) -> "Model":

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from robust.check import Check, Subject
 from robust.costing.timing import latency
-from robust.costing.whole_model import cost
+from robust.costing.whole_model import ModelCost, cost
 from robust.measurement import Measurement
 
 _REMEDY = (
@@ -29,9 +30,15 @@ class LatencyOptions:
     warmup: int = 3
 
 
+@lru_cache(maxsize=1)
+def _counted(subject: Subject) -> ModelCost:
+    """All figures of a subject: an audit asks for them one by one, and a count runs the model."""
+    return cost(subject.model, data=subject.test)
+
+
 def _figure(name: str) -> Callable[[Subject, object], Measurement]:
     def run(subject: Subject, _options: object) -> Measurement:
-        found: Measurement = getattr(cost(subject.model, data=subject.test), name)
+        found: Measurement = getattr(_counted(subject), name)
         return found
 
     return run

@@ -22,20 +22,41 @@ def confusion_figure(counts: IntArray, names: tuple[str, ...]) -> Figure:
     Returns:
         A matrix; its row sums are the classes' rows where all classes are shown.
     """
+    return label_matrix_figure(
+        counts, names, title="Confusion matrix", x_title="predicted", y_title="actual", most="the most mistakes"
+    )
+
+
+def label_matrix_figure(
+    counts: IntArray, names: tuple[str, ...], *, title: str, x_title: str, y_title: str, most: str
+) -> Figure:
+    """Counts by two labels, over the classes with the most off the diagonal.
+
+    Args:
+        counts: (k, k), rows the label of `y_title`.
+        names: The classes.
+        title: Title of the figure.
+        x_title: What the columns are.
+        y_title: What the rows are.
+        most: What the classes that are shown have, where they are not all.
+
+    Returns:
+        A matrix.
+    """
     off = counts - np.diag(np.diag(counts))
     shown = np.sort(np.argsort(-(off.sum(0) + off.sum(1)), kind="stable")[:MOST_CLASSES])
     kept = [names[c] for c in shown]
     return Figure(
         kind="matrix",
-        title="Confusion matrix",
-        x_title="predicted",
-        y_title="actual",
+        title=title,
+        x_title=x_title,
+        y_title=y_title,
         columns=(
             words("x", kept * len(kept)),
             words("y", [name for name in kept for _ in kept]),
             numbers("value", counts[np.ix_(shown, shown)].ravel()),
         ),
-        note="" if len(names) <= MOST_CLASSES else f"the {MOST_CLASSES} classes with the most mistakes of {len(names)}",
+        note="" if len(names) <= MOST_CLASSES else f"the {MOST_CLASSES} classes with {most} of {len(names)}",
     )
 
 

@@ -13,7 +13,8 @@ from robust.evidence import Evidence, Fact, Figure, Finding, RowId, Rows, SelfCh
 from robust.intervals.arguments import check_level, check_whole
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
-from robust.measures.details import numbers, row_ids, words
+from robust.measures.confusions import label_matrix_figure
+from robust.measures.details import row_ids
 from robust.measures.row_contents import row_contents
 from robust.measures.row_means import share_interval
 from robust.mistakes.confident_joint import ConfidentJoint, confident_joint, normalized_margin
@@ -21,7 +22,7 @@ from robust.mistakes.wrong_rows import Judged, judge_rows
 from robust.predicting.metering import metered
 from robust.types import BoolArray, FloatArray, IntArray
 
-_LISTED, _MOST_CLASSES = 10, 20
+_LISTED = 10
 #: A share of right rows from which on a model has perhaps seen the labels that it is asked to judge.
 _MEMORISED = 0.999
 
@@ -199,19 +200,8 @@ def _evidence(
 
 def _figure(judged: Judged, joint: ConfidentJoint) -> Figure:
     """Suspected rows by given and suggested label, over the classes with the most of them."""
-    names = [str(label) for label in judged.scored.predictions.classes]
+    names = tuple(str(label) for label in judged.scored.predictions.classes)
     off = joint.counts - np.diag(np.diag(joint.counts))
-    shown = np.sort(np.argsort(-(off.sum(0) + off.sum(1)), kind="stable")[:_MOST_CLASSES])
-    kept = [names[c] for c in shown]
-    return Figure(
-        kind="matrix",
-        title="Suspected labels",
-        x_title="suggested",
-        y_title="given label",
-        columns=(
-            words("x", kept * len(kept)),
-            words("y", [name for name in kept for _ in kept]),
-            numbers("value", off[np.ix_(shown, shown)].ravel()),
-        ),
-        note="" if len(names) <= _MOST_CLASSES else f"the {_MOST_CLASSES} classes with the most of {len(names)}",
+    return label_matrix_figure(
+        off, names, title="Suspected labels", x_title="suggested", y_title="given label", most="the most"
     )

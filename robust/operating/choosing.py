@@ -155,7 +155,7 @@ def check_share(name: str, limit: object) -> float | None:
     """
     if limit is None:
         return None
-    share = float(limit) if is_number(limit) else math.nan  # type: ignore[arg-type]
+    share = float(limit) if is_number(limit) else math.nan
     if not 0.0 <= share <= 1.0:
         raise InvalidInput(f"{name} got {limit!r}; a share from 0 to 1 would be right")
     return share

@@ -122,9 +122,9 @@ def check_threshold(threshold: object) -> float:
     Raises:
         InvalidInput: If it is something else.
     """
-    if not is_number(threshold) or not np.isfinite(float(threshold)):  # type: ignore[arg-type]
+    if not is_number(threshold) or not np.isfinite(float(threshold)):
         raise InvalidInput(f"threshold got {threshold!r}; an OperatingPoint or a finite number would be right")
-    return float(threshold)  # type: ignore[arg-type]
+    return float(threshold)
 
 
 def _checks(point: OperatingPoint | None, shared: int | None, data: Dataset) -> Mapping[bool, tuple[SelfCheck, ...]]:

@@ -564,6 +564,13 @@ def test_help_and_version(run):
         (("audit", "--gate", "accuracy >= 80%"), 0),
         (("audit", "--gate", "accuracy >= 80%", "--json"), 0),
         (("audit", "--gate", "accuracy >= 99.9%"), 1),
+        (("cost",), 0),
+        (("cost", "--json"), 0),
+        (("cost", "--macc", "1"), 1),
+        (("compare",), 1),
+        (("compare", "--json"), 1),
+        (("metrics",), 0),
+        (("metrics", "--json"), 0),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
@@ -571,6 +578,12 @@ def test_a_reader_who_leaves_is_no_error(files, tmp_path, arguments, code):
     """Output, errors included, into a pipe that nobody reads: the code is that of the answer."""
     if arguments[0] == "audit":
         arguments = (*arguments, *map(str, args(files)[1:]))
+    data = ("--data", str(files / "test.csv"), "--target", "y")
+    arguments += {
+        "cost": (str(files / "fine.skops"),),
+        "compare": (str(files / "coarse.skops"), str(files / "fine.skops"), *data),
+        "metrics": (str(files / "fine.skops"), *data),
+    }.get(arguments[0], ())
     # Two checks and no report: what else an audit does is tried elsewhere.
     program = (
         "from robust import cli, planning\n"

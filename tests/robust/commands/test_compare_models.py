@@ -1,6 +1,7 @@
 """`robust compare`: what it prints, what it leaves behind, and its exit codes."""
 
 import json
+import sys
 
 import click
 import numpy as np
@@ -338,3 +339,21 @@ def test_help_names_everything():
         "Exit codes",
     ):
         assert word in done.output
+
+
+def test_factories_are_looked_for_in_the_current_folder(folder, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    # A name of its own: modules of other tests stay loaded.
+    (folder / "nets_of_this_folder.py").write_text("import torch\n\ndef build():\n    return torch.nn.Linear(5, 3)\n")
+    for name in ("a", "b"):
+        torch.save(torch.nn.Linear(5, 3).state_dict(), folder / f"{name}.pt")
+    np.savez(folder / "x.npz", x_test=np.ones((4, 5), np.float32))
+    done = compare(
+        ("a.pt", "b.pt"),
+        inputs=("x.npz",),
+        factory="nets_of_this_folder:build",
+        reference_factory="nets_of_this_folder:build",
+    )
+    assert "X-cross #1" in done.text
+    assert done.exit_code == 1

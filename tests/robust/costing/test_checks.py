@@ -47,3 +47,15 @@ def test_options_of_the_latency(convolutional):
 def test_models_that_show_nothing_are_told():
     with pytest.raises(InvalidInput, match="shows neither its weights nor its operators"):
         CHECKS[0].run(subject(as_model(lambda x: x.reshape(len(x), -1)[:, 0])), None)
+
+
+def test_a_subject_is_counted_once(convolutional):
+    calls = []
+    convolutional.register_forward_pre_hook(lambda *_: calls.append(1))
+    one = subject(as_model(convolutional))
+    for check in CHECKS[:4]:
+        check.run(one, None)
+    once = len(calls)
+    CHECKS[0].run(subject(as_model(convolutional)), None)
+    assert 0 < once < len(calls)
+    assert len(calls) == 2 * once
