@@ -22,11 +22,15 @@ class RankedArea:
         interval: Of the mean.
         by_class: Of each class.
         carrying: Rows that carry the variance, those whose influence is at least a tenth of the largest.
+        odd: Rows that are ranked badly for some class (n,), or where a row can be positive in several, for which (n,
+            k): for the AUC those ordered wrongly against more than half of the rows of the other side, for the average
+            precision positive rows whose precision is below half.
     """
 
     interval: Interval
     by_class: tuple[Interval, ...]
     carrying: int
+    odd: BoolArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,12 +98,14 @@ def ranked_areas(
             visit(ranked)
         if roc is not None:
             placed = ranked.placements()
+            roc.mark(ranked, placed < 0.5)
             area = float(placed[ranked.positive].mean())
             placed -= area
             size = ranked.positives
             np.multiply(placed, np.where(ranked.positive, n / size, n / max(n - size, 1)), out=placed)
             roc.add(ranked, area, placed, 0.0, scaled=True)
         if precise is not None:
+            precise.mark(ranked, ranked.positive & (ranked.precision() < 0.5))
             precise.add(ranked, *ranked.average_precision(), scaled=False)
     return RankedAreas(
         auc=None if roc is None else roc.mean(), average_precision=None if precise is None else precise.mean()
@@ -112,6 +118,7 @@ class _Sum:
     def __init__(self, n: int, strata: IntArray | None, level: float, class_level: float, method: str) -> None:
         self._n, self._strata, self._level, self._class_level, self._method = n, strata, level, class_level, method
         self._influence, self._unbiased = np.zeros(n), np.zeros(n)
+        self._odd = [np.zeros(n, dtype=bool)]
         self._values: list[float] = []
         self._classes: list[Interval] = []
         self._fewest, self._lone, self._bias, self._wide = n, False, 0.0, 1.0
@@ -138,6 +145,12 @@ class _Sum:
         low, high = np.sqrt(stretch).tolist()
         self._unbiased[ranked.order] += influence * np.where(ranked.positive, high, low)
 
+    def mark(self, ranked: RankedRows, odd: BoolArray) -> None:
+        """Mark rows, in rank order, as ranked badly, before their class is added."""
+        if self._strata is None and self._values:
+            self._odd.append(np.zeros(self._n, dtype=bool))
+        self._odd[-1][ranked.order] |= odd
+
     def mean(self) -> RankedArea:
         """The mean area over the classes taken."""
         count = len(self._values)
@@ -152,7 +165,8 @@ class _Sum:
         interval = self._bounded(
             float(np.mean(self._values)), self._bias / count, self._wide * parts, sides, self._lone, self._level
         )
-        return RankedArea(interval=interval, by_class=tuple(self._classes), carrying=carrying_rows(influence))
+        odd = self._odd[0] if self._strata is not None else np.column_stack(self._odd[:count])
+        return RankedArea(interval=interval, by_class=tuple(self._classes), carrying=carrying_rows(influence), odd=odd)
 
     def _bounded(
         self, value: float, bias: float, parts: FloatArray, sides: IntArray, lone: bool, level: float

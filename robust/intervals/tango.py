@@ -104,8 +104,7 @@ def score(delta: float, b: float, c: float, n: float, *, correction: float = _CO
         The statistic; a difference below ``delta`` is proved where it is at most -z_level.
     """
     rare = max(0.0, 1.0 - b / _RARE) if delta < 0.0 else 0.0
-    crowded = max(0.0, (b + c) / n - _CROWDED) / (1.0 - _CROWDED)
-    numerator = b - c + correction * (1.0 + rare) * (1.0 + _GROWTH * crowded) - n * delta
+    numerator = b - c + correction * (1.0 + rare) * _crowding((b + c) / n) - n * delta
     linear = -b - c + (2.0 * n - b + c) * delta
     constant = -c * delta * (1.0 - delta)
     root = math.sqrt(max(linear * linear - 8.0 * n * constant, 0.0))
@@ -114,6 +113,11 @@ def score(delta: float, b: float, c: float, n: float, *, correction: float = _CO
     if variance <= 0.0:
         return math.copysign(math.inf, numerator)
     return numerator / math.sqrt(variance)
+
+
+def _crowding(flips: float) -> float:
+    """By how much the correction grows with the share of rows that flip."""
+    return 1.0 + _GROWTH * max(0.0, flips - _CROWDED) / (1.0 - _CROWDED)
 
 
 def _upper(b: float, c: float, n: float, z: float, correction: float) -> float:
@@ -158,7 +162,7 @@ def power_n_paired(pb: float, pc: float, *, limit: float, level: float, power: f
 
     With D = pb - pc, psi = pb + pc, psi0 = 2q(L) + L the flip rate under the hypothesis that the difference
     is the limit L, and K = z_level sqrt(psi0 - L^2) + z_power sqrt(psi - D^2), the size n solves
-    n (L - D) - 1/2 = K sqrt(n); the 1/2 is the correction of the bound.
+    n (L - D) - 1/2 = K sqrt(n); the 1/2 is the correction of the bound, larger where psi exceeds 1/2.
 
     Args:
         pb: Share of right-to-wrong rows that is expected, in [0, 1].
@@ -199,5 +203,6 @@ def power_n_paired(pb: float, pc: float, *, limit: float, level: float, power: f
     under_limit = math.sqrt(max(2.0 * q + limit - limit * limit, 0.0))
     as_expected = math.sqrt(max(pb + pc - (pb - pc) ** 2, 0.0))
     spread = float(ndtri(level)) * under_limit + float(ndtri(power)) * as_expected
-    root = (spread + math.sqrt(spread * spread + 4.0 * _CORRECTION * margin)) / (2.0 * margin)
+    correction = _CORRECTION * _crowding(pb + pc)
+    root = (spread + math.sqrt(spread * spread + 4.0 * correction * margin)) / (2.0 * margin)
     return max(1, math.ceil(root * root))

@@ -1,7 +1,7 @@
 """All classification metrics at once: one prediction, one softmax, one count of pairs, one sort a class."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,22 +11,19 @@ from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import Evidence
 from robust.intervals.arguments import check_level
-from robust.intervals.clipping import clip
 from robust.intervals.interval import Interval
-from robust.intervals.ranked_areas import RankedArea, ranked_areas
+from robust.intervals.ranked_areas import ranked_areas
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
 from robust.measures.class_table import RATIOS, ClassTable, class_slices, class_table, table_text
 from robust.measures.dependence import is_dependent
 from robust.measures.details import costliest, histogram
-from robust.measures.floors import floored
 from robust.measures.metric_evidence import accuracy_evidence, area_evidence, class_level, curve_figures
-from robust.measures.metric_interval import single_interval
+from robust.measures.metric_interval import area_interval, single_interval
 from robust.measures.score_evidence import score_evidence
-from robust.measures.score_quality import calibration_evidence, calibration_interval
+from robust.measures.score_quality import answer_calibration, calibration_evidence, calibration_interval
 from robust.measures.single import row_values
 from robust.measures.truth import Scored, score
-from robust.metrics.calibration import calibration
 from robust.metrics.class_ratios import ratio_metric
 from robust.metrics.classification import ACCURACY, BRIER, LOG_LOSS
 from robust.metrics.metric import Metric
@@ -128,7 +125,7 @@ def classification_metrics(model: Any, data: Any, *, level: float = 0.95, seed: 
 
     Returns:
         A measurement a metric, with the value and bounds of the measure of its name. Those that a model of labels
-        alone, a class without rows, or several labels a row leave undefined are named with the reason.
+        alone, or a class without rows, leave undefined are named with the reason.
 
     Raises:
         InvalidInput: If labels and outputs do not fit.
@@ -178,15 +175,15 @@ def _of_labels(judge: _Judge, labelled: Scored, probable: Scored | None) -> Clas
 def _of_probabilities(judge: _Judge, labelled: Scored, probable: Scored) -> None:
     """Means of losses, and calibration."""
     for metric, title in ((LOG_LOSS, "loss of a row (nats)"), (BRIER, "squared distance of a row")):
-        if probable.multilabel and metric is BRIER:
-            reason = f"{judge.model.name} gives several labels a row"
-            judge.missing += [(name, reason) for name in ("brier", "calibration_error")]
-            return
-        losses = metric.rows(probable.truth, probable.prediction)[:, 0]
+        try:
+            proper = replace(probable, prediction=probable.predictions.distribution)
+        except InvalidInput as error:
+            judge.missing.append((metric.name, str(error)))
+            continue
+        losses = metric.rows(proper.truth, proper.prediction)[:, 0]
         evidence = (costliest(losses, judge.data, what="rows with the largest loss"), histogram(losses, title))
-        judge.keep(metric, judge.interval(metric, probable), evidence, rows=losses)
-    confidence = probable.prediction[np.arange(len(labelled.truth)), labelled.prediction]
-    found = calibration(confidence, labelled.right())
+        judge.keep(metric, judge.interval(metric, proper), evidence, rows=losses)
+    found = answer_calibration(labelled, probable.prediction)
     interval = calibration_interval(found, judge.data, level=judge.level, seed=judge.seed)
     judge.keep_named(
         "calibration_error", "share", interval, calibration_evidence(found, level=judge.level), higher=False
@@ -223,16 +220,7 @@ def _of_rankings(judge: _Judge, probable: Scored) -> None:
             judge.keep(metric, judge.interval(metric, probable), (figure,))
             continue
         evidence = area_evidence(area, figure, probable, measure=metric.title, level=judge.level)
-        judge.keep(metric, _bounded(metric, area, probable, level=judge.level), evidence)
-
-
-def _bounded(metric: Metric, area: RankedArea, probable: Scored, *, level: float) -> Interval:
-    """The interval of an area, never narrower than what the rows that carry it can prove."""
-    rate = metric.effect(probable.truth, probable.prediction, probable.prediction)
-    units = len(probable.truth)
-    return clip(
-        floored(area.interval, differing=area.carrying, units=units, rate=rate, level=level), metric.low, metric.high
-    )
+        judge.keep(metric, area_interval(metric, area, probable, judge.data, level=judge.level), evidence)
 
 
 def _undefined(probable: Scored) -> dict[str, list[str]]:

@@ -8,10 +8,10 @@ from robust.intervals.bca import bca
 from robust.intervals.clipping import clip
 from robust.intervals.clopper_pearson import clopper_pearson
 from robust.intervals.interval import Interval
-from robust.intervals.ranked_areas import ranked_areas
-from robust.intervals.resampling import SmoothOfMeans, Statistic, distinct
+from robust.intervals.ranked_areas import RankedArea, ranked_areas
+from robust.intervals.resampling import SmoothOfMeans, Statistic, distinct, influence
 from robust.measures.dependence import dependent_interval, is_dependent
-from robust.measures.floors import floored
+from robust.measures.floors import floored, floored_by_class
 from robust.measures.pair_statistic import PairStatistic
 from robust.measures.row_means import unlike_rows
 from robust.measures.truth import Scored
@@ -35,9 +35,9 @@ def single_interval(metric: Metric, scored: Scored, data: Dataset, *, level: flo
     elif metric.proportion:
         interval = clopper_pearson(int(scored.right().sum()), len(scored.truth), level=level)
     elif metric.function is None:
-        interval = _of_ranks(metric, scored, level=level)
+        interval = area_interval(metric, _area(metric, scored, level=level), scored, data, level=level)
     elif metric.needs == "labels":
-        interval = _of_labels(metric, scored, level=level, seed=seed)
+        interval = _of_labels(metric, scored, data, level=level, seed=seed)
     else:
         interval = _of_means(metric, scored, level=level, seed=seed)
     return clip(interval, metric.low, metric.high)
@@ -48,13 +48,56 @@ def class_scores(probabilities: FloatArray) -> FloatArray:
     return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
 
 
-def _of_ranks(metric: Metric, scored: Scored, *, level: float) -> Interval:
-    """Areas under the ROC or precision-recall curves."""
-    truth, scores = scored.truth, scored.prediction
+def area_interval(metric: Metric, area: RankedArea, scored: Scored, data: Dataset, *, level: float) -> Interval:
+    """The interval of an area under curves of independent rows, never narrower than what its rows can prove.
+
+    Args:
+        metric: The AUC or the average precision.
+        area: What was found for it.
+        scored: The rows.
+        data: The rows.
+        level: Confidence of each bound.
+
+    Returns:
+        The interval, within the range of the metric.
+    """
+    rate = metric.effect(scored.truth, scored.prediction, scored.prediction)
+    units = len(scored.truth)
+    interval = floored(area.interval, differing=area.carrying, units=units, rate=rate, level=level)
+    return clip(_by_class(metric, interval, scored, data, odd=area.odd, level=level), metric.low, metric.high)
+
+
+def _by_class(
+    metric: Metric,
+    interval: Interval,
+    scored: Scored,
+    data: Dataset,
+    *,
+    odd: BoolArray,
+    level: float,
+    statistic: Statistic | None = None,
+) -> Interval:
+    """An interval, widened to what the rows of each class can prove; `statistic` says how long blocks in time are."""
+    if metric.class_effects is None:
+        return interval
+    in_time = statistic is not None and data.groups is None and data.order is not None
+    return floored_by_class(
+        interval,
+        data,
+        scored.truth,
+        differ=odd,
+        effects=metric.class_effects(scored.truth, scored.prediction),
+        slopes=influence(statistic, np.ones(len(data))) if statistic is not None and in_time else None,
+        level=level,
+    )
+
+
+def _area(metric: Metric, scored: Scored, *, level: float) -> RankedArea:
+    """The area under the ROC or precision-recall curves."""
     areas = ranked_areas(
-        against_rest(truth, scores),
-        None if scored.multilabel else truth,
-        len(truth),
+        against_rest(scored.truth, scored.prediction),
+        None if scored.multilabel else scored.truth,
+        len(scored.truth),
         level=level,
         auc=metric.name == "auc",
         average_precision=metric.name != "auc",
@@ -62,20 +105,18 @@ def _of_ranks(metric: Metric, scored: Scored, *, level: float) -> Interval:
     area = areas.auc or areas.average_precision
     if area is None:
         raise ValueError(f"{metric.name} is no area under a curve")
-    rate = metric.effect(truth, scores, scores)
-    return floored(area.interval, differing=area.carrying, units=len(truth), rate=rate, level=level)
+    return area
 
 
-def _of_labels(metric: Metric, scored: Scored, *, level: float, seed: int) -> Interval:
+def _of_labels(metric: Metric, scored: Scored, data: Dataset, *, level: float, seed: int) -> Interval:
     """Functions of class counts: rows with the same true and predicted labels are alike."""
     pairs = label_pairs(scored.truth, scored.prediction)
     rate = metric.effect(scored.truth, scored.prediction, scored.prediction)
     rows = metric.rows(pairs.truth, pairs.labels)
     interval = _resampled(metric, rows, pairs.counts, level=level, seed=seed)
-    wrong = pairs.truth != pairs.labels
-    wrong = wrong.any(axis=1) if wrong.ndim == 2 else wrong
-    units = len(scored.truth)
-    return floored(interval, differing=int(pairs.counts[wrong].sum()), units=units, rate=rate, level=level)
+    wrong = ~scored.right()
+    interval = floored(interval, differing=int(wrong.sum()), units=len(wrong), rate=rate, level=level)
+    return _by_class(metric, interval, scored, data, odd=scored.truth != scored.prediction, level=level)
 
 
 def _of_means(metric: Metric, scored: Scored, *, level: float, seed: int) -> Interval:
@@ -119,7 +160,11 @@ def _of_dependent(metric: Metric, scored: Scored, data: Dataset, *, level: float
         statistic = SmoothOfMeans(rows, metric.function)
         odd = unlike_rows(rows)
     rate = metric.effect(truth, prediction, prediction)
-    return dependent_interval(statistic, data, level=level, seed=seed, odd=odd, effect=rate)
+    interval = dependent_interval(statistic, data, level=level, seed=seed, odd=odd, effect=rate)
+    if metric.class_effects is None:
+        return interval
+    astray = _area(metric, scored, level=level).odd if metric.function is None else truth != prediction
+    return _by_class(metric, interval, scored, data, odd=astray, level=level, statistic=statistic)
 
 
 def _misranked(scored: Scored) -> BoolArray:

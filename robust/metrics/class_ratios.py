@@ -6,7 +6,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from robust.metrics.classification import F1, class_shares, f1_rows
+from robust.metrics.classification import F1, class_shares, f1_class_effects, f1_rows
+from robust.metrics.label_pairs import confusion_counts
 from robust.metrics.metric import Metric, Rate, at_most_one
 from robust.types import AnyArray, BoolArray, FloatArray
 
@@ -150,6 +151,75 @@ def _stays(actual: FloatArray, predicted: FloatArray, share: float) -> BoolArray
     return np.asarray((actual > 0) | (predicted > share))
 
 
+def precision_class_effects(y: AnyArray, labels: AnyArray) -> FloatArray:
+    """Largest change of macro-precision a share of one class's rows that change their prediction, one a class.
+
+    With n rows of class c, t of them hit, and p predictions of it: t/p falls by at most n/p a share of the class that
+    is lost (it is concave in the hits, and 0 when all are gone), and rises by at most n(p − t)/p² a share that is won,
+    1 by one row where there was none. Each row can also become a wrong prediction of another class d, n t_d/p_d² a
+    share, or stop to be one of the w that there are, n t_d/(p_d(p_d − w)). Of several labels, rows with a label do the
+    former to its precision alone, and rows without it the latter.
+
+    Args:
+        y: True class indices (n,), or 0 and 1 (n, k) of several labels.
+        labels: Predicted ones, of the same shape.
+
+    Returns:
+        Change of macro-precision (k,), 0 for a class without rows; of several labels (k, 2), by rows without and with
+        each.
+
+    A class all of whose rows are right can lose its own precision of 1, and flood the other, also of 1, by its size:
+
+    >>> precision_class_effects(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1])).tolist()
+    [1.0, 1.0]
+    """
+    if y.ndim == 2:
+        hits, found, actual = class_shares(y, labels)
+        base = np.maximum(found, 1.0 / len(y))
+        free = (1.0 - actual) * (hits > 0) / base
+        own = np.maximum(actual * (hits > 0) / base, actual * np.where(found > 0, (found - hits) / base**2, len(y)))
+        return np.column_stack([free, own]) / y.shape[1]
+    k = int(max(y.max(), labels.max())) + 1
+    table = confusion_counts(y, labels, k).astype(np.float64)
+    hit, rows, predicted = np.diag(table), table.sum(axis=1), table.sum(axis=0)
+    size = np.maximum(predicted, 1.0)
+    others = ~np.eye(k, dtype=bool)
+    flooded = (others * (hit / size**2)).max(axis=1)
+    left = np.where(others & (hit > 0), size - table, size)
+    freed = (others * (hit / (size * left))).max(axis=1)
+    fall = rows * (hit > 0) / size + rows * flooded
+    rise = rows * np.where(predicted > 0, (predicted - hit) / size**2, 1.0) + rows * freed
+    return np.asarray(np.where(rows > 0, np.maximum(fall, rise), 0.0) / (rows + predicted > 0).sum())
+
+
+def recall_class_effects(y: AnyArray, labels: AnyArray) -> FloatArray:
+    """Change of macro-recall if all rows of a class were lost or won: 1/K for each of the K classes that occur.
+
+    Args:
+        y: True class indices (n,), or 0 and 1 (n, k) of several labels.
+        labels: Predicted ones, of the same shape.
+
+    Returns:
+        Change of macro-recall (k,), 0 for a class without rows; of several labels (k, 2), by rows without and with
+        each.
+
+    >>> recall_class_effects(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])).tolist()
+    [0.5, 0.5]
+    """
+    if y.ndim == 2:
+        return np.column_stack([np.zeros(y.shape[1]), np.full(y.shape[1], 1.0)]) / y.shape[1]
+    k = int(max(y.max(), labels.max())) + 1
+    rows = np.bincount(y, minlength=k)
+    return (rows > 0) / float((rows + np.bincount(labels, minlength=k) > 0).sum())
+
+
+_CLASS_EFFECTS: dict[Ratio, Callable[[AnyArray, AnyArray], FloatArray]] = {
+    "precision": precision_class_effects,
+    "recall": recall_class_effects,
+    "f1": f1_class_effects,
+}
+
+
 def ratio_metric(ratio: Ratio, average: Average) -> Metric:
     """A ratio under an average, as a metric.
 
@@ -177,6 +247,8 @@ def ratio_metric(ratio: Ratio, average: Average) -> Metric:
         rows=f1_rows,
         function=averaged(ratio, average),
         effect=ratio_effect(ratio, average),
+        # Other averages weigh a class by its rows, so that what few rows hide is as small as they are.
+        class_effects=_CLASS_EFFECTS[ratio] if average == "macro" else None,
         high=1.0,
     )
 

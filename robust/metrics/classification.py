@@ -135,20 +135,28 @@ def f1_class_effects(y: AnyArray, labels: AnyArray) -> FloatArray:
     With n rows of class c, t of them hit, and e = n + predicted: F1_c = 2t/e falls by at most 2n/e a share of the
     class that is lost (it is concave in the hits, and 0 when all are gone), and rises by at most 2n(e − t)/e² a share
     that is won. Each row can also become a wrong prediction of another class d, 2n t_d/e_d² a share, or stop to be one
-    of the w that there are, 2n t_d/(e_d(e_d − w)).
+    of the w that there are, 2n t_d/(e_d(e_d − w)). Of several labels, rows with a label do the former to its F1 alone,
+    and rows without it the latter.
 
     Args:
-        y: True class indices (n,).
-        labels: Predicted class indices (n,).
+        y: True class indices (n,), or 0 and 1 (n, k) of several labels.
+        labels: Predicted ones, of the same shape.
 
     Returns:
-        Change of macro-F1 (k,), 0 for a class without rows.
+        Change of macro-F1 (k,), 0 for a class without rows; of several labels (k, 2), by rows without and with each.
 
     A class all of whose rows are right can lose its own F1 of 1, and flood the other, also of 1, by half its size:
 
     >>> f1_class_effects(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1])).tolist()
     [0.75, 0.75]
     """
+    if y.ndim == 2:
+        hits, found, actual = class_shares(y, labels)
+        both = np.where(found + actual > 0, found + actual, 1.0)
+        kept = np.where(hits > 0, both - found + hits, 1.0)
+        free = (1.0 - actual) * 2 * hits / (both * kept)
+        own = np.maximum(2 * actual * (hits > 0) / both, 2 * actual * (both - hits) / both**2)
+        return np.column_stack([free, own]) / y.shape[1]
     k = int(max(y.max(), labels.max())) + 1
     table = np.bincount(y * k + labels, minlength=k * k).reshape(k, k).astype(np.float64)
     hit, rows = np.diag(table), table.sum(axis=1)
@@ -190,17 +198,20 @@ def brier_rows(y: IntArray, probabilities: FloatArray) -> FloatArray:
     """Squared distance of each row's probabilities from the truth: Σ_k (p_ik − 1[y_i = k])², of two classes half of it.
 
     Args:
-        y: True class indices (n,).
-        probabilities: (n, k), rows summing to 1.
+        y: True class indices (n,); or 0 and 1 (n, k) of several labels, over which (p_ik − y_ik)² is averaged.
+        probabilities: (n, k), rows summing to 1; of several labels each by itself.
 
     Returns:
-        (n, 1), in [0, 2]; with two classes (p_i1 − y_i)², in [0, 1].
+        (n, 1), in [0, 2]; with two classes (p_i1 − y_i)², and of several labels, in [0, 1].
 
     >>> third = np.full((1, 3), 1 / 3)
     >>> brier_rows(np.array([0]), third).round(4).tolist(), brier_rows(np.array([1]), np.array([[0.25, 0.75]])).tolist()
     ([[0.6667]], [[0.0625]])
     """
     n, k = probabilities.shape
+    if y.ndim == 2:
+        distance = probabilities - y
+        return np.asarray(np.einsum("ij,ij->i", distance, distance)[:, None] / k)
     if k == 2:
         return np.asarray((probabilities[:, 1:] - y[:, None]) ** 2)
     squares = np.empty((n, 1))
@@ -225,8 +236,8 @@ def _log_loss_effect(_y: AnyArray, _probabilities: AnyArray, _seen: AnyArray) ->
     return lambda _share: -math.log(CLIP)
 
 
-def _brier_effect(_y: AnyArray, probabilities: AnyArray, _seen: AnyArray) -> Rate:
-    return lambda _share: 1.0 if probabilities.shape[1] == 2 else 2.0
+def _brier_effect(y: AnyArray, probabilities: AnyArray, _seen: AnyArray) -> Rate:
+    return lambda _share: 1.0 if y.ndim == 2 or probabilities.shape[1] == 2 else 2.0
 
 
 def first_mean(means: FloatArray) -> FloatArray:

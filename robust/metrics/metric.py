@@ -34,7 +34,8 @@ class Metric:
             of rows to the largest change of the value if any share up to s changed its predictions in the worst way,
             divided by that share; None where one row has no bounded effect.
         class_effects: From truth and predictions of the reference to the largest change of the value if all rows of a
-            class changed in the worst way, one a class (k,); None where a row's class has no part in what it can do.
+            class changed in the worst way, one a class (k,), or by the rows without and with each of several labels
+            (k, 2); None where a row's class has no part in what it can do.
         low: Smallest value that it can take.
         high: Largest value.
         proportion: Whether the row statistic is 0 or 1 and the value its mean, so that exact bounds exist.

@@ -70,6 +70,29 @@ def average_precision_effect(y: AnyArray, scores: AnyArray, _seen: AnyArray) -> 
     return rate
 
 
+def average_precision_class_effects(y: AnyArray, scores: AnyArray) -> FloatArray:
+    """Largest change of the average precision a share of one class's rows that are ranked last for it, one a class.
+
+    Each row that is lost costs its own precision, and takes at most as much again from the rows below it. What rows do
+    to other classes, in front of whose rows they may come, is the rate of `average_precision_effect`.
+
+    Args:
+        y: True class indices (n,), or 0 and 1 (n, C) of several labels.
+        scores: (n, C), one column a class or label.
+
+    Returns:
+        2/C each (C,); with two classes 2 for the second, the one that is ranked, and 0 for the first; of several
+        labels (C, 2), 0 for the rows without each.
+
+    >>> average_precision_class_effects(np.array([0, 1, 2, 3]), np.zeros((4, 4))).tolist()
+    [0.5, 0.5, 0.5, 0.5]
+    """
+    k = scores.shape[1]
+    if y.ndim == 2:
+        return np.column_stack([np.zeros(k), np.full(k, 2.0 / k)])
+    return np.array([0.0, 2.0]) if k == 2 else np.full(k, 2.0 / k)
+
+
 AVERAGE_PRECISION = Metric(
     name="average_precision",
     title="average precision",
@@ -81,5 +104,6 @@ AVERAGE_PRECISION = Metric(
     rows=auc_rows,
     function=None,
     effect=average_precision_effect,
+    class_effects=average_precision_class_effects,
     high=1.0,
 )

@@ -95,18 +95,21 @@ def auc_class_effects(y: AnyArray, scores: AnyArray) -> FloatArray:
     """Largest change of the AUC if all rows of a class were ranked otherwise.
 
     With two classes 1 for either. With C, class c is one side of its own column, and a share a_c/(1 − a_d) of the
-    rows on the other side of each column d: (1 + Σ_{d≠c} a_c/(1 − a_d))/C, a the shares of rows.
+    rows on the other side of each column d: (1 + Σ_{d≠c} a_c/(1 − a_d))/C, a the shares of rows. Of several labels,
+    1/C for the rows without and with each.
 
     Args:
-        y: True class indices (n,), each of the classes present.
-        scores: (n, C), one column a class.
+        y: True class indices (n,), each of the classes present, or 0 and 1 (n, C) of several labels.
+        scores: (n, C), one column a class or label.
 
     Returns:
-        Change of the AUC (C,), in [0, 1].
+        Change of the AUC (C,), in [0, 1]; of several labels (C, 2).
 
     >>> auc_class_effects(np.array([0, 1, 2]), np.zeros((3, 3))).round(4).tolist()
     [0.6667, 0.6667, 0.6667]
     """
+    if y.ndim == 2:
+        return np.full((y.shape[1], 2), 1.0 / y.shape[1])
     actual = np.bincount(y, minlength=scores.shape[1]) / len(y)
     if len(actual) == 2:
         return np.ones(2)

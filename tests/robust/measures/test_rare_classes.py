@@ -1,10 +1,11 @@
-"""Changes of figures that weigh classes alike, where a rare class does not show what can happen to it."""
+"""Figures that weigh classes alike, and their changes, where a rare class does not show what can happen to it."""
 
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, softmax
+from sklearn import metrics as sk
 
-from robust import as_model, degradation
+from robust import as_model, auc, average_precision, degradation, f1, precision, recall
 from robust.data.live import as_data
 from robust.intervals.clopper_pearson import clopper_pearson_bounds
 from robust.intervals.exact import exact
@@ -124,6 +125,15 @@ def test_the_floor_at_other_numbers_of_rows():
     assert sizing.at(600)[1] == pytest.approx(clopper_pearson_bounds(6, 60, 0.95)[1])
 
 
+def test_another_class_may_be_the_worst_at_other_numbers_of_rows():
+    y = np.repeat([0, 1], [30, 20])
+    differ = np.r_[np.zeros(30, bool), np.ones(8, bool), np.zeros(12, bool)]
+    found = floor_of(differ, y)
+    assert found.upper == pytest.approx(clopper_pearson_bounds(8, 20, 0.95)[1])
+    # With twice the rows 16 of class 1 differ and show their own spread; class 0 still has none that does.
+    assert found.sizing.at(100)[1] == pytest.approx(clopper_pearson_bounds(0, 60, 0.95)[1])
+
+
 def test_what_differing_rows_have_done_is_in_the_value_of_one_model():
     y = np.repeat([0, 1], [180, 20])
     found = floor_of(np.arange(200) % 10 == 0, y, anchor=None)
@@ -141,3 +151,83 @@ def test_the_largest_group_counts_for_all():
     found = floor_of(y == 0, y, groups)
     # 20 groups hold class 1; the largest has 21 of its 40 rows, 10.5 times as many as the mean.
     assert found.upper == pytest.approx(min(clopper_pearson_bounds(0, 20, 0.95)[1] * 10.5, 1.0))
+
+
+def lost(rng, n):
+    """Common classes that are often exchanged, and a rare one of which one row in twenty is taken for another."""
+    y = np.where(rng.random(n) < 0.03, 2, rng.integers(0, 2, n))
+    wrong = np.where(y == 2, rng.random(n) < 0.05, rng.random(n) < 0.04)
+    return y, np.where(wrong, np.where(y == 2, 0, 1 - y), y)
+
+
+def flooded(rng, n):
+    """The same, but it is rows of a common class that are now and then taken for the rare one."""
+    y = np.where(rng.random(n) < 0.03, 2, rng.integers(0, 2, n))
+    found = np.where((y < 2) & (rng.random(n) < 0.04), 1 - y, y)
+    return y, np.where((y == 0) & (rng.random(n) < 0.003), 2, found)
+
+
+@pytest.mark.parametrize(
+    ("measure", "draw", "oracle"),
+    [(f1, lost, sk.f1_score), (recall, lost, sk.recall_score), (precision, flooded, sk.precision_score)],
+)
+def test_a_rare_class_does_not_vouch_for_itself(measure, draw, oracle):
+    # Without the floor of each class 22, 39 and 26 % of the lower bounds were above the true value.
+    y, found = draw(np.random.default_rng(0), 400_000)
+    truth, false = oracle(y, found, average="macro"), 0
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        y, found = draw(rng, 600)
+        false += measure(labels(0), as_data(found[:, None].astype(float), y)).lower > truth
+    assert false <= 3
+
+
+def ranked(rng, n):
+    """Scores of three classes; one row in twenty of the rare one is ranked last, the others are told apart fairly."""
+    y = np.where(rng.random(n) < 0.03, 2, rng.integers(0, 2, n))
+    scores = rng.normal(size=(n, 3))
+    scores[np.arange(n), y] += np.where(y == 2, 8.0, 2.5)
+    scores[(y == 2) & (rng.random(n) < 0.05), 2] -= 16
+    return y, softmax(scores, axis=1)
+
+
+@pytest.mark.parametrize("measure", [auc, average_precision])
+def test_a_rare_class_does_not_vouch_for_its_ranking(measure):
+    # Without the floor of each class 46 % of the lower bounds were above the true value.
+    y, p = ranked(np.random.default_rng(0), 400_000)
+    model = as_model(lambda x: x, name="model", task="classification", output="probabilities", classes=[0, 1, 2])
+    truth, false = measure(model, as_data(p, y)).value, 0
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        y, p = ranked(rng, 600)
+        false += measure(model, as_data(p, y)).lower > truth
+    assert false <= 2
+
+
+def test_a_rare_label_does_not_vouch_for_itself():
+    def draw(rng, n):
+        y = (rng.random((n, 3)) < [0.5, 0.4, 0.03]).astype(int)
+        wrong = rng.random((n, 3)) < np.where(y == 1, [0.08, 0.08, 0.05], [0.08, 0.08, 0.0])
+        return y, np.where(wrong, 1 - y, y).astype(float)
+
+    y, found = draw(np.random.default_rng(0), 400_000)
+    model = as_model(lambda x: x, name="model", task="multilabel", output="probabilities", classes=["a", "b", "c"])
+    truth, false = sk.f1_score(y, found, average="macro"), 0
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        y, found = draw(rng, 600)
+        false += f1(model, as_data(found, y)).lower > truth
+    assert false <= 2
+
+
+@pytest.mark.parametrize("dependence", ["groups", "order"])
+def test_one_model_with_groups_and_blocks(dependence):
+    rng = np.random.default_rng(2)
+    n = 600
+    y = np.zeros(n, dtype=int)
+    y[::30] = 1  # twenty positives, all found
+    found = np.where((y == 0) & (rng.random(n) < 0.1), 1, y)
+    units = {"groups": np.arange(n) // 30} if dependence == "groups" else {"order": np.arange(n)}
+    measured = recall(labels(0), as_data(found[:, None].astype(float), y, **units))
+    assert measured.value - measured.lower >= 0.5 * clopper_pearson_bounds(0, 20, 0.95)[1]
+    assert f"{'groups' if dependence == 'groups' else 'blocks'} with rows of class 1" in repr(measured.evidence)

@@ -74,3 +74,45 @@ def test_an_effect_bounds_every_change_that_a_search_finds(ratio, average):
 def test_names():
     assert ratio_metric("f1", "macro").name == "f1"
     assert ratio_metric("precision", "weighted").name == "precision_weighted"
+
+
+@pytest.mark.parametrize("ratio", list(SCORES))
+def test_class_effects_bound_what_rows_of_one_class_can_do(ratio):
+    rng = np.random.default_rng(4)
+    metric, tight = ratio_metric(ratio, "macro"), 0.0
+    for _ in range(300):
+        n, k = int(rng.integers(2, 40)), int(rng.integers(2, 5))
+        y = rng.choice(k, size=n, p=rng.dirichlet(np.full(k, 0.7)))
+        # A class that no label names can vanish from the average: of that no share of rows can tell.
+        labels = np.where(rng.random(n) < rng.random(), y, rng.choice(np.unique(y), size=n))
+        effects, before = metric.class_effects(y, labels), value(ratio, "macro", y, labels)
+        for c in np.unique(y):
+            own = np.flatnonzero(y == c)
+            for moves in {1, (own.size + 1) // 2, own.size}:
+                trial = labels.copy()
+                trial[rng.choice(own, moves, replace=False)] = rng.choice(np.unique(y))
+                found, bound = abs(value(ratio, "macro", y, trial) - before), effects[c] * moves / own.size
+                assert found <= bound + 1e-12
+                tight = max(tight, found / bound)
+    assert tight > 0.9
+
+
+@pytest.mark.parametrize("ratio", list(SCORES))
+def test_class_effects_of_several_labels(ratio):
+    rng = np.random.default_rng(5)
+    metric, tight = ratio_metric(ratio, "macro"), 0.0
+    for _ in range(300):
+        n, k = int(rng.integers(2, 40)), int(rng.integers(1, 4))
+        y = (rng.random((n, k)) < rng.random(k)).astype(int)
+        labels = np.where(rng.random((n, k)) < rng.random(), y, rng.integers(0, 2, (n, k)))
+        effects, before = metric.class_effects(y, labels), value(ratio, "macro", y, labels)
+        for c in range(k):
+            for one in (0, 1):
+                own = np.flatnonzero(y[:, c] == one)
+                for moves in {1, (own.size + 1) // 2, own.size} if own.size else set():
+                    trial = labels.copy()
+                    trial[rng.choice(own, moves, replace=False), c] = rng.integers(0, 2)
+                    found, bound = abs(value(ratio, "macro", y, trial) - before), effects[c, one] * moves / own.size
+                    assert found <= bound + 1e-12
+                    tight = max(tight, found / bound if bound else 0.0)
+    assert tight > 0.9
