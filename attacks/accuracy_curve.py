@@ -174,8 +174,7 @@ def _checks(
         held = swept.survived[k + 1][right]
         own = [room_to_move(attack.at(budget), part)] if budget > 0 else []
         if noise is not None:
-            broken_by_noise = int((~noise.survived[k + 1]).sum())
-            own.append(stronger_than_noise(noise=broken_by_noise, attacked=int((~held[sample]).sum()), n=len(sample)))
+            own.append(stronger_than_noise(~noise.survived[k + 1], ~held[sample]))
         if attack.gradients:
             own.append(slope_told(slopes[k]))
             own.append(features_seen(*hidden[k]))

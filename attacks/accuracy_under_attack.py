@@ -129,8 +129,7 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
         if target.kind == "probabilities":
             checks.append(unrounded_outputs(target))
     if ladder.floor is not None:
-        noise, attacked = int(outcome.floor.sum()), int(outcome.attacked.sum())
-        checks.append(stronger_than_noise(noise=noise, attacked=attacked, n=n))
+        checks.append(stronger_than_noise(outcome.floor, outcome.attacked))
     if target.data.schema.relations:
         checks.append(relations_passable(stuck=int((~outcome.broken & ~outcome.moved).sum()), n=n))
     return (*checks, strength(attack, chosen=not ladder.cascade), plausible_units(attack, target))

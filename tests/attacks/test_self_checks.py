@@ -18,6 +18,7 @@ from robust.attacks.base import Attack
 from robust.attacks.fgsm import FGSM
 from robust.attacks.noise import RandomNoise
 from robust.attacks.pgd import PGD
+from robust.attacks.self_checks import stronger_than_noise
 from robust.data.live import as_data
 from robust.data.loading import load_data
 from robust.examples.catalogue import example_path
@@ -411,3 +412,16 @@ def test_rounded_probabilities_are_pointed_out(digits, digits_net, masked):
     assert not logits.passed
     assert logits.bias == "none"
     assert 'output="logits"' in logits.reason
+
+
+@pytest.mark.parametrize(
+    ("lucky", "found", "passed"), [(4, 3, True), (4, 0, True), (5, 0, False), (12, 3, False), (0, 9, True)]
+)
+def test_one_row_more_by_luck_is_no_fault(lucky, found, passed):
+    # One-sided exact McNemar: 4 to none has p = 1/16, 5 to none 1/32, 12 to 3 576/32768.
+    both = np.zeros(40, dtype=bool)
+    both[:20] = True
+    noise, attacked = both.copy(), both.copy()
+    noise[20 : 20 + lucky] = True
+    attacked[40 - found :] = True
+    assert stronger_than_noise(noise, attacked).passed is passed
