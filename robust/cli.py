@@ -58,6 +58,9 @@ def cli() -> None:
 @click.option("--surrogate-factory", help="The same for the surrogate.")
 @click.option("--data", "--test", "test", help="Rows that the model is judged on.")
 @click.option("--train", help="Rows that it was trained on, for baselines.")
+@click.option("--validation", help="Rows with targets, on which a classifier's threshold is chosen.")
+@click.option("--normal", help="Held-out normal rows, on which an anomaly detector's threshold is chosen.")
+@click.option("--anomalous", multiple=True, help="A label that means an anomaly. Repeatable.  [default: 1]")
 @click.option("--target", help="Column or key of the targets.")
 @click.option("--task", type=click.Choice(["classification", "regression", "multilabel"]), help="What the model does.")
 @click.option("--output", type=click.Choice(["probabilities", "logits", "values"]), help="What its outputs are.")
@@ -103,7 +106,7 @@ def audit(
         plan = build_plan(config, folder=None if no_cache else Path(".robust"), trust=trust, shards=shards)
         token = decide_by.set(config.decide)
         try:
-            record = run_audit(plan, progress)
+            record = run_audit(plan, progress, stopped=lambda: bool(click.get_current_context().obj))
         finally:
             decide_by.reset(token)
         progress.note("writing the report")
@@ -150,7 +153,7 @@ def _settled(config_path: Path | None, example: str | None, flags: dict[str, Any
     if example and config_path:
         raise InvalidInput("--example and --config exclude each other")
     # By identity: a seed of 0 equals False.
-    named = {key: value for key, value in flags.items() if value is not None and value is not False}
+    named = {key: value for key, value in flags.items() if value is not None and value is not False and value != ()}
     path = config_path or (None if example else find_config(Path.cwd()))
     if path is None and (example or not ({"candidate", "test"} & set(named))):
         from robust.examples.catalogue import example_path
@@ -209,13 +212,13 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows no dash gets a question mark, not a traceback
-    _run(lambda: cli.main(standalone_mode=False))
+    _run(lambda pressed: cli.main(standalone_mode=False, obj=pressed))
 
 
-def _run(command: Callable[[], object]) -> None:
+def _run(command: Callable[[list[int]], object]) -> None:
     with _noted_interrupts() as pressed:
         try:
-            code = command()
+            code = command(pressed)
             if pressed and code != _INTERRUPTED:
                 raise KeyboardInterrupt
         except BaseException as error:

@@ -1,7 +1,7 @@
 """Runs the checks that apply and gathers the record."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -78,7 +78,7 @@ class _Ledger:
     refused: bool = False
 
 
-def run_audit(plan: Plan, progress: Progress) -> Record:
+def run_audit(plan: Plan, progress: Progress, *, stopped: Callable[[], bool] = lambda: False) -> Record:
     """Run an audit.
 
     Every result is kept as soon as it stands. On Ctrl-C the record holds what was measured until then and says so.
@@ -86,6 +86,7 @@ def run_audit(plan: Plan, progress: Progress) -> Record:
     Args:
         plan: What to run.
         progress: Told what is going on.
+        stopped: Whether Ctrl-C was pressed, though a model's own code may have swallowed it.
 
     Returns:
         The record.
@@ -102,12 +103,14 @@ def run_audit(plan: Plan, progress: Progress) -> Record:
             progress.begin(len(jobs))
             infos = _model_infos(subject, store, host)
             for check, spec, options in jobs:
+                _heed(stopped)
                 progress.check(check.code, check.title)
                 before = time.perf_counter()
                 _run_one(check, spec, options, subject, store, host, ledger)
                 ledger.seconds.append((spec.name if spec else check.name, time.perf_counter() - before))
                 ran += 1
                 progress.done()
+            _heed(stopped)
         except KeyboardInterrupt:
             ledger.interrupted = True
             ledger.skipped += [
@@ -141,6 +144,12 @@ def run_audit(plan: Plan, progress: Progress) -> Record:
             from_cache=tuple(ledger.cached),
         ),
     )
+
+
+def _heed(stopped: Callable[[], bool]) -> None:
+    """Stop where Ctrl-C was pressed, also if it was swallowed."""
+    if stopped():
+        raise KeyboardInterrupt
 
 
 def _jobs(plan: Plan, ledger: _Ledger) -> list[tuple[Check, GateSpec | None, Any]]:
