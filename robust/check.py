@@ -9,12 +9,14 @@ from typing import Any, Literal, TypeAlias
 
 from robust.data.dataset import Dataset
 from robust.measurement import Measurement
-from robust.models.base import Model
-from robust.types import Task
+from robust.models.base import Label, Model
+from robust.types import Purpose
 
 Need: TypeAlias = Literal[
     "reference",
     "train",
+    "validation",
+    "normal",
     "targets",
     "gradients",
     "surrogate",
@@ -25,12 +27,14 @@ Need: TypeAlias = Literal[
     "classification",
     "regression",
     "multilabel",
+    "anomaly",
 ]
 
-_TASKS: dict[Task, str] = {
+_TASKS: dict[Purpose, str] = {
     "classification": "classifiers",
     "multilabel": "multi-label models",
     "regression": "regression models",
+    "anomaly": "anomaly detectors",
 }
 
 
@@ -40,22 +44,28 @@ class Subject:
 
     Args:
         model: The model under test.
-        task: What it does, settled from the model and its predictions.
+        task: What it does, settled from the model and its predictions, or `anomaly` where normal rows are given.
         test: Rows that it is judged on.
         reference: What it is compared with, or None.
         surrogate: A differentiable twin from which attacks are transferred, or None.
         train: Training rows, or None.
+        validation: Rows on which thresholds of a classifier are chosen, or None.
+        normal: Held-out normal rows, on which the threshold of an anomaly detector is chosen, or None.
+        anomalous: Labels that mean an anomaly.
         level: Confidence of each bound.
         seed: Seed of every check.
         absent: What was named but could not be loaded for want of an optional dependency: role and reason.
     """
 
     model: Model
-    task: Task
+    task: Purpose
     test: Dataset
     reference: Model | None = None
     surrogate: Model | None = None
     train: Dataset | None = None
+    validation: Dataset | None = None
+    normal: Dataset | None = None
+    anomalous: tuple[Label, ...] = (1,)
     level: float = 0.95
     seed: int = 0
     absent: tuple[tuple[str, str], ...] = ()
@@ -91,7 +101,7 @@ class Check:
     by_request: bool = False
 
     @property
-    def tasks(self) -> tuple[Task, ...]:
+    def tasks(self) -> tuple[Purpose, ...]:
         """The tasks that it is for; none where it is for all."""
         return tuple(task for task in _TASKS if task in self.needs)
 

@@ -32,10 +32,13 @@ class ModelsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class DataTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[data]`: test and training rows, and what their columns are."""
+    """`[data]`: test and training rows, those on which thresholds are chosen, and what their columns are."""
 
     test: str = ""
     train: str | None = None
+    validation: str | None = None
+    normal: str | None = None
+    anomalous: list[int | str] | None = None
     target: str | None = None
     unused: list[str] | None = None
     slices: list[str] | None = None
@@ -99,7 +102,11 @@ def load_config(path: Path) -> Config:
         surrogate=_beside(folder, config.models.surrogate),
     )
     data = structs.replace(
-        config.data, test=_beside(folder, config.data.test) or "", train=_beside(folder, config.data.train)
+        config.data,
+        test=_beside(folder, config.data.test) or "",
+        train=_beside(folder, config.data.train),
+        validation=_beside(folder, config.data.validation),
+        normal=_beside(folder, config.data.normal),
     )
     return structs.replace(config, models=models, data=data)
 
@@ -145,6 +152,8 @@ def overlaid(config: Config, flags: Mapping[str, Any], gates: Sequence[str]) -> 
         InvalidInput: If a gate cannot be read or is given twice.
     """
     given = dict(flags)
+    if "anomalous" in given:
+        given["anomalous"] = list(given["anomalous"])
     if "classes" in given:
         given["classes"] = _labels(str(given["classes"]))
 

@@ -1,10 +1,13 @@
 """From a config to a plan: loads models and data, settles the task, reads the gates."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from robust.anomalies.anomaly_scores import as_detector, row_scores
+from robust.anomalies.labelling import anomalous_rows, refuse_anomalies
 from robust.auditing.deferring import deferred_model
 from robust.auditing.discovery import discover
 from robust.auditing.gates import build_gates
@@ -20,13 +23,13 @@ from robust.errors import InvalidInput, MissingExtra, ModelFault
 from robust.measures.class_alignment import aligned
 from robust.measures.truth import score, truth_of
 from robust.metrics.catalogue import find_metric
-from robust.models.base import Model
+from robust.models.base import Label, Model
 from robust.models.loading import load_model
 from robust.predicting.cache import ArrayCache
 from robust.predicting.predictions import predict
 from robust.predicting.settings import Settings, using
 from robust.record.shape import Host
-from robust.types import Task
+from robust.types import Purpose, Task
 
 
 def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shards: int = 1) -> Plan:
@@ -74,12 +77,21 @@ def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shar
     # A model that was fitted on named columns is given the labels themselves and may know how to take new ones.
     coded = train is not None and candidate.columns is None
     test = _data(config, data.test, schema=train.schema if coded and train is not None else None)
+    coding = test.schema if candidate.columns is None else None
+    validation = _data(config, data.validation, schema=coding) if data.validation else None
+    normal = _normal(config, data.normal, schema=coding) if data.normal else None
+    anomalous = _anomalous(data.anomalous, normal)
     # Kept where the checks will look for it: the candidate is asked once.
     arrays = ArrayCache(None if folder is None else folder / "cache")
     others = {"reference": reference, "surrogate": surrogate}
     with using(Settings(cache=arrays, shards=shards)):
         named = {role: model for role, model in others.items() if model is not None}
-        task = _settled_task(candidate, named, test, train)
+        if normal is None:
+            task: Purpose = _settled_task(candidate, named, test, {"training": train, "validation": validation})
+        else:
+            # Whatever it gives is no class: a reconstruction or a score.
+            candidate = _detector(candidate, test, normal, anomalous)
+            task = "anomaly"
     subject = Subject(
         model=candidate,
         task=task,
@@ -87,6 +99,9 @@ def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shar
         reference=reference,
         surrogate=surrogate,
         train=train,
+        validation=validation,
+        normal=normal,
+        anomalous=anomalous,
         level=config.level,
         seed=config.seed,
         absent=absent,
@@ -132,20 +147,24 @@ class _Shelf:
         return deferred_model(path, load, options=options, factory=factory, store=self.store, host=self.host)
 
 
-def _settled_task(candidate: Model, others: Mapping[str, Model], test: Dataset, train: Dataset | None) -> Task:
+def _settled_task(
+    candidate: Model, others: Mapping[str, Model], test: Dataset, more: Mapping[str, Dataset | None]
+) -> Task:
     """The candidate's task, once every model has predicted the test rows and all targets fit what they predict.
 
     Where one does not, each check that needs it would fail for the same reason: that is one error, before all.
     """
     predictions = predict(candidate, test)
-    metric = find_metric("accuracy" if predictions.task == "classification" else "rmse")
+    metric = find_metric("rmse" if predictions.task == "regression" else "accuracy")
     own = None if test.y is None else score(metric, predictions, test)
     # A model that gives labels alone, of which nothing was declared, may know more than it said of the test rows.
-    if train is not None and train.y is not None and not predictions.found:
+    for role, rows in more.items():
+        if rows is None or rows.y is None or predictions.found:
+            continue
         try:
-            truth_of(predictions, train)
+            truth_of(predictions, rows)
         except InvalidInput as error:
-            raise InvalidInput(f"the training rows {train.name}: {error}") from error
+            raise InvalidInput(f"the {role} rows {rows.name}: {error}") from error
     for role, model in others.items():
         try:
             answers = predict(model, test)
@@ -157,7 +176,36 @@ def _settled_task(candidate: Model, others: Mapping[str, Model], test: Dataset, 
     return predictions.task
 
 
-def _data(config: Config, path: str, *, schema: FeatureSchema | None = None) -> Dataset:
+def _anomalous(labels: Sequence[Label] | None, normal: Dataset | None) -> tuple[Label, ...]:
+    """Labels that mean an anomaly."""
+    if labels is not None and normal is None:
+        raise InvalidInput(
+            f"anomalous got {list(labels)}, for an anomaly detector, whose threshold is chosen on normal rows: give "
+            "these too (--normal, or normal in [data])"
+        )
+    return (1,) if labels is None else tuple(labels)
+
+
+def _detector(candidate: Model, test: Dataset, normal: Dataset, anomalous: tuple[Label, ...]) -> Model:
+    """The candidate as an anomaly detector, once it has scored the test rows and their labels are understood."""
+    judged = as_detector(candidate)
+    row_scores(judged, test, None)
+    anomalous_rows(test, anomalous)
+    refuse_anomalies(normal, anomalous)
+    return candidate if candidate.task is not None else replace(candidate, task="regression")
+
+
+def _normal(config: Config, path: str, *, schema: FeatureSchema | None) -> Dataset:
+    """Load normal rows, which need no targets: a file may lack that column."""
+    try:
+        return _data(config, path, schema=schema)
+    except InvalidInput:
+        with suppress(InvalidInput):
+            return _data(config, path, schema=schema, labelled=False)
+        raise
+
+
+def _data(config: Config, path: str, *, schema: FeatureSchema | None = None, labelled: bool = True) -> Dataset:
     """Load rows; the schema is that of other rows, or what the config says."""
     table = config.data
     spec: dict[str, Any] = dict(table.schema)
@@ -167,7 +215,7 @@ def _data(config: Config, path: str, *, schema: FeatureSchema | None = None) -> 
         spec["relations"] = table.relations
     return load_data(
         path,
-        target=table.target,
+        target=table.target if labelled else None,
         schema=schema or spec or None,
         unused=table.unused,
         slices=table.slices,

@@ -12,5 +12,7 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 
 #: `classification`: one class a row; `multilabel`: each of several labels is true of a row or not.
 Task: TypeAlias = Literal["classification", "regression", "multilabel"]
+#: What an audit judges a model as: its task, or an anomaly detector, whatever it gives.
+Purpose: TypeAlias = Literal["classification", "regression", "multilabel", "anomaly"]
 Output: TypeAlias = Literal["probabilities", "logits", "values"]
 Norm: TypeAlias = Literal["linf", "l2"]

@@ -52,10 +52,16 @@ def answering(model: Model, data: Dataset) -> Answering:
 
     Raises:
         ModelFault: If the model breaks its contract.
-        InvalidInput: If the outputs' meaning cannot be told, or numbers are so large that their squares overflow.
+        InvalidInput: If the outputs' meaning cannot be told, a row can have several labels, or numbers are so large
+            that their squares overflow.
     """
     require_moderate(data.x, f"features of {data.name}", smallest=0.0)
     base = _moderate(predict(model, data))
+    if base.task == "multilabel":
+        raise InvalidInput(
+            f"{model.name} gives several labels a row; sensitivity is asked of one at a time: pass a function that "
+            "gives that label's probability, with output='probabilities'"
+        )
     if base.task == "regression":
         settled = replace(model, task="regression", output="values")
     elif base.kind in ("probabilities", "logits"):

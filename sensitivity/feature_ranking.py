@@ -238,6 +238,7 @@ CHECKS = (
         measure=dependence_range,
         run=_run,
         options=DependenceOptions,
+        needs=frozenset({"classification", "regression"}),
         why="Which inputs move the answer, how far and in which direction, is what people who know the "
         "subject can check against what they know.",
         remedy="Where a feature moves the answer against what is known, or further than it should, look at "

@@ -258,6 +258,7 @@ CHECKS = (
         measure=flip_rate,
         run=_run,
         options=FlipOptions,
+        needs=frozenset({"classification", "regression"}),
         why="A decision that a small change of one input flips hangs on measurement noise: the same case, "
         "measured again, may be decided otherwise. By default every number is changed by 0.1 of its "
         "standard deviation.",

@@ -2,13 +2,14 @@
 
 import dataclasses
 import sys
+from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput, ModelFault
-from robust.models.base import Model
+from robust.models.base import Model, adapter_of
 from robust.models.conversion import as_model
 from robust.predicting.calling import bind
 from robust.types import AnyArray, FloatArray
@@ -31,20 +32,32 @@ def as_detector(model: Any) -> Model:
     Raises:
         InvalidInput: If it is a classifier.
     """
-    if "sklearn" in sys.modules and hasattr(model, "get_params"):
-        from sklearn.base import is_outlier_detector
-
-        if is_outlier_detector(model):
-            if not hasattr(model, "score_samples"):
-                raise InvalidInput(f"{type(model).__name__} has no score_samples: pass a callable x -> score (n,)")
-            return as_model(lambda x: -model.score_samples(x), name=type(model).__name__, task="regression")
+    if "sklearn" in sys.modules and hasattr(model, "get_params") and _finds_outliers(model):
+        return as_model(_oddness(model), name=type(model).__name__, task="regression")
     judged = as_model(model)
+    estimator = getattr(adapter_of(judged), "estimator", None) if judged.framework == "sklearn" else None
+    if estimator is not None and _finds_outliers(estimator):
+        # From a file it comes as a model whose answers are the votes 1 and −1.
+        return dataclasses.replace(judged, forward=_oddness(estimator), task="regression")
     if judged.task in ("classification", "multilabel"):
         raise InvalidInput(
             f"{judged.name} is a {judged.task} model, not an autoencoder or a score: choose_threshold and at_threshold "
             "judge the score of a class"
         )
     return judged
+
+
+def _finds_outliers(estimator: Any) -> bool:
+    from sklearn.base import is_outlier_detector
+
+    return bool(is_outlier_detector(estimator))
+
+
+def _oddness(estimator: Any) -> Callable[[Any], AnyArray]:
+    """Minus `score_samples`, of which more is more anomalous."""
+    if not hasattr(estimator, "score_samples"):
+        raise InvalidInput(f"{type(estimator).__name__} has no score_samples: pass a callable x -> score (n,)")
+    return lambda x: np.asarray(-estimator.score_samples(x))
 
 
 def row_scores(model: Model, data: Dataset, kind: ScoreKind | None) -> tuple[FloatArray, ScoreKind]:

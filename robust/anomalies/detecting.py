@@ -20,7 +20,7 @@ from robust.intervals.interval import Interval
 from robust.limits import is_number
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
-from robust.measures.dependence import is_dependent
+from robust.measures.dependence import bindings, is_dependent
 from robust.measures.details import row_ids
 from robust.measures.row_contents import other_rows, row_contents
 from robust.measures.row_means import mean_interval
@@ -75,8 +75,9 @@ def anomaly_detection(
     Returns:
         A report with the measurements `.threshold` (exact), `.tpr` (higher is better), `.fpr` (lower is better), both
         with exact bounds (Clopper and Pearson 1934), `.auc` (DeLong's bounds), `.normal_error` and `.anomalous_error`
-        (means, BCa bounds), and `.table`, `.text` and `.csv`. With an order or groups bounds come from blocks or
-        clusters. If test rows are among the normal rows a self-check fails, and what they flatter is INVALID.
+        (means; BCa bounds, their closed form beyond 20,000 rows), and `.table`, `.text` and `.csv`. With an order or
+        groups bounds come from blocks or clusters. If test rows are among the normal rows a self-check fails, and what
+        they flatter is INVALID.
 
     Raises:
         InvalidInput: If outputs and rows do not fit, labels are missing or all alike, normal rows are labelled
@@ -136,8 +137,7 @@ def anomaly_detection(
             )
 
         def mean(among: BoolArray) -> Interval:
-            part = test.rows(among) if is_dependent(test) else test
-            return mean_interval(scores[among], part, level=level, seed=seed)
+            return mean_interval(scores[among], bindings(test, among), level=level, seed=seed)
 
         unit = "squared error" if settled == "reconstruction" else "score"
         facts = (

@@ -10,6 +10,14 @@ _TESTS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
         lambda s: s.train is not None and s.train.y is not None,
         "training rows with targets (--train, or train in [data])",
     ),
+    "validation": (
+        lambda s: s.validation is not None and s.validation.y is not None,
+        "validation rows with targets, on which a threshold is chosen (--validation, or validation in [data])",
+    ),
+    "normal": (
+        lambda s: s.normal is not None,
+        "held-out normal rows, on which a threshold is chosen (--normal, or normal in [data])",
+    ),
     "targets": (lambda s: s.test.y is not None, "targets in the test data (--target, or target in [data])"),
     "gradients": (lambda s: s.model.gradients is not None, "a candidate that gives gradients"),
     "surrogate": (
@@ -29,8 +37,10 @@ _TESTS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
 def lacking(check: Check, subject: Subject) -> str | None:
     """What a check would need that the subject lacks, in words, or None when it applies."""
     if check.tasks and subject.task not in check.tasks:
-        # Whatever else is missing would not help.
-        return f"for {check.audience} alone"
+        # Whatever else is missing would not help; that a model is an anomaly detector, the normal rows say.
+        hint = f": give {_TESTS['normal'][1]}, where the candidate is one" if check.tasks == ("anomaly",) else ""
+        alone = "" if check.audience.startswith("all but") else " alone"
+        return f"for {check.audience}{alone}{hint}"
     absent = dict(subject.absent)
     missing = [
         f"{words}; {absent[need]}" if need in absent else words

@@ -11,6 +11,8 @@ from robust.errors import InvalidInput, RobustError
 _PACKAGES = (
     "robust.measures",
     "robust.mistakes",
+    "robust.operating",
+    "robust.anomalies",
     "robust.costing",
     "robust.quantization",
     "robust.crosscheck",

@@ -56,13 +56,17 @@ def result_key(check: Check, options: object, subject: Subject, host: Host) -> s
     models = [_model_key(model) for model in (subject.model, subject.reference, subject.surrogate)]
     if None in models:
         return None
-    data = [None if part is None else (part.name, part.fingerprint) for part in (subject.test, subject.train)]
+    data = [
+        None if part is None else (part.name, part.fingerprint)
+        for part in (subject.test, subject.train, subject.validation, subject.normal)
+    ]
     parts: Sequence[object] = (
         check.code,
         repr(options),
         models,
         data,
         subject.task,
+        subject.anomalous,
         subject.level,
         subject.seed,
         current_settings().shards,

@@ -248,5 +248,5 @@ def _data_infos(subject: Subject) -> tuple[DataInfo, ...]:
             grouped=data.groups is not None,
         )
 
-    train = () if subject.train is None else (describe("train", subject.train),)
-    return (describe("test", subject.test), *train)
+    others = (("train", subject.train), ("validation", subject.validation), ("normal", subject.normal))
+    return (describe("test", subject.test), *(describe(role, data) for role, data in others if data is not None))

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from robust.commands.cost_text import plain_number, show
 from robust.commands.saying import say
 from robust.commands.search_path import look_in
 from robust.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from robust.costing.whole_model import ModelCost
     from robust.data.dataset import Dataset
     from robust.measurement import Measurement
@@ -51,7 +50,12 @@ class CostReport:
 @click.argument("model")
 @click.option("--data", help="Rows, one of which is run where the framework has to be watched; needed for --latency.")
 @click.option("--target", help="Column or key of the targets in --data, which is no input.")
-@click.option("--input-shape", "shapes", multiple=True, help='Shape of a row, e.g. "1,28,28"; once an input.')
+@click.option(
+    "--input-shape",
+    "shapes",
+    multiple=True,
+    help='Shape of a row, e.g. "1,28,28", or of the whole input where the first axis is no batch; once an input.',
+)
 @click.option("--factory", help="package.module:function that builds the torch module of weights.")
 @click.option("--latency", "timed", is_flag=True, help="Measure the time of a call on this host too.")
 @click.option("--batch-size", type=int, default=1, show_default=True, help="Rows a timed call.")
@@ -84,7 +88,7 @@ def cost_command(as_json: bool, out: Path | None, seed: int, **options: Any) -> 
     if as_json:
         say(content)
     else:
-        _show(report)
+        show(report)
     return report.exit_code
 
 
@@ -110,7 +114,7 @@ def cost_report(
         model: Path of the model file.
         data: Path of a data file, or None.
         target: Its column or key of targets.
-        shapes: Shape of a row of each input, as text.
+        shapes: Shape of each input, of a row or whole, as text.
         factory: Builds the module of weights.
         timed: Whether to measure the latency.
         batch_size: Rows a timed call.
@@ -191,8 +195,9 @@ def plain_cost(report: CostReport) -> dict[str, Any]:
     return {
         "model": found.name,
         "sha256": found.macc.provenance.models[0][1],
-        **{m.name: _number(m) for m in figures},
+        **{m.name: plain_number(m) for m in figures},
         "rows": found.rows,
+        "whole_call": found.whole_call,
         "peak_at": found.peak_at,
         "layers": [
             {
@@ -211,84 +216,15 @@ def plain_cost(report: CostReport) -> dict[str, Any]:
         ],
         "latency": None
         if timing is None
-        else {"seconds": timing.value, "lower": timing.lower, "upper": _number(timing, "upper"), "calls": timing.n},
+        else {
+            "seconds": timing.value,
+            "lower": timing.lower,
+            "upper": plain_number(timing, "upper"),
+            "calls": timing.n,
+        },
         "budgets": [
             {"name": name, "limit": verdict.limit, "status": verdict.status} for name, verdict in report.budgets
         ],
         "notes": list(found.notes),
         "exit_code": report.exit_code,
     }
-
-
-def _number(m: "Measurement", field: str = "value") -> float | int | None:
-    """A number as JSON has it."""
-    number = float(getattr(m, field))
-    if number - number != 0:  # NaN, or no bound
-        return None
-    return int(number) if number == int(number) else number
-
-
-def _show(report: CostReport) -> None:
-    """Print the layers, the totals, what could not be counted, and the budgets."""
-    from rich.text import Text
-
-    from robust.report.screen import Screen
-    from robust.report.wording import printable
-
-    console, found = Screen(highlight=False), report.found
-    console.print(_table(found))
-    batch = "" if found.rows == 1 else f" for a batch of {found.rows}, as the file has it"
-    peak = f" (fullest in {found.peak_at})" if found.peak_at else ""
-    lines = [
-        f"MACC        {_shown(found.macc)} a sample",
-        f"parameters  {_shown(found.parameters)}",
-        f"ROM         {_memory(found.rom)}",
-        f"RAM         {_memory(found.ram)} with inputs and outputs{batch}{peak}",
-        f"            {_memory(found.ram_without_io)} without them",
-    ]
-    if report.latency is not None:
-        m = report.latency
-        lines.append(f"latency     {m.value:.3g} s a call ({m.lower:.3g} .. {m.upper:.3g} s, {m.n} calls, this host)")
-        lines += [f"            {check.reason}" for check in m.validity if not check.passed]
-    lines += [f"uncounted   {item.name} ({item.kind}): {item.reason}" for item in found.uncounted]
-    lines += [f"budget      {name} {verdict}" for name, verdict in report.budgets]
-    if report.latency is not None or found.macc.value > 0:
-        from robust.costing.whole_model import NO_RELATION
-
-        lines.append(f"note        {NO_RELATION}")
-    for line in lines:
-        console.print(Text(printable(line)), soft_wrap=True)
-
-
-def _table(found: "ModelCost") -> "Table":
-    """One row a layer."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from robust.report.wording import printable
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("layer", "kind"):
-        table.add_column(column, overflow="fold")
-    for column in ("MACC", "parameters", "ROM bytes", "output bytes"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for layer in found.layers:
-        macc = "uncounted" if layer.macc is None else f"{layer.macc:,.6g}" if layer.macc % 1 else f"{layer.macc:,.0f}"
-        numbers = [macc, f"{layer.parameters:,}", f"{layer.rom:,}", f"{layer.output:,}"]
-        table.add_row(*(Text(printable(cell)) for cell in (layer.name, layer.kind, *numbers)))
-    return table
-
-
-def _shown(m: "Measurement") -> str:
-    number = _number(m)
-    return "not counted" if number is None else f"{number:,}{_least(m)}"
-
-
-def _memory(m: "Measurement") -> str:
-    number = _number(m)
-    return "not counted" if number is None else f"{number:,} bytes ({number / 1024:,.1f} KiB){_least(m)}"
-
-
-def _least(m: "Measurement") -> str:
-    """A mark on figures that something is missing from."""
-    return "" if all(check.passed for check in m.validity) else " at least"

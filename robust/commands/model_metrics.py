@@ -143,7 +143,7 @@ def measure_file(
     from robust.filesets.testing_reader import read_testing
     from robust.models.loading import load_model
 
-    _check(model, reference, validation, positive, normal, anomalous, float_factory)
+    _check(model, reference, validation, positive, normal, anomalous, float_factory, task)
     testing = None if testing_path is None else read_testing(testing_path)
     if testing is not None and not testing.enable:
         return None
@@ -199,6 +199,7 @@ def _check(
     normal: str | None,
     anomalous: tuple[str, ...],
     float_factory: str | None,
+    task: str | None,
 ) -> None:
     """Refuse options that mean nothing without another, and a model compared with itself."""
     if reference is not None and Path(reference).resolve() == Path(model).resolve():
@@ -211,3 +212,8 @@ def _check(
         raise InvalidInput("--anomalous is for anomaly detectors, whose threshold --normal rows choose: give both")
     if normal is not None and (reference is not None or validation is not None):
         raise InvalidInput("--normal is for anomaly detectors: --float and --validation are for classifiers")
+    if task == "regression" and validation is not None:
+        raise InvalidInput(
+            "--validation rows choose a threshold on the score of a class, and --task says that MODEL is a regression "
+            "model: leave it out"
+        )

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from robust.costing.batch_onnx import settle_batch
 from robust.costing.graph_onnx import Graph, read_graph
 from robust.costing.liveness import peak_memory
 from robust.costing.memory_onnx import Plan, memory_run
-from robust.costing.operators_onnx import RULES, is_free, reason
+from robust.costing.operators_onnx import RULES, macc_of, reason
 from robust.costing.tally import Layer, Quantity, Tally, Uncounted
 from robust.costing.weights_onnx import Owned, is_folded, owners
+from robust.costing.words import counted
 from robust.types import AnyArray
 
 _NOTE = (
@@ -20,6 +22,7 @@ _NOTE = (
 #: What exporters and quantizers append to the name of a weight.
 _ENDINGS = ("_quantized", "_Q4", "_fp16")
 _LONGEST = 10_000
+_SHOWN = 3
 _HIERARCHY, _SCOPES = "pkg.torch.onnx.class_hierarchy", "pkg.torch.onnx.name_scopes"
 
 
@@ -30,16 +33,18 @@ def count_onnx(
 
     Args:
         content: Bytes of an ONNX file.
-        row_shapes: Shape of a row of each input, without the batch; None for what the file says.
+        row_shapes: Shape of each input, whole or of a row without the batch; None for what the file says.
         values: One row (1, …) of each input, or None.
 
     Returns:
-        The counts; MACC are a row's.
+        The counts; MACC are those of a row, or of a whole call where no axis is the batch.
 
     Raises:
-        InvalidInput: If an input's shape is neither in the file nor given, or contradicts the file.
+        InvalidInput: If an input's shape is neither in the file nor given, or contradicts the file, or the weights of
+            an operator do not fit its input.
     """
     graph = read_graph(content, row_shapes=row_shapes, values=values)
+    batch = settle_batch(graph, lambda: read_graph(content, row_shapes=row_shapes, values=values, base=graph))
     owned, plan = owners(graph), Plan(graph)
     named = _names(graph, plan, owned)
     layers: dict[str, Layer] = {}
@@ -47,52 +52,58 @@ def count_onnx(
     for node, own, (name, kind) in zip(graph.nodes, owned, named, strict=True):
         if is_folded(node, graph):
             continue
-        macc = _macc(node, graph)
+        macc = macc_of(node, graph)
         if macc is None:
             uncounted.append(_missed(node, name, known=(node.domain, node.op_type) in RULES))
+        else:
+            macc //= batch.rows  # the decision on the batch made sure that each is a multiple
         output = graph.size(plan.buffer(node.output[0])) or 0
         layer = Layer(name=name, kind=kind, macc=macc, parameters=own.parameters, rom=own.rom, output=output)
         layers[name] = _joined(layers[name], layer) if name in layers else layer
+    unread = _unread(graph, owned)
     run = memory_run(graph, plan, [name for name, _ in named])
     uncounted += [_sizeless(name) for name in run.unknown]
     ram, ram_without_io = (
         peak_memory(run.steps, run.sizes, inputs=run.inputs, outputs=run.outputs, boundary=boundary)
         for boundary in (True, False)
     )
+    shown = [layer for layer in layers.values() if _is_shown(layer)]
     return Tally(
-        layers=tuple(layer for layer in layers.values() if _is_shown(layer)),
+        layers=tuple(shown if unread is None else [*shown, unread[0]]),
         uncounted=tuple(dict.fromkeys(uncounted)),
         parameters=sum(own.parameters for own in owned),
-        rom=sum(own.rom for own in owned),
+        rom=sum(own.rom for own in owned) + (0 if unread is None else unread[0].rom),
         ram=ram,
         ram_without_io=ram_without_io,
-        rows=graph.rows,
-        notes=(_NOTE,),
+        rows=batch.rows,
+        whole_call=batch.whole,
+        notes=tuple(note for note in (batch.note, unread[1] if unread else "", _NOTE) if note),
     )
-
-
-def _macc(node: Any, graph: Graph) -> int | None:
-    """Multiply-accumulates of a node for one row, or None.
-
-    Where the first axis of the inputs is no batch (time, a height), a row of it is no inference: a share that is no
-    whole number shows it, and so does a recurrent layer whose batch has another size.
-    """
-    rule = RULES.get((node.domain, node.op_type))
-    if rule is None:
-        return 0 if is_free(node) else None
-    try:
-        total = rule(node, graph)
-    except (KeyError, IndexError, ValueError, ZeroDivisionError, UnicodeDecodeError):
-        return None
-    return None if total % graph.rows else total // graph.rows
 
 
 def _missed(node: Any, name: str, *, known: bool) -> Uncounted:
     kind = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
-    why = "its shapes are not known, or the first axis of the model's inputs is no batch" if known else reason(node)
+    why = "its shapes are not known" if known else reason(node)
     inside = any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
     affects: tuple[Quantity, ...] = ("macc", "ram") if inside else ("macc",)
     return Uncounted(name=name, kind=kind, reason=why, affects=affects)
+
+
+def _unread(graph: Graph, owned: Sequence[Owned]) -> tuple[Layer, str] | None:
+    """Stored tensors that no operator of a run reads, as a layer and as a note."""
+    read = {name for own in owned for name in own.names}
+    sizes = {name: stored.bytes for name, stored in graph.stored.items() if name not in read and stored.bytes}
+    if not sizes:
+        return None
+    total, shown = sum(sizes.values()), sorted(sizes, key=lambda name: -sizes[name])[:_SHOWN]
+    listed = ", ".join(f"{name!r} ({counted(sizes[name], 'byte')})" for name in shown)
+    more = f" and {len(sizes) - _SHOWN} more" if len(sizes) > _SHOWN else ""
+    what = counted(len(sizes), "stored tensor")
+    note = (
+        f"ROM includes {counted(total, 'byte')} of {what} that no operator of a run reads, and a converter may drop: "
+    )
+    layer = Layer(name="unread tensors", kind="stored", macc=0, parameters=0, rom=total, output=0)
+    return layer, f"{note}{listed}{more}"
 
 
 def _sizeless(name: str) -> Uncounted:

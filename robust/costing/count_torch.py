@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from robust.costing.batch_torch import rows_finding
 from robust.costing.liveness import Buffer, Step, peak_memory
+from robust.costing.operators_torch import arguments
+from robust.costing.program_inputs_torch import takes_more_rows
 from robust.costing.recorder_torch import Recorder, scoped
 from robust.costing.tally import Layer, Tally, Uncounted
 from robust.costing.weights_torch import Stored, stored_weights
-from robust.errors import ModelFault
+from robust.errors import InvalidInput, ModelFault
 from robust.models.adapter_torch import TorchAdapter, evaluating, placement
 from robust.models.foreign_errors import PASSING, brief
 from robust.types import AnyArray
@@ -21,43 +24,51 @@ _NOTE = (
     "batch normalisation counts 0 MACC, as if folded; RAM is that of one traced run, without the scratch memory inside "
     "an operator"
 )
+#: Recurrent layers as an exported graph has them.
+_RECURRENT = frozenset({"aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu"})
+_EXAMPLE = 10
 
 
-def count_torch(adapter: TorchAdapter, inputs: Sequence[AnyArray], *, name: str) -> Tally:
+def count_torch(adapter: TorchAdapter, inputs: Sequence[AnyArray], *, name: str, fixed: bool) -> Tally:
     """Count a module.
 
     Args:
         adapter: The module.
         inputs: One array (rows, …) an input; each is brought to the module's device and precision.
         name: The model's name, for messages.
+        fixed: Whether the length of the first axis is the model's own or was given; else it is 1 for want of another.
 
     Returns:
-        The counts; MACC are a row's.
+        The counts; MACC are a row's, or those of a whole call where the first axis is no batch.
 
     Raises:
         ModelFault: If the module raises.
+        InvalidInput: If an exported program has a free first axis that is no batch, and no length was given for it.
     """
-    module = adapter.module
-    device, dtype = placement(module)
-    kind = torch.int64 if adapter.integer else dtype
-    batch = [torch.from_numpy(np.array(array)).to(device=device, dtype=kind) for array in inputs]
+    module, rows = adapter.module, len(inputs[0])
     with torch.inference_mode(False), torch.no_grad(), evaluating(module):
         stored, weights, missed = stored_weights(module)
-        recorder = Recorder(weights)
-        given = recorder.buffers(batch)
-        try:
-            with _unfused(), _running(module, recorder) as run, recorder:
-                outputs = run(*batch)
-        except PASSING:
-            raise
-        except BaseException as error:
-            shapes = ", ".join(str(tuple(array.shape)) for array in inputs)
-            raise ModelFault(f"{name} raised {brief(error)} on inputs of shape {shapes}") from error
+        recorder, given, outputs = _recorded(adapter, inputs, weights, name)
         taken = recorder.buffers(outputs)
-    rows = len(inputs[0])
+
+        def again() -> Recorder | None:
+            if not takes_more_rows(module):
+                return None
+            try:
+                return _recorded(adapter, [np.repeat(array, 2, axis=0) for array in inputs], weights, name)[0]
+            except ModelFault:
+                return None
+
+        finding, why = rows_finding(recorder, outputs, rows, again)
+    if finding != "none" and len({len(array) for array in inputs}) > 1:
+        finding, why = "none", "the inputs differ in the length of their first axis"
+    if finding == "none" and not fixed:
+        missed = [*missed, _not_a_batch(module, inputs, name, why)]
+    whole = finding == "none" and fixed and rows > 1
+    samples = 1 if whole else rows
     steps = _useful(recorder.steps, taken)
-    layers = _layers(recorder, _placed(stored, recorder.order), rows, name)
-    names = {layer_name: layer.name for layer_name, layer in layers.items()}
+    layers = _layers(recorder, _placed(stored, recorder.order), samples, name)
+    names = {"": name} | {layer_name: layer.name for layer_name, layer in layers.items()}
     steps = [replace(step, name=names.get(step.name, step.name)) for step in steps]
     uncounted = tuple(replace(item, name=names.get(item.name, item.name)) for item in (*recorder.uncounted, *missed))
     return Tally(
@@ -67,9 +78,51 @@ def count_torch(adapter: TorchAdapter, inputs: Sequence[AnyArray], *, name: str)
         rom=sum(own.rom for own in stored.values()),
         ram=peak_memory(steps, recorder.sizes, inputs=given, outputs=taken, boundary=True),
         ram_without_io=peak_memory(steps, recorder.sizes, inputs=given, outputs=taken, boundary=False),
-        rows=rows,
-        notes=(_NOTE,),
+        rows=samples,
+        whole_call=whole,
+        notes=(*_batch_note(module, rows, why if whole else None, fixed=fixed), _NOTE),
     )
+
+
+def _not_a_batch(module: torch.nn.Module, inputs: Sequence[AnyArray], name: str, why: str) -> Uncounted:
+    """What a first axis that is no batch hides, where nobody said how long it is; programs can be told, and must be."""
+    if isinstance(module, torch.fx.GraphModule):
+        raise InvalidInput(
+            f"{name}: the free first axis of its inputs cannot be the batch ({why}): give input_shape= with this axis "
+            f"in front, such as {(_EXAMPLE, *inputs[0].shape[1:])}"
+        )
+    reason = f"the first axis of the model's inputs is no batch ({why}): wrap it in a module with the batch in front"
+    return Uncounted(name="", kind=type(module).__name__, reason=reason, affects=("macc", "ram"))
+
+
+def _batch_note(module: torch.nn.Module, rows: int, why: str | None, *, fixed: bool) -> tuple[str, ...]:
+    """Which axis was taken for the batch, where the model has one of its own."""
+    if why is not None:
+        return (f"no axis was taken for the batch, MACC are those of a whole call ({why})",)
+    if rows > 1:
+        return (f"taken for the batch, of {rows} rows: the first axis; MACC are those of one row",)
+    free = not fixed and isinstance(module, torch.fx.GraphModule)
+    return ("taken for the batch, of 1 row: the first axis",) if free else ()
+
+
+def _recorded(
+    adapter: TorchAdapter, inputs: Sequence[AnyArray], weights: Sequence[torch.Tensor], name: str
+) -> tuple[Recorder, tuple[Buffer, ...], object]:
+    """One run, what it read, and what it returned."""
+    device, dtype = placement(adapter.module)
+    kind = torch.int64 if adapter.integer else dtype
+    batch = [torch.from_numpy(np.array(array)).to(device=device, dtype=kind) for array in inputs]
+    recorder = Recorder(weights)
+    given = recorder.buffers(batch)
+    try:
+        with _unfused(), _running(adapter.module, recorder) as run, recorder:
+            outputs = run(*batch)
+    except PASSING:
+        raise
+    except BaseException as error:
+        shapes = ", ".join(str(tuple(array.shape)) for array in inputs)
+        raise ModelFault(f"{name} raised {brief(error)} on inputs of shape {shapes}") from error
+    return recorder, given, outputs
 
 
 @contextmanager
@@ -114,6 +167,9 @@ class _Interpreter(torch.fx.Interpreter):  # type: ignore[misc]
         self._recorder.scope = "" if name.startswith("_empty_nn_module_stack") else name
         if kind and self._recorder.scope == name:
             self._recorder.kinds.setdefault(name, kind.rpartition(".")[2].removesuffix("'>"))
+        if getattr(n.target, "_overloadname", "") == "input" and n.target._schema.name in _RECURRENT:
+            given = arguments(n.target, *self.fetch_args_kwargs_from_env(n))
+            self._recorder.sequence(name, given["input"].shape, batch_first=bool(given["batch_first"]))
         return super().run_node(n)
 
 
@@ -166,15 +222,3 @@ def _unless_missed(layer: Layer, uncounted: Sequence[Uncounted]) -> Layer:
     """A layer with nothing counted and something missed has no count."""
     missed = any(item.name == layer.name and "macc" in item.affects for item in uncounted)
     return replace(layer, macc=None) if missed and not layer.macc else layer
-
-
-def told_shapes(module: torch.nn.Module) -> tuple[tuple[int, ...], ...] | None:
-    """Shapes of the rows that an exported program was made for, without the batch; None for a live module."""
-    if not isinstance(module, torch.fx.GraphModule):
-        return None
-    examples = [node.meta.get("val") for node in module.graph.nodes if node.op == "placeholder"]
-    if not examples or not all(isinstance(example, torch.Tensor) and example.ndim for example in examples):
-        return None
-    shapes = [tuple(example.shape[1:]) for example in examples if isinstance(example, torch.Tensor)]
-    settled = all(isinstance(size, int) for shape in shapes for size in shape)
-    return tuple(shapes) if settled else None

@@ -9,7 +9,10 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper, inliner
 
-from robust.costing.shapes_onnx import inferred, settled
+from robust.costing.inputs_onnx import Front, settled
+from robust.costing.longer_onnx import lengthen
+from robust.costing.shapes_onnx import inferred
+from robust.costing.words import counted
 from robust.errors import InvalidInput
 from robust.types import AnyArray
 
@@ -32,11 +35,13 @@ class Constant:
         kind: Element type, a `TensorProto.DataType`.
         shape: Shape.
         extra: Bytes beside the elements, such as the places of a sparse tensor's; or of text.
+        zero: Whether it is known that all elements are 0.
     """
 
     kind: int
     shape: tuple[int, ...]
     extra: int = 0
+    zero: bool = False
 
     @property
     def bytes(self) -> int:
@@ -56,7 +61,8 @@ class Graph:
         fixed: Names that are the same in every run: stored tensors, and what is computed from these alone.
         shapes: Shape of each tensor that has a known one.
         kinds: Element type of each tensor that has a known one.
-        rows: Rows of a run: 1, or the file's own fixed batch.
+        measured: Names whose shape a run told, so that it may depend on values.
+        front: Axes of the inputs that could be the batch.
     """
 
     nodes: tuple[Any, ...]
@@ -66,7 +72,8 @@ class Graph:
     fixed: frozenset[str]
     shapes: Mapping[str, tuple[int, ...]]
     kinds: Mapping[str, int]
-    rows: int
+    measured: frozenset[str]
+    front: Front
 
     def size(self, name: str) -> int | None:
         """Bytes of a tensor of a run, or None where they are not known."""
@@ -88,14 +95,19 @@ def bits(kind: int) -> int | None:
 
 
 def read_graph(
-    content: bytes, *, row_shapes: Sequence[tuple[int, ...]] | None, values: Sequence[AnyArray] | None
+    content: bytes,
+    *,
+    row_shapes: Sequence[tuple[int, ...]] | None,
+    values: Sequence[AnyArray] | None,
+    base: Graph | None = None,
 ) -> Graph:
     """Read a file and settle its shapes.
 
     Args:
         content: Bytes of an ONNX file.
-        row_shapes: Shape of a row of each input, without the batch; None for what the file says.
+        row_shapes: Shape of each input, whole or of a row without the batch; None for what the file says.
         values: One row (1, …) of each input, for shapes that depend on values; zeros where not given.
+        base: The same file as read before, to read it with the axes that could be the batch twice as long.
 
     Returns:
         The graph.
@@ -111,8 +123,11 @@ def read_graph(
         model = inliner.inline_local_functions(model)
     stored = dict(stored_tensors(model.graph))
     _check_order(model.graph, frozenset(stored))
-    model, inputs, rows = settled(model, frozenset(stored), row_shapes)
-    shapes, kinds = inferred(model, inputs, values)
+    inputs, front = settled(model, frozenset(stored), row_shapes)
+    if base is not None:
+        lengthen(model, inputs, front, tuple(stored), base.shapes)
+        stored = dict(stored_tensors(model.graph))
+    shapes, kinds, measured = inferred(model, inputs, values)
     for name, constant in stored.items():
         shapes[name], kinds[name] = constant.shape, constant.kind
     return Graph(
@@ -123,7 +138,8 @@ def read_graph(
         fixed=_fixed(model.graph.node, frozenset(stored)),
         shapes=shapes,
         kinds=kinds,
-        rows=rows,
+        measured=measured,
+        front=front,
     )
 
 
@@ -136,6 +152,14 @@ def reads(node: Any) -> tuple[str, ...]:
         wanted = [name for part in inner.node for name in reads(part)] + [value.name for value in inner.output]
         names |= dict.fromkeys(name for name in wanted if name not in made)
     return tuple(names)
+
+
+def setting(node: Any, name: str, default: Any) -> Any:
+    """An attribute of a node."""
+    for attribute in node.attribute:
+        if attribute.name == name:
+            return helper.get_attribute_value(attribute)
+    return default
 
 
 def subgraphs(node: Any) -> list[Any]:
@@ -190,17 +214,18 @@ def _constant(tensor: Any) -> Constant:
     """A stored tensor; what its shape needs must be there."""
     if any(size < 0 for size in tensor.dims):
         raise InvalidInput(f"the stored tensor {tensor.name!r} has shape {tuple(tensor.dims)}: no size is below 0")
-    held = len(getattr(tensor, _TYPED.get(tensor.data_type, ""), ()))
-    if held and held != prod(tensor.dims):
+    typed = getattr(tensor, _TYPED.get(tensor.data_type, ""), ())
+    if len(typed) not in (0, prod(tensor.dims)):
         raise InvalidInput(
-            f"the stored tensor {tensor.name!r} has shape {tuple(tensor.dims)} and {held} values; "
+            f"the stored tensor {tensor.name!r} has shape {tuple(tensor.dims)} and {counted(len(typed), 'value')}; "
             f"{prod(tensor.dims)} are needed: export the file again"
         )
-    text = sum(map(len, tensor.string_data))
-    found = Constant(kind=tensor.data_type, shape=tuple(tensor.dims), extra=text)
-    if tensor.raw_data and len(tensor.raw_data) != found.bytes - text:
+    raw, text = tensor.raw_data, sum(map(len, tensor.string_data))
+    zero = raw.count(0) == len(raw) if raw else len(typed) > 0 and not any(typed)
+    found = Constant(kind=tensor.data_type, shape=tuple(tensor.dims), extra=text, zero=zero)
+    if raw and len(raw) != found.bytes - text:
         raise InvalidInput(
-            f"the stored tensor {tensor.name!r} has shape {found.shape} and {len(tensor.raw_data)} bytes; "
+            f"the stored tensor {tensor.name!r} has shape {found.shape} and {counted(len(raw), 'byte')}; "
             f"{found.bytes - text} are needed: export the file again"
         )
     return found

@@ -26,7 +26,7 @@ class Rows:
     """What a model is counted for.
 
     Args:
-        shapes: Shape of a row of each input, without the batch; None where nothing was said.
+        shapes: Shape of each input, of a row without the batch or, for files, whole; None where nothing was said.
         values: One row (1, …) of each input, or None.
         data: The data that the row came from, or None.
     """
@@ -41,7 +41,8 @@ def read_rows(data: object, input_shape: object) -> Rows:
 
     Args:
         data: What `as_data` takes, or None; its first row is used.
-        input_shape: Shape of a row without the batch, or a sequence of such shapes, one an input; or None.
+        input_shape: Shape of a row without the batch, or a sequence of such shapes, one an input; or None. Which axes
+            a given shape has is settled with the model's own, where it tells them.
 
     Raises:
         InvalidInput: If both are given, or a size is no whole number of at least 1.
@@ -122,7 +123,8 @@ def count_model(model: Model, rows: Rows) -> Tally:
             raise InvalidInput(f"{model.name}: a live session does not show its graph: pass the path of its file")
         return count_file(Path(model.name), content, rows)
     if model.framework == "torch" and hasattr(adapter, "module"):
-        from robust.costing.count_torch import count_torch, told_shapes
+        from robust.costing.count_torch import count_torch
+        from robust.costing.program_inputs_torch import are_whole, told_shapes
 
         shapes = rows.shapes or told_shapes(adapter.module)
         if shapes is None:
@@ -130,9 +132,13 @@ def count_model(model: Model, rows: Rows) -> Tally:
                 f"{model.name}: a torch module does not say what rows it takes: give input_shape=, the shape of a row "
                 "without the batch, or data="
             )
+        whole = rows.shapes is not None and are_whole(adapter.module, shapes, name=model.name)
+        if whole and rows.values is None:
+            return count_torch(adapter, [np.zeros(shape) for shape in shapes], name=model.name, fixed=True)
         batch = model.fixed_batch or 1
         values = rows.values or tuple(np.zeros((1, *shape)) for shape in shapes)
-        return count_torch(adapter, [np.repeat(value, batch, axis=0) for value in values], name=model.name)
+        inputs = [np.repeat(value, batch, axis=0) for value in values]
+        return count_torch(adapter, inputs, name=model.name, fixed=model.fixed_batch is not None)
     if model.framework == "sklearn" and hasattr(adapter, "estimator"):
         from robust.costing.estimators import count_estimator
 

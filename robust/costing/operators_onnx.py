@@ -4,21 +4,22 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
-from onnx import helper
-
-from robust.costing.graph_onnx import Graph, subgraphs
+from robust.costing.attention_onnx import attention, multi_head, projected_attention
+from robust.costing.fitting_onnx import check_convolution, check_matrix, check_recurrent, check_transposed
+from robust.costing.graph_onnx import Graph, setting, subgraphs
 from robust.costing.products import (
-    attention_macc,
     convolution_macc,
     einsum_macc,
     matrix_macc,
     recurrent_macc,
     transposed_convolution_macc,
 )
+from robust.errors import InvalidInput
 
 Rule = Callable[[Any, Graph], int]
 STANDARD = ("", "ai.onnx")
 MICROSOFT = "com.microsoft"
+AGAIN = ": export the file again"
 
 _FREE = """
 Abs Acos Acosh Add AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization Bernoulli BitCast
@@ -38,10 +39,12 @@ StringNormalizer StringSplit Sub Sum Swish Tan Tanh TensorScatter ThresholdedRel
 Unsqueeze Upsample Where Xor
 """
 _FREE_MICROSOFT = """
-BiasAdd BiasGelu BiasSoftmax DequantizeLinear FastGelu Gelu Inverse NhwcMaxPool QLinearAdd QLinearAveragePool
-QLinearConcat QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul QLinearReduceMean QLinearSigmoid QLinearSoftmax
-QLinearWhere QuantizeLinear QuickGelu RotaryEmbedding SimplifiedLayerNormalization SkipLayerNormalization
-SkipSimplifiedLayerNormalization
+BiasAdd BiasDropout BiasGelu BiasSoftmax BiasSplitGelu DequantizeLinear EmbedLayerNormalization ExpandDims FastGelu
+GatherBlockQuantized GatherND Gelu GridSample GroupNorm MulInteger NhwcMaxPool Pad QEmbedLayerNormalization QLinearAdd
+QLinearAveragePool QLinearConcat QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul QLinearReduceMean QLinearSigmoid
+QLinearSoftmax QLinearWhere QuantizeLinear QuickGelu Range ReduceSumInteger RemovePadding RestorePadding
+RotaryEmbedding ScaledSiLU SimplifiedLayerNormalization SkipGroupNorm SkipLayerNormalization
+SkipSimplifiedLayerNormalization TorchEmbedding Trilu Unique
 """
 _FREE_ML = """
 ArrayFeatureExtractor Binarizer CastMap CategoryMapper DictVectorizer FeatureVectorizer Imputer LabelEncoder Normalizer
@@ -64,26 +67,29 @@ ThresholdedRelu Where Xor
 ELEMENTWISE = frozenset(_ELEMENTWISE.split())
 
 
-def setting(node: Any, name: str, default: Any) -> Any:
-    """An attribute of a node."""
-    for attribute in node.attribute:
-        if attribute.name == name:
-            return helper.get_attribute_value(attribute)
-    return default
-
-
 def _convolution(weight: int) -> Rule:
-    return lambda node, graph: convolution_macc(graph.shapes[node.input[weight]], graph.shapes[node.output[0]])
+    def count(node: Any, graph: Graph) -> int:
+        kernel, data = graph.shapes[node.input[weight]], graph.shapes[node.input[0]]
+        last = setting(node, "channels_last", 0) or node.op_type.startswith("Nhwc")
+        check_convolution(node, (*data[:1], data[-1], *data[1:-1]) if last else data, kernel)
+        return convolution_macc(kernel, graph.shapes[node.output[0]])
+
+    return count
 
 
 def _transposed(node: Any, graph: Graph) -> int:
-    return transposed_convolution_macc(graph.shapes[node.input[1]], graph.shapes[node.input[0]])
+    data, weight = graph.shapes[node.input[0]], graph.shapes[node.input[1]]
+    check_transposed(node, data, weight)
+    return transposed_convolution_macc(weight, data)
 
 
-def _matrix(node: Any, graph: Graph) -> int:
-    left = graph.shapes[node.input[0]]
-    inner = left[-2] if setting(node, "transA", 0) else left[-1]
-    return matrix_macc(graph.shapes[node.output[0]], inner)
+def _matrix(right: int = 1) -> Rule:
+    def count(node: Any, graph: Graph) -> int:
+        left, other = graph.shapes[node.input[0]], graph.shapes[node.input[right]]
+        inner = check_matrix(node, left, other)
+        return matrix_macc(graph.shapes[node.output[0]], inner)
+
+    return count
 
 
 def _packed_matrix(node: Any, graph: Graph) -> int:
@@ -92,35 +98,21 @@ def _packed_matrix(node: Any, graph: Graph) -> int:
 
 
 def _recurrent(node: Any, graph: Graph) -> int:
-    steps, rows = graph.shapes[node.input[0]][:2]
-    if setting(node, "layout", 0):
-        steps, rows = rows, steps
-    if rows != graph.rows:
-        raise ValueError(f"{rows} rows where the model takes {graph.rows}: the first axis of its inputs is no batch")
-    return recurrent_macc(graph.shapes[node.input[1]], graph.shapes[node.input[2]], steps=steps, rows=rows)
+    data, weight, hidden = (graph.shapes[name] for name in node.input[:3])
+    check_recurrent(node, data, weight, hidden)
+    steps, rows = data[1::-1] if setting(node, "layout", 0) else data[:2]
+    peepholes = graph.shapes[node.input[7]] if len(node.input) > 7 and node.input[7] else None
+    return recurrent_macc(weight, hidden, steps=steps, rows=rows, peepholes=peepholes)
 
 
 def _einsum(node: Any, graph: Graph) -> int:
     return einsum_macc(setting(node, "equation", b"").decode(), [graph.shapes[name] for name in node.input])
 
 
-def _attention(node: Any, graph: Graph) -> int:
-    """Attention over four axes, or over three with the heads side by side; keys of earlier steps come in front."""
-    query, key, value = (graph.shapes[name] for name in node.input[:3])
-    if len(query) == 3:
-        heads, others = int(setting(node, "q_num_heads", 0)), int(setting(node, "kv_num_heads", 0))
-        query, key, value = _split(query, heads), _split(key, others), _split(value, others)
-    past = graph.shapes[node.input[4]][-2] if len(node.input) > 4 and node.input[4] else 0
-    return attention_macc(query, (*key[:-2], key[-2] + past, key[-1]), value)
-
-
-def _split(shape: tuple[int, ...], heads: int) -> tuple[int, ...]:
-    return shape[0], heads, shape[1], shape[2] // heads
-
-
 def _linear_model(node: Any, graph: Graph) -> int:
     """A linear model of the classical kind: one coefficient a feature and target."""
-    return graph.rows * len(setting(node, "coefficients", ()))
+    data = graph.shapes[node.input[0]]
+    return (data[0] if len(data) > 1 else 1) * len(setting(node, "coefficients", ()))
 
 
 #: Multiply-accumulates by domain and operator.
@@ -134,34 +126,83 @@ RULES: Mapping[tuple[str, str], Rule] = {
             "DeformConv": _convolution(1),
             "QLinearConv": _convolution(3),
             "ConvTranspose": _transposed,
-            "Gemm": _matrix,
-            "MatMul": _matrix,
-            "MatMulInteger": _matrix,
-            "QLinearMatMul": _matrix,
+            "Gemm": _matrix(),
+            "MatMul": _matrix(),
+            "MatMulInteger": _matrix(),
+            "QLinearMatMul": _matrix(3),
             "Einsum": _einsum,
             "RNN": _recurrent,
             "GRU": _recurrent,
             "LSTM": _recurrent,
-            "Attention": _attention,
+            "Attention": attention,
         }.items()
     },
     **{
         (MICROSOFT, name): rule
         for name, rule in {
             "FusedConv": _convolution(1),
+            "NhwcConv": _convolution(1),
+            "NhwcFusedConv": _convolution(1),
             "QLinearConv": _convolution(3),
-            "FusedGemm": _matrix,
-            "FusedMatMul": _matrix,
-            "QGemm": _matrix,
-            "DynamicQuantizeMatMul": _matrix,
-            "MatMulIntegerToFloat": _matrix,
+            "ConvTransposeWithDynamicPads": _transposed,
+            "FusedGemm": _matrix(),
+            "FusedMatMul": _matrix(),
+            "FusedMatMulActivation": _matrix(),
+            "TransposeMatMul": _matrix(),
+            "GemmFastGelu": _matrix(),
+            "QGemm": _matrix(3),
+            "DynamicQuantizeMatMul": _matrix(),
+            "MatMulIntegerToFloat": _matrix(),
             "MatMulNBits": _packed_matrix,
             "DynamicQuantizeLSTM": _recurrent,
+            "Attention": projected_attention,
+            "QAttention": projected_attention,
+            "MultiHeadAttention": multi_head,
         }.items()
     },
     ("ai.onnx.ml", "LinearClassifier"): _linear_model,
     ("ai.onnx.ml", "LinearRegressor"): _linear_model,
 }
+#: Operators whose first input holds independent rows on one axis alone, and what they do along the others.
+_ALONG = {
+    **dict.fromkeys(("RNN", "GRU", "LSTM", "DynamicQuantizeLSTM"), "takes its steps along it"),
+    **dict.fromkeys(("Attention", "QAttention", "MultiHeadAttention"), "attends along it"),
+    **dict.fromkeys(
+        ("Conv", "ConvInteger", "DeformConv", "QLinearConv", "ConvTranspose", "FusedConv", "NhwcConv", "NhwcFusedConv"),
+        "moves its kernel along it, or sums over it",
+    ),
+}
+
+
+def macc_of(node: Any, graph: Graph) -> int | None:
+    """Multiply-accumulates of a node in one run, or None where they are not known.
+
+    Args:
+        node: A node.
+        graph: Its graph.
+
+    Raises:
+        InvalidInput: If the shapes of its weights and of its input exclude each other.
+    """
+    rule = RULES.get((node.domain, node.op_type))
+    if rule is None:
+        return 0 if is_free(node) else None
+    try:
+        return rule(node, graph)
+    except InvalidInput as error:
+        name = node.name or node.output[0]
+        raise InvalidInput(f"node {name!r} ({node.op_type}): {error}{AGAIN}") from error
+    except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
+        return None
+
+
+def row_axis(node: Any) -> tuple[int, str] | None:
+    """Axis of the independent rows of a node's first input, with what the node does along others; None for any."""
+    doing = _ALONG.get(node.op_type)
+    if doing is None:
+        return None
+    steps_first = doing.startswith("takes") and not setting(node, "layout", 0)
+    return (1 if steps_first else 0), doing
 
 
 def is_free(node: Any) -> bool:

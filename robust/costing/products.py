@@ -65,24 +65,31 @@ def matrix_macc(output: Shape, inner: int) -> int:
     return prod(output) * inner
 
 
-def recurrent_macc(input_weight: Shape, hidden_weight: Shape, *, steps: int, rows: int) -> int:
-    """Multiply-accumulates of a recurrent layer: both matrices are used once a step.
+def recurrent_macc(
+    input_weight: Shape, hidden_weight: Shape, *, steps: int, rows: int, peepholes: Shape | None = None
+) -> int:
+    """Multiply-accumulates of a recurrent layer: all its weights are used once a step.
 
-    T · n · (|W| + |R|), with all directions and gates in W and R.
+    T · n · (|W| + |R| + |P|), with all directions and gates in W and R.
 
     Args:
         input_weight: Shape of W: gates · H by inputs, with or without an axis of directions.
         hidden_weight: Shape of R: gates · H by H.
         steps: T; sequences that end earlier are counted in full.
         rows: n.
+        peepholes: Shape of P, the weights by which three gates see the state of their own cell: 3 · H a direction;
+            None where there are none.
 
     Returns:
-        A count, at least 0. Products of gates with states, element by element, are no matrix products and count 0.
+        A count, at least 0. Products of gates with states, element by element, hold no weights and count 0.
 
     >>> recurrent_macc((64, 8), (64, 16), steps=8, rows=1)
     12288
+    >>> recurrent_macc((64, 8), (64, 16), steps=8, rows=1, peepholes=(48,)) - 12288
+    384
     """
-    return steps * rows * (prod(input_weight) + prod(hidden_weight))
+    seen = 0 if peepholes is None else prod(peepholes)
+    return steps * rows * (prod(input_weight) + prod(hidden_weight) + seen)
 
 
 def attention_macc(query: Shape, key: Shape, value: Shape) -> int:

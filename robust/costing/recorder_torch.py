@@ -25,6 +25,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         uncounted: Operators that could not be counted.
         order: Scopes in the order in which they first ran.
         kinds: Class of each scope, where it is known.
+        sequences: Recurrent layers that ran: scope, length of the axis that they take for the batch (0 where they are
+            given none), and steps.
+        meeting: Products of activations with activations: scope, and length of the first of three axes or more (0 for
+            fewer).
     """
 
     supports_higher_order_operators = True
@@ -39,6 +43,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         self.uncounted: list[Uncounted] = []
         self.order: dict[str, None] = {}
         self.kinds: dict[str, str] = {}
+        self.sequences: list[tuple[str, int, int]] = []
+        self.meeting: list[tuple[str, int]] = []
         self._weights = {storage for tensor in weights for storage in _storages(tensor)}
         # Kept until the end: a storage's address is its name, and would be used again.
         self._kept: list[Any] = [*weights]
@@ -94,6 +100,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
                 self._missed(func, f"its arguments have no shapes that are understood ({type(error).__name__})")
                 return
             self.macc[self.scope] = self.macc.get(self.scope, 0) + int(found)
+            factors = self._activations(args, kwargs)
+            if len(factors) > 1:
+                self.meeting.append((self.scope, factors[0].shape[0] if factors[0].ndim > 2 else 0))
         elif schema is None:
             self._missed(func, "what it runs inside cannot be seen", ("macc", "ram"))
         elif not is_free(func):
@@ -104,6 +113,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         known = {(missed.name, missed.kind) for missed in self.uncounted}
         if (self.scope, kind) not in known:
             self.uncounted.append(Uncounted(name=self.scope, kind=kind, reason=reason, affects=affects))
+
+    def sequence(self, scope: str, shape: Sequence[int], *, batch_first: bool) -> None:
+        """Note a recurrent layer and the shape of its input, with or without an axis for the batch."""
+        rows, steps = (0, shape[0]) if len(shape) == 2 else (shape[0], shape[1]) if batch_first else shape[1::-1]
+        self.sequences.append((scope, int(rows), int(steps)))
+
+    def _activations(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+        """Tensors of a call, none if one of them is a weight."""
+        leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        return [] if any(self._weights.intersection(_storages(leaf)) for leaf in leaves) else leaves
 
     def _has_weights(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         """Whether weights of a type of their own take part: what they are made of is their own business."""
@@ -122,6 +141,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         return list(names)
 
 
+#: Classes of recurrent layers, quantized ones included.
+_RECURRENT = frozenset({"RNN", "GRU", "LSTM"})
 PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
 
 
@@ -144,6 +165,9 @@ def scoped(module: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
     """Tell a recorder which module runs, while the block lasts."""
     handles, stack = [], [""]
     recorder.kinds[""] = type(module).__name__
+    if type(module).__name__ in _RECURRENT:
+        handles.append(module.register_forward_pre_hook(_entering("", module, stack, recorder)))
+        handles.append(module.register_forward_hook(_leaving(stack, recorder), always_call=True))
     for name, part in module.named_modules():
         if name:
             handles.append(part.register_forward_pre_hook(_entering(name, part, stack, recorder)))
@@ -156,7 +180,11 @@ def scoped(module: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
 
 
 def _entering(name: str, part: torch.nn.Module, stack: list[str], recorder: Recorder) -> Callable[..., None]:
-    def enter(_module: torch.nn.Module, _given: Any) -> None:
+    layout = getattr(part, "batch_first", None) if type(part).__name__ in _RECURRENT else None
+
+    def enter(_module: torch.nn.Module, given: Any) -> None:
+        if layout is not None and given and isinstance(given[0], torch.Tensor):
+            recorder.sequence(name, given[0].shape, batch_first=layout)
         stack.append(name)
         recorder.scope = name
         recorder.order.setdefault(name)

@@ -13,7 +13,7 @@ class Layer:
     Args:
         name: The module's name where the framework or the file keeps it, else that of the operator.
         kind: Class of the module, or type of the operator.
-        macc: Multiply-accumulates a sample; None where they could not be counted.
+        macc: Multiply-accumulates a sample, or a call where no axis is the batch; None where they could not be counted.
         parameters: Weights and biases; shared ones belong to the first layer that has them.
         rom: Bytes that its weights take as they are stored.
         output: Bytes of what it hands on.
@@ -71,6 +71,7 @@ class Tally:
         ram: Peak of live activations with the model's inputs and outputs; None where it is not known.
         ram_without_io: The same without them.
         rows: Rows of the run that RAM is stated for: 1, unless the file has a fixed batch.
+        whole_call: Whether MACC are those of a whole call, because no axis is the batch.
         notes: Conventions that applied, in words.
     """
 
@@ -81,4 +82,5 @@ class Tally:
     ram: Peak | None
     ram_without_io: Peak | None
     rows: int = 1
+    whole_call: bool = False
     notes: tuple[str, ...] = ()

@@ -7,8 +7,7 @@ from typing import Any
 
 from onnx import TensorProto
 
-from robust.costing.graph_onnx import Graph, reads, stored_tensors, subgraphs
-from robust.costing.operators_onnx import MICROSOFT, setting
+from robust.costing.graph_onnx import Graph, reads, setting, stored_tensors, subgraphs
 
 #: Inputs that can hold weights, for operators whose other inputs hold scales, limits or sizes. All of any other's can.
 _VALUES: Mapping[str, frozenset[int]] = {
@@ -26,7 +25,16 @@ _VALUES: Mapping[str, frozenset[int]] = {
     "DynamicQuantizeMatMul": frozenset({0, 1, 4}),
     "MatMulIntegerToFloat": frozenset({0, 1, 6}),
     "MatMulNBits": frozenset({0, 1, 5}),
+    **dict.fromkeys(("RNN", "GRU", "LSTM", "DynamicQuantizeLSTM"), frozenset({0, 1, 2, 3, 5, 6, 7})),
+    "Attention": frozenset({0, 1, 2, 4, 5}),
+    "QAttention": frozenset({0, 1, 2, 8}),
+    "MultiHeadAttention": frozenset({0, 1, 2, 3, 5, 6, 7}),
+    **dict.fromkeys(("QLinearAveragePool", "QLinearReduceMean", "QLinearSoftmax"), frozenset({0})),
+    "QLinearWhere": frozenset({0, 1, 4}),
+    "QLinearConcat": frozenset(range(2, 3 * 1024, 3)),
 }
+#: Where the states stand that a recurrent layer starts from. Zeros there are the exporter's, not trained.
+_STATES = {("RNN", 5), ("GRU", 5), ("LSTM", 5), ("LSTM", 6), ("DynamicQuantizeLSTM", 5), ("DynamicQuantizeLSTM", 6)}
 #: Operators without weights of their own in the usual sense: a single number there is part of a formula.
 _FORMULA = frozenset(
     {"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Where", "Equal", "Greater", "Less", "Mod", "Sum"}
@@ -143,6 +151,8 @@ def _is_parameter(node: Any, place: int, use: Use, graph: Graph) -> bool:
     stored = graph.stored[use.name]
     if not use.value or stored.kind in _NEVER or not stored.shape or (values is not None and place not in values):
         return False
+    if stored.zero and (node.op_type, place) in _STATES:
+        return False
     if stored.kind in _WIDE and not (use.dequantized or node.op_type in ("QLinearConv", "QGemm")):
         return False
     return prod(stored.shape) > 1 or node.op_type not in _FORMULA or "." in use.name
@@ -150,7 +160,7 @@ def _is_parameter(node: Any, place: int, use: Use, graph: Graph) -> bool:
 
 def _numbers(node: Any, place: int, use: Use, graph: Graph) -> int:
     """How many weights a stored tensor holds; packed ones are more than its elements."""
-    if node.op_type == "MatMulNBits" and node.domain == MICROSOFT and place == 1:
+    if node.op_type == "MatMulNBits" and node.domain == "com.microsoft" and place == 1:
         return int(setting(node, "K", 0)) * int(setting(node, "N", 0))
     return prod(graph.stored[use.name].shape)
 

@@ -26,7 +26,7 @@ class ModelCost:
     """The cost of one model; all figures are exact, lower is better.
 
     Attributes:
-        macc: Multiply-accumulates of one sample.
+        macc: Multiply-accumulates of one sample; of a whole call where no axis is the batch, as `whole_call` says.
         parameters: Weights and biases, shared ones once.
         rom: Bytes of weights and constants as they are stored, shared ones once.
         ram: Bytes of the activations that live at once at the fullest step, the model's inputs and outputs included.
@@ -36,7 +36,8 @@ class ModelCost:
         live: Layer and live bytes at each step of the run.
         peak_at: The layer in which most memory lives.
         rows: Rows of the run that RAM is stated for: 1, unless the file has a fixed batch.
-        notes: Conventions that applied, in words.
+        whole_call: Whether `macc` is that of a whole call, because no axis of the inputs is the batch.
+        notes: Which axis was taken for the batch, and conventions that applied, in words.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ModelCost:
     live: tuple[tuple[str, int], ...]
     peak_at: str
     rows: int
+    whole_call: bool
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -65,17 +67,18 @@ def cost(model: object, *, data: object = None, input_shape: object = None) -> M
     """Count what a model costs: operations, parameters, ROM and RAM.
 
     macc = Σ multiply-accumulates of convolutions, linear layers, matrix products (attention and einsum included) and
-    recurrent products of one sample; bias, activation, pooling and normalisation, which is folded for inference,
-    count 0. rom = Σ numbers · stored width, scales and zero points included. ram = max over steps of Σ live
-    activations, element widths as executed: views are free, an element-by-element operator writes over an input that
-    ends with it, quantized activations take their integer width.
+    recurrent products of one sample, or of a whole call where no axis of the inputs is the batch; bias, activation,
+    pooling and normalisation, which is folded for inference, count 0. rom = Σ numbers · stored width, scales and zero
+    points included. ram = max over steps of Σ live activations, element widths as executed: views are free, an
+    element-by-element operator writes over an input that ends with it, quantized activations take their integer width.
 
     Args:
         model: A torch module, exported program, fitted scikit-learn estimator, `Model`, or the path of a model file;
             an ONNX file may have several inputs. Plain callables and live sessions do not show what they hold.
         data: Rows (n, …), as `as_data` takes them; the first one is run where the framework has to be watched.
         input_shape: Instead of data, the shape of a row without the batch, e.g. `(1, 28, 28)`, or one shape an input;
-            needed for live torch modules and for files with free dimensions.
+            needed for live torch modules and for files with free dimensions. For ONNX files and exported programs it
+            may be the whole shape, the first axis included: needed where that is free and is no batch but time.
 
     Returns:
         The cost: exact Measurements `macc` (MACC, a sample), `parameters`, `rom` (bytes), `ram` and `ram_without_io`
@@ -142,6 +145,7 @@ def _assembled(tally: Tally, name: str, identity: str, rows: Rows) -> ModelCost:
         live=() if known is None else known.live,
         peak_at="" if known is None else known.at,
         rows=tally.rows,
+        whole_call=tally.whole_call,
         notes=tally.notes,
     )
 

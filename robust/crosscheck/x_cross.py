@@ -206,8 +206,11 @@ def _log(
     for k, array in enumerate(truth, 1):
         if array is None:
             continue
-        spec = TensorSpec(name=after.outputs[k - 1].spec.name, shape=array.shape[1:], dtype=str(array.dtype))
+        output = after.outputs[k - 1]
+        spec = TensorSpec(name=output.spec.name, shape=array.shape[1:], dtype=str(array.dtype))
         lines.append(f"O[{k}]: {describe(array, spec)}")
+        if array.shape != output.raw.shape and array.size == output.raw.size:
+            lines.append(f"O[{k}]: samples are reshaped: {array.shape} -> {output.raw.shape}")
     for role, letter, asked in (("reference", "m", before), ("candidate", "c", after)):
         if asked is not None:
             lines += [f"{role}: {note}" for note in asked.notes]

@@ -108,7 +108,8 @@ def _confused(c: int, names: Sequence[str], counts: IntArray | None) -> str:
     if not others.any():
         return ""
     most = int(others.argmax())
-    return f"; {int(others[most])} of its {int(others.sum())} mistakes are taken for {names[most]}: are the two alike?"
+    taken = f"{int(others[most])} of its {int(others.sum())} mistakes are taken for {names[most]}"
+    return f"; {taken}: see how alike the two are"
 
 
 def _dropped(drop: Measurement) -> list[str]:

@@ -13,6 +13,7 @@ from robust.filesets.advising import advice
 from robust.filesets.anomaly_files import anomaly_files
 from robust.filesets.classification_files import ClassifierTest, classification_files
 from robust.filesets.folder_writer import FolderWriter
+from robust.filesets.idle_roles import COMPARISON, OPERATING, tell_idle
 from robust.filesets.mistake_files import mistake_files
 from robust.filesets.plain_results import as_json, described, plain_measurement, plain_model
 from robust.filesets.quantized_comparison import ModelComparison
@@ -28,7 +29,7 @@ from robust.operating.threshold_rates import ThresholdRates, at_threshold
 from robust.predicting.predictions import predict
 from robust.quantization.degradation_paired import degradation
 
-RESULTS, COMPARISON, OPERATING = "test_results.json", "float_vs_quantized.txt", "operating point"
+RESULTS = "test_results.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -106,13 +107,19 @@ def write_testing(
         raise InvalidInput("testing is not enabled (enable: False): nothing is written")
     rows = as_data(data)
     writer = FolderWriter(Path(folder))
+    if positive is not None and validation is None:
+        raise InvalidInput(
+            f"positive got {positive!r}, the class of a threshold, which validation rows choose: give both"
+        )
     if normal is not None:
+        tell_idle(writer, rows, judged="an anomaly detector", train=train, validation=validation, reference=reference)
         return _anomalies(writer, model, rows, as_data(normal, name="normal"), asked, anomalous, level=level, seed=seed)
     judged, other, compared = _roles(model, reference, asked)
     results = described(judged, rows, level=level, seed=seed)
     task = predict(judged, rows).task
     results["task"] = task
     if task == "regression":
+        tell_idle(writer, rows, judged="a regression model", train=train, validation=validation)
         report = regression_files(writer, judged, rows, asked.regression_metrics, level=level, seed=seed)
         if compared and other is not None:
             drop = degradation(other, judged, rows, metric="rmse", level=level, seed=seed)

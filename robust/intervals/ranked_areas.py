@@ -94,6 +94,7 @@ def ranked_areas(
     precise = _Sum(n, strata, level, inside, "logit-jackknife") if average_precision else None
     for positive, scores in problems:
         ranked = ranked_rows(positive, scores)
+        del positive, scores  # what is sorted is enough
         if visit is not None:
             visit(ranked)
         if roc is not None:
@@ -104,6 +105,7 @@ def ranked_areas(
             size = ranked.positives
             np.multiply(placed, np.where(ranked.positive, n / size, n / max(n - size, 1)), out=placed)
             roc.add(ranked, area, placed, 0.0, scaled=True)
+            del placed
         if precise is not None:
             precise.mark(ranked, ranked.positive & (ranked.precision() < 0.5))
             precise.add(ranked, *ranked.average_precision(), scaled=False)

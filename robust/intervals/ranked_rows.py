@@ -13,7 +13,6 @@ class RankedRows:
 
     Args:
         order: Position of each row in the data (n,).
-        scores: The scores in that order (n,).
         positive: Which rows are positive, in that order (n,).
         first: Where each row's run of equal scores begins (n,).
         end: Where it ends, exclusive (n,).
@@ -21,7 +20,6 @@ class RankedRows:
     """
 
     order: IntArray
-    scores: FloatArray
     positive: BoolArray
     first: IntArray
     end: IntArray
@@ -66,20 +64,26 @@ class RankedRows:
         n, size = len(self.order), self.positives
         precision = self.precision()
         value = float(precision[self.positive].mean())
-        reach = np.where(self.positive, 1.0 / (n - self.first), 0.0)
-        lost = np.zeros(n + 1)
-        np.cumsum(reach * precision, out=lost[1:])
-        gained = np.zeros(n + 1)
-        np.cumsum(reach, out=gained[1:])
-        influence = -lost[self.end]
-        own = gained[self.end]
+        reach = np.divide(1.0, n - self.first, out=np.zeros(n), where=self.positive)
+        # One column of sums after the other: at a million rows each counts.
+        influence = self._sums_before_end(reach * precision)
+        np.negative(influence, out=influence)
+        own = self._sums_before_end(reach)
         own += precision
         own -= value
-        influence += np.where(self.positive, own, 0.0)
+        own *= self.positive
+        influence += own
         influence *= n / size
-        missing = np.where(self.positive, 1.0 - precision, 0.0)
+        missing = np.subtract(1.0, precision, out=own)
+        missing *= self.positive
         bias = (float(missing @ reach) - float(missing @ precision) / size) / size
         return value, influence, bias
+
+    def _sums_before_end(self, values: FloatArray) -> FloatArray:
+        """Sum of the values (n,) of all rows that come before the end of each row's run (n,)."""
+        sums = np.zeros(len(values) + 1)
+        np.cumsum(values, out=sums[1:])
+        return np.asarray(sums[self.end])
 
 
 def ranked_rows(positive: BoolArray, scores: FloatArray) -> RankedRows:
@@ -110,4 +114,4 @@ def ranked_rows(positive: BoolArray, scores: FloatArray) -> RankedRows:
         lengths = np.diff(np.append(starts, n))
         first = np.repeat(starts, lengths)
         end = np.repeat(starts + lengths, lengths).astype(below.dtype)
-    return RankedRows(order=order, scores=ranked, positive=marks, first=first, end=end, below=below)
+    return RankedRows(order=order, positive=marks, first=first, end=end, below=below)

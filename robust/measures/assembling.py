@@ -36,7 +36,7 @@ def assemble(
         higher_is_better: Direction, or None.
         models: Models that took part, the one under test first.
         data: Rows that they were measured on.
-        meter: What was asked of the models.
+        meter: What was asked of the models; what it found odd in their answers becomes evidence.
         seed: Seed, where randomness took part.
         options: Options that shape the number.
         evidence: Structured facts.
@@ -58,7 +58,7 @@ def assemble(
         higher_is_better=higher_is_better,
         method=interval.method,
         sizing=interval.sizing,
-        evidence=(*evidence, *(Fact(name="interval", value=note) for note in interval.notes)),
+        evidence=(*evidence, *meter.findings(), *(Fact(name="interval", value=note) for note in interval.notes)),
         validity=tuple(validity),
         provenance=Provenance(
             models=tuple((model.name, model.identity() or "") for model in models),

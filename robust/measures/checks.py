@@ -42,7 +42,9 @@ _REGRESSION_REMEDY = (
 )
 
 #: Measures of classifiers that are defined for several labels a row.
-_MULTILABEL = frozenset({"accuracy", "f1", "log_loss", "auc", "precision", "recall", "average_precision"})
+_MULTILABEL = frozenset(
+    {"accuracy", "f1", "log_loss", "brier", "calibration_error", "auc", "precision", "recall", "average_precision"}
+)
 
 
 def _runner(measure: Callable[..., Measurement]) -> Callable[[Subject, object], Measurement]:

@@ -17,7 +17,7 @@ def aligned(reference: Scored, candidate: Scored) -> tuple[Scored, Scored]:
 
     Returns:
         Reference and candidate. A model that gives labels alone, of which nothing was declared, takes over the other's
-        classes; two that name different ones are no pair.
+        classes; two that name different ones are no pair, nor are multi-label models whose labels are in another order.
 
     Raises:
         InvalidInput: If the two models do different tasks or know different classes.
@@ -25,13 +25,14 @@ def aligned(reference: Scored, candidate: Scored) -> tuple[Scored, Scored]:
     one, other = reference.predictions, candidate.predictions
     if one.task != other.task:
         raise InvalidInput(f"{one.model} does {one.task}, {other.model} does {other.task}")
-    if one.task == "multilabel":
-        raise InvalidInput(
-            f"{other.model} is a multi-label model; two of them are compared one label at a time: pass callables that "
-            "give that label's probability, with output='probabilities'"
-        )
     if one.classes == other.classes:
         return reference, candidate
+    if one.task == "multilabel":
+        # The targets' columns have no names that could say which of two orders is theirs.
+        raise InvalidInput(
+            f"the models name different labels: {one.model} {list(one.classes)[:20]}, {other.model} "
+            f"{list(other.classes)[:20]}; declare classes=(…) so that they agree, in the order of the targets' columns"
+        )
     old, new = [str(label) for label in one.classes], [str(label) for label in other.classes]
     if (set(new) - set(old) and not one.found) or (set(old) - set(new) and not other.found):
         raise InvalidInput(

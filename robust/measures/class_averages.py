@@ -17,6 +17,7 @@ from robust.measures.class_table import TITLES, ClassTable, class_masks, class_t
 from robust.measures.metric_evidence import ratio_evidence
 from robust.measures.metric_interval import single_interval
 from robust.measures.row_contents import other_rows
+from robust.measures.score_range import require_reachable
 from robust.measures.share_bounds import f1_interval, hit_share
 from robust.measures.single import row_values
 from robust.measures.truth import Scored, score
@@ -150,14 +151,15 @@ def threshold_value(threshold: Threshold) -> float:
     """The number of a threshold.
 
     Raises:
-        InvalidInput: If it is no finite number and has none.
+        InvalidInput: If it is no finite number and has none, or a number that no score can reach.
     """
     number: Any = threshold.threshold if isinstance(threshold, ChosenThreshold) else threshold
     if not is_number(number) or not math.isfinite(float(number)):
         raise InvalidInput(
             f"threshold got {threshold!r}; a finite number, or what choose_threshold gives, would be right"
         )
-    return float(number)
+    # One that was chosen on other rows may lie just above the largest score.
+    return float(number) if isinstance(threshold, ChosenThreshold) else require_reachable(float(number))
 
 
 def _at_threshold(

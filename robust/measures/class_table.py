@@ -17,7 +17,7 @@ from robust.measures.share_bounds import f1_of_overlap, hit_share
 from robust.measures.truth import Scored, score
 from robust.metrics.class_ratios import Average, Ratio, averaged, class_ratios
 from robust.metrics.classification import F1, f1_rows
-from robust.metrics.label_pairs import label_pairs
+from robust.metrics.label_pairs import LabelPairs, label_pairs
 from robust.models.conversion import as_model
 from robust.predicting.predictions import predict
 from robust.types import BoolArray, FloatArray, IntArray
@@ -39,6 +39,7 @@ class ClassTable:
         rows: Rows in all.
         right: Rows that are right in all.
         multilabel: Whether a row can have several.
+        by_row: Precision, recall and F1 of each row's labels, averaged over rows, where it can; 0 for 0/0.
     """
 
     names: tuple[str, ...]
@@ -48,6 +49,7 @@ class ClassTable:
     rows: int
     right: int
     multilabel: bool
+    by_row: tuple[float, float, float] | None = None
 
     @property
     def sums(self) -> FloatArray:
@@ -94,8 +96,9 @@ def class_table(scored: Scored) -> ClassTable:
         The table, over all declared classes.
     """
     k = len(scored.predictions.classes)
-    pairs = label_pairs(scored.truth, scored.prediction)
+    pairs, by_row = label_pairs(scored.truth, scored.prediction), None
     if scored.multilabel:
+        by_row = _by_row(pairs)
         sums = pairs.counts @ f1_rows(pairs.truth, pairs.labels)
         hits, predicted, actual = (sums[part * k : (part + 1) * k].round().astype(np.int64) for part in range(3))
         right = int(pairs.counts[(pairs.truth == pairs.labels).all(axis=1)].sum())
@@ -113,7 +116,20 @@ def class_table(scored: Scored) -> ClassTable:
         rows=len(scored.truth),
         right=right,
         multilabel=scored.multilabel,
+        by_row=by_row,
     )
+
+
+def _by_row(pairs: LabelPairs) -> tuple[float, float, float]:
+    """Means over rows of hits/predicted, hits/actual and 2 hits/(predicted + actual) labels of a row."""
+    hits = (pairs.truth * pairs.labels).sum(axis=1)
+    predicted, actual = pairs.labels.sum(axis=1), pairs.truth.sum(axis=1)
+    ratios = [
+        np.divide(above, below, out=np.zeros(len(hits)), where=below > 0)
+        for above, below in ((hits, predicted), (hits, actual), (2 * hits, predicted + actual))
+    ]
+    precision, recall, f1 = (float(pairs.counts @ ratio / pairs.counts.sum()) for ratio in ratios)
+    return precision, recall, f1
 
 
 def class_slices(
@@ -212,6 +228,8 @@ def table_text(table: ClassTable, *, digits: int = 2) -> str:
         text.append(f"{'accuracy':>{width}} {blank} {table.right / table.rows:>9.{digits}f} {table.rows:>9}")
     for average in AVERAGES[1:]:
         text.append(line(f"{average} avg", [table.average(ratio, average) for ratio in RATIOS], total))
+    if table.by_row is not None:
+        text.append(line("samples avg", table.by_row, total))
     return "\n".join([*text, ""])
 
 
@@ -224,7 +242,8 @@ def classification_report_text(model: Any, data: Any, *, digits: int = 2) -> str
         digits: Decimals, 0 … 12.
 
     Returns:
-        A line a class, then accuracy (micro average where a row can have several labels), macro and weighted average.
+        A line a class, then accuracy (micro average where a row can have several labels), macro and weighted average,
+        and where a row can have several labels the average over rows (samples).
 
     Raises:
         InvalidInput: If labels and outputs do not fit, or `digits` is no whole number from 0 to 12.

@@ -61,7 +61,8 @@ def precision(
             by their rows, or `micro` (of the summed counts; with one label a row the accuracy).
         label: One class instead of an average.
         threshold: Scores ≥ this are detections: of the second of two classes, of `label`, or of each of several labels.
-            A number, or what `choose_threshold` gives: then rows that it was chosen on make the measure `INVALID`.
+            A number from 0 to 1, or what `choose_threshold` gives: then rows that it was chosen on make the measure
+            `INVALID`.
         level: Confidence of each bound, in (0.5, 1).
         seed: Seed of the bootstrap.
 
@@ -193,7 +194,7 @@ def log_loss(model: Any, data: Any, *, level: float = 0.95, seed: int = 0) -> Me
     """Mean negative log-likelihood of the true classes.
 
     log-loss = −(1/n) Σ ln p_i(y_i), probabilities clipped to [ε, 1] with ε = 2⁻⁵²; of several labels a row the mean
-    over them of −ln p or −ln(1 − p)
+    over them of −ln p or −ln(1 − p). Rows that miss a sum of 1 by more than 0.001 are divided by it
 
     Args:
         model: Anything `as_model` takes, with probabilities or logits.
@@ -221,16 +222,17 @@ def brier(model: Any, data: Any, *, level: float = 0.95, seed: int = 0) -> Measu
     """Brier score: mean squared distance of the probabilities from the truth.
 
     (1/n) Σ_i Σ_k (p_ik − 1[y_i = k])²; with two classes half of it, (1/n) Σ (p_i1 − y_i)²: the conventions of
-    scikit-learn's `brier_score_loss`, whose `scale_by_half="auto"` halves the sum of two classes alone
+    scikit-learn's `brier_score_loss`, whose `scale_by_half="auto"` halves the sum of two classes alone; of several
+    labels a row the mean over them of (p_ik − y_ik)². Rows that miss a sum of 1 by more than 0.001 are divided by it
 
     Args:
         model: Anything `as_model` takes, with probabilities or logits.
-        data: Anything `as_data` takes; targets are labels (n,) or one-hot (n, k).
+        data: Anything `as_data` takes; targets are labels (n,), one-hot or multi-label (n, k).
         level: Confidence of each bound, in (0.5, 1).
         seed: Seed of the bootstrap.
 
     Returns:
-        A value in [0, 2], with two classes in [0, 1], lower is better; bounds as of `log_loss`.
+        A value in [0, 2], with two classes or several labels in [0, 1], lower is better; bounds as of `log_loss`.
 
     Raises:
         InvalidInput: If the model gives labels only, or labels and outputs do not fit.

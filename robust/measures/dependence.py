@@ -1,5 +1,7 @@
 """Intervals for rows that depend on each other: blocks in time, clusters by group."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from robust.data.dataset import Dataset
@@ -18,6 +20,32 @@ from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 def is_dependent(data: Dataset) -> bool:
     """Whether rows have an order or groups, so that they are not independent."""
     return data.order is not None or data.groups is not None
+
+
+def bindings(data: Dataset, keep: IntArray | BoolArray) -> Dataset:
+    """What binds some of the rows to each other, for the interval of a figure that is already worked out for each.
+
+    Args:
+        data: The rows.
+        keep: Positions (m,), or a mask (n,).
+
+    Returns:
+        Rows with ids, order and groups alone; the data itself where rows are independent and nothing binds them. Inputs
+        are never copied.
+    """
+    if not is_dependent(data):
+        return data
+    ids = data.ids[keep]
+    return replace(
+        data,
+        x=np.empty((len(ids), 0)),
+        y=None,
+        ids=ids,
+        unused=(),
+        slices=(),
+        order=None if data.order is None else data.order[keep],
+        groups=None if data.groups is None else data.groups[keep],
+    )
 
 
 def dependent_interval(

@@ -2,20 +2,12 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
-from robust.data.dataset import Dataset
-from robust.data.ordering import time_order
 from robust.intervals.clopper_pearson import clopper_pearson_bounds
-from robust.intervals.cluster import cluster_index
-from robust.intervals.interval import Interval, Sizing
-from robust.intervals.long_run import mean_block_length
+from robust.intervals.interval import Interval
 from robust.intervals.vacuous import FEW, FlooredSizing, never_vacuous
 from robust.metrics.metric import Rate
-from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 
 #: A rate is kept at shares from the present one down, each by this factor, until it hardly falls any more.
 _STEP, _STEPS, _NEARLY = 0.85, 60, 1.001
@@ -79,139 +71,6 @@ def floored(
         return wide
     sizing = RatedSizing(floor=wide.sizing, share=share, step=_STEP, effects=tuple(effects))
     return dataclasses.replace(wide, sizing=sizing)
-
-
-def floored_by_class(
-    interval: Interval,
-    data: Dataset,
-    truth: AnyArray,
-    *,
-    differ: BoolArray,
-    effects: FloatArray,
-    level: float,
-    slopes: FloatArray | None = None,
-    anchor: float | None = None,
-) -> Interval:
-    """An interval, widened to what the rows of each class can prove where few of them differ.
-
-    A figure that weighs classes alike (AUC, macro-F1) hangs on a rare class by much more than its share of rows: that
-    enough rows of the others differ says nothing about what those of this one can do.
-
-    Args:
-        interval: What was found for all rows, floored as such.
-        data: The rows; with groups or an order, the units are those groups or blocks that hold the class.
-        truth: True class indices (n,), or 0 and 1 (n, k) of several labels, each of which has rows without and with it.
-        differ: Rows that differ (n,), or in which label (n, k).
-        effects: Change of the figure if all rows of a class changed in the worst way, one a class (k,); of all rows
-            without and with a label (k, 2).
-        level: Confidence of each bound.
-        slopes: Influence of each row (n,), which says how long blocks are; needed where rows have an order alone.
-        anchor: The figure if no row differed; None for the value measured.
-
-    Returns:
-        The interval, widened to the worst class; a note names it.
-    """
-    owner, unit = _units(data, slopes)
-    worst = 0.0, 0, 0, 0.0, ""
-    floors = []
-    for name, own, odd, effect in _sides(truth, differ, effects):
-        rows, strange = int(own.sum()), int(odd.sum())
-        if owner is None:
-            units, differing, largest = rows, strange, 1
-        else:
-            held = np.bincount(owner[own])
-            units, differing, largest = int((held > 0).sum()), np.unique(owner[odd]).size, int(held.max())
-        # As for all rows: where at least half of the groups or blocks differ, they show their own spread.
-        if differing >= FEW or (2 * differing >= units and strange >= FEW):
-            continue
-        share = clopper_pearson_bounds(differing, units, level)[1]
-        # One unit moves the figure by its share of the class: the largest counts for all.
-        effect *= min(largest * units / rows, 1.0 / share)
-        if anchor is None:
-            # The value holds what the units that differ have done: only more of them can move it.
-            effect *= 1.0 - differing / (units * share)
-        floors.append((differing, units, effect))
-        worst = max(worst, (share * effect, differing, units, effect, f"{unit} {name}"))
-    reach, differing, units, effect, name = worst
-    if reach == 0.0:
-        return interval
-    sizing = ClassSizing(
-        inner=interval.sizing,
-        value=interval.value,
-        n=interval.n,
-        level=level,
-        anchor=interval.value if anchor is None else anchor,
-        floors=tuple(floors),
-    )
-    interval = never_vacuous(
-        interval, differing=differing, units=units, effect=effect, level=level, anchor=anchor, unit=name
-    )
-    return dataclasses.replace(interval, sizing=sizing)
-
-
-def _sides(
-    truth: AnyArray, differ: BoolArray, effects: FloatArray
-) -> Iterator[tuple[str, BoolArray, BoolArray, float]]:
-    """Name, rows, those of them that differ, and effect of each class, or of what has and has not each label."""
-    if truth.ndim == 1:
-        for c in np.unique(truth).tolist():
-            own = truth == c
-            yield f"of class {c}", own, own & differ, float(effects[c])
-        return
-    for c in range(truth.shape[1]):
-        for one, word in ((0, "without"), (1, "with")):
-            own = truth[:, c] == one
-            if own.any():
-                yield f"{word} label {c}", own, own & differ[:, c], float(effects[c, one])
-
-
-def _units(data: Dataset, slopes: FloatArray | None) -> tuple[IntArray | None, str]:
-    """Independent unit of each row (n,), None where that is the row itself, and what units are called."""
-    n = len(data)
-    if data.groups is not None:
-        return cluster_index(data.groups)[0], "groups with rows"
-    if data.order is None:
-        return None, "rows"
-    if slopes is None:
-        raise ValueError("blocks of ordered rows need the rows' influences")
-    rows = time_order(data).rows
-    whole = math.ceil(mean_block_length(slopes[rows]))
-    owner = np.empty(n, dtype=np.int64)
-    # A last, shorter block counts with the one before, as in `block_units`.
-    owner[rows] = np.minimum(np.arange(n) // whole, max(1, n // whole) - 1)
-    return owner, "blocks with rows"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassSizing:
-    """Bounds at another number of rows, floored by every class: another one may be the worst there.
-
-    Attributes:
-        inner: Sizing of the interval before.
-        value: Point estimate, which stays inside.
-        n: Rows in all.
-        level: One-sided confidence level of each bound.
-        anchor: The figure if no unit differed.
-        floors: Of each class in which few units differ, how many do, of how many, and the change of the figure if all
-            did in the worst way.
-    """
-
-    inner: Sizing
-    value: float
-    n: int
-    level: float
-    anchor: float
-    floors: tuple[tuple[int, int, float], ...]
-
-    def at(self, n: int) -> tuple[float, float]:
-        """Lower and upper bound at ``n`` rows, the share of differing units of each class unchanged."""
-        lower, upper = self.inner.at(n)
-        scale = n / self.n
-        for differing, units, effect in self.floors:
-            if differing * scale < FEW:
-                reach = effect * clopper_pearson_bounds(differing * scale, units * scale, self.level)[1]
-                lower, upper = min(lower, self.anchor - reach), max(upper, self.anchor + reach)
-        return min(lower, self.value), max(upper, self.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

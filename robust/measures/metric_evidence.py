@@ -10,7 +10,7 @@ from robust.intervals.ranked_areas import RankedArea, ranked_areas
 from robust.measures.class_table import ClassTable, class_slices, class_table
 from robust.measures.confusions import MOST_CLASSES, asymmetries, confusion_figure
 from robust.measures.curves import CurveFigures, area_slices
-from robust.measures.dependence import is_dependent
+from robust.measures.dependence import bindings, is_dependent
 from robust.measures.details import costliest, histogram, numbers, words
 from robust.measures.regression_details import regression_evidence
 from robust.measures.row_means import share_interval
@@ -132,8 +132,7 @@ def _label_slices(scored: Scored, data: Dataset, *, level: float, seed: int) -> 
     for table in tables:
         parts = []
         for name, inside in table.parts:
-            part = data.rows(inside) if is_dependent(data) else data
-            interval = share_interval(right[inside], part, level=table.level(level), seed=seed)
+            interval = share_interval(right[inside], bindings(data, inside), level=table.level(level), seed=seed)
             parts.append(
                 Slice(name=name, n=interval.n, value=interval.value, lower=interval.lower, upper=interval.upper)
             )

@@ -10,19 +10,17 @@ from robust.intervals.clopper_pearson import clopper_pearson
 from robust.intervals.interval import Interval
 from robust.intervals.ranked_areas import RankedArea, ranked_areas
 from robust.intervals.resampling import SmoothOfMeans, Statistic, distinct, influence
+from robust.measures.class_floors import floored_by_class
 from robust.measures.dependence import dependent_interval, is_dependent
-from robust.measures.floors import floored, floored_by_class
+from robust.measures.floors import floored
 from robust.measures.pair_statistic import PairStatistic
-from robust.measures.row_means import unlike_rows
+from robust.measures.row_means import MANY_DISTINCT, MANY_ROWS, unlike_rows
 from robust.measures.truth import Scored
 from robust.metrics.label_pairs import label_pairs
 from robust.metrics.metric import Metric
 from robust.metrics.precision_recall import WeightedAveragePrecision
 from robust.metrics.ranking import WeightedAuc, against_rest
 from robust.types import BoolArray, FloatArray, IntArray
-
-#: Beyond so many rows, and distinct ones, resampling gives way to its closed form.
-MANY_ROWS, MANY_DISTINCT = 20_000, 2_000
 
 
 def single_interval(metric: Metric, scored: Scored, data: Dataset, *, level: float, seed: int) -> Interval:

@@ -6,29 +6,30 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from robust.data.dataset import Dataset
-from robust.errors import InvalidInput
 from robust.evidence import SelfCheck
-from robust.intervals.auc_components import auc_components
 from robust.intervals.bca import bca
 from robust.intervals.clipping import clip
-from robust.intervals.delong import delong_paired
-from robust.intervals.delong_grouped import delong_paired_grouped
 from robust.intervals.interval import Interval, UnboundedSizing
-from robust.intervals.resampling import SmoothOfMeans, Statistic, distinct, influence
+from robust.intervals.resampling import distinct
 from robust.intervals.tango import tango
 from robust.intervals.vacuous import never_vacuous
 from robust.measurement import Measurement
+from robust.measures.area_changes import area_change, area_change_by_group
+from robust.measures.change_statistic import (
+    both_rows,
+    change_statistic,
+    in_order_of_content,
+    metric_value,
+    row_width,
+    smooth_change,
+)
+from robust.measures.class_floors import floored_by_class
 from robust.measures.dependence import dependent_interval, floored_by_groups, is_dependent
-from robust.measures.floors import floored, floored_by_class
-from robust.measures.single import class_scores
+from robust.measures.differing_rows import differing_by_class, differing_rows, undone_change
+from robust.measures.floors import floored
 from robust.measures.truth import Scored
 from robust.measures.zero_reference import ROUNDING, away_from_zero
 from robust.metrics.metric import Metric, Rate
-from robust.metrics.ranking import WeightedAuc
-from robust.types import BoolArray, FloatArray
-
-#: Changes of a row's loss up to this share of the mean loss are no difference.
-_MATERIAL = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,10 +89,10 @@ def paired_change(
         rows that differ can prove.
     """
     relative = metric.relative if relative is None else relative
-    old, new = _values(metric, reference), _values(metric, candidate)
+    old, new = metric_value(metric, reference), metric_value(metric, candidate)
     unit = "relative" if relative else metric.unit
     reach = _reach(metric, relative=relative)
-    differ = _differing(metric, reference, candidate)
+    differ = differing_rows(metric, reference, candidate)
     validity: tuple[SelfCheck, ...] = ()
     if relative:
         check = away_from_zero(metric, reference, data, level=level, seed=seed)
@@ -106,13 +107,12 @@ def paired_change(
                 validity=validity,
                 undefined=new != 0,
             )
-    statistic = _statistic(metric, reference, candidate, relative=relative)
+    statistic = change_statistic(metric, reference, candidate, relative=relative)
     rate = _rate(metric, reference, candidate, relative=relative)
     resolution = ROUNDING * (1.0 if relative else max(abs(old), abs(new)))
     ranked = metric.function is None and not relative
     if ranked and data.groups is not None:
-        old_scores, new_scores = class_scores(reference.prediction), class_scores(candidate.prediction)
-        interval = delong_paired_grouped(reference.truth, old_scores, new_scores, data.groups, level=level)
+        interval = area_change_by_group(reference, candidate, data.groups, level=level)
         interval = floored_by_groups(
             interval, data.groups, level=level, odd=differ, rate=rate, anchor=0.0, resolution=resolution
         )
@@ -124,19 +124,18 @@ def paired_change(
         before, after = reference.right(), candidate.right()
         interval = tango(int(np.sum(before & ~after)), int(np.sum(~before & after)), len(data), level=level)
     elif ranked:
-        old_scores, new_scores = class_scores(reference.prediction), class_scores(candidate.prediction)
-        estimate = delong_paired(reference.truth, old_scores, new_scores, level=level)
+        estimate = area_change(reference, candidate, level=level)
         few = min(int(differ.sum()), estimate.carrying)
         interval = never_vacuous(
             estimate.interval, differing=few, units=len(differ), effect=estimate.effect, level=level, anchor=0.0
         )
     else:
         if metric.function is None:
-            by_content = _statistic(metric, *_sorted(reference, candidate), relative=relative)
+            by_content = change_statistic(metric, *in_order_of_content(reference, candidate), relative=relative)
             interval = bca(by_content, np.ones(len(differ), dtype=np.int64), level=level, seed=seed)
         else:
-            values, counts = distinct(_rows(metric, reference, candidate))
-            smooth = _smooth(metric, values, _width(metric, reference), relative=relative)
+            values, counts = distinct(both_rows(metric, reference, candidate))
+            smooth = smooth_change(metric, values, row_width(metric, reference), relative=relative)
             interval = bca(smooth, counts, level=level, seed=seed)
         interval = floored(
             interval,
@@ -149,9 +148,10 @@ def paired_change(
         )
     if metric.class_effects is not None:
         effects = metric.class_effects(reference.truth, reference.prediction) / (abs(old) if relative else 1.0)
-        moved, slopes = _by_class(metric, reference, candidate, statistic, differ)
+        moved, slopes = differing_by_class(metric, reference, candidate, statistic, differ)
+        added = undone_change(metric, reference, candidate, relative=relative)
         interval = floored_by_class(
-            interval, data, reference.truth, differ=moved, effects=effects, slopes=slopes, level=level, anchor=0.0
+            interval, data, reference.truth, differ=moved, effects=effects, slopes=slopes, level=level, added=added
         )
     if abs(interval.value) <= resolution:
         interval = replace(interval, value=0.0, lower=min(interval.lower, 0.0), upper=max(interval.upper, 0.0))
@@ -170,93 +170,6 @@ def _reach(metric: Metric, *, relative: bool) -> tuple[float, float]:
     return (-math.inf, 1.0) if metric.higher_is_better else (-1.0, math.inf)
 
 
-def _sorted(reference: Scored, candidate: Scored) -> tuple[Scored, Scored]:
-    """Rows in the order of their content, so that resamples do not depend on how they were stored."""
-    keys = np.column_stack([reference.truth, reference.prediction, candidate.prediction])
-    order = np.lexsort(keys.T[::-1])
-    return (
-        replace(reference, truth=reference.truth[order], prediction=reference.prediction[order]),
-        replace(candidate, truth=candidate.truth[order], prediction=candidate.prediction[order]),
-    )
-
-
-def _values(metric: Metric, scored: Scored) -> float:
-    """The metric itself."""
-    if metric.function is None:
-        return float(WeightedAuc(scored.truth, scored.prediction)(np.ones((1, len(scored.truth))))[0])
-    rows = metric.rows(scored.truth, scored.prediction)
-    return float(metric.function(rows.mean(axis=0, keepdims=True))[0])
-
-
-def _rows(metric: Metric, reference: Scored, candidate: Scored) -> FloatArray:
-    """Row statistics of both models side by side (n, m_r + m_c)."""
-    return np.hstack(
-        [metric.rows(reference.truth, reference.prediction), metric.rows(candidate.truth, candidate.prediction)]
-    )
-
-
-def _width(metric: Metric, reference: Scored) -> int:
-    return int(metric.rows(reference.truth, reference.prediction).shape[1])
-
-
-def _change(metric: Metric, old: FloatArray, new: FloatArray, *, relative: bool) -> FloatArray:
-    """Signed so that positive is worse; NaN where it would divide by 0."""
-    worse = old - new if metric.higher_is_better else new - old
-    if not relative:
-        return worse
-    return np.divide(worse, np.abs(old), out=np.full_like(worse, np.nan), where=old != 0)
-
-
-def _smooth(metric: Metric, values: FloatArray, width: int, *, relative: bool) -> SmoothOfMeans:
-    function = metric.function
-    if function is None:
-        raise InvalidInput(f"{metric.name} is no function of means")
-
-    def change(means: FloatArray) -> FloatArray:
-        return _change(metric, function(means[:, :width]), function(means[:, width:]), relative=relative)
-
-    return SmoothOfMeans(values, change)
-
-
-def _statistic(metric: Metric, reference: Scored, candidate: Scored, *, relative: bool) -> Statistic:
-    """The change as a function of row weights."""
-    if metric.function is not None:
-        return _smooth(metric, _rows(metric, reference, candidate), _width(metric, reference), relative=relative)
-    old = WeightedAuc(reference.truth, reference.prediction)
-    new = WeightedAuc(candidate.truth, candidate.prediction)
-
-    def change(weights: FloatArray) -> FloatArray:
-        return _change(metric, old(weights), new(weights), relative=relative)
-
-    return change
-
-
-def _differing(metric: Metric, reference: Scored, candidate: Scored) -> BoolArray:
-    """Rows on which the two models differ, as far as this metric can see.
-
-    Two builds of one network differ on every row by rounding, which says nothing about how far a row can go: where
-    the metric averages a loss, a row differs when its loss changes by more than a thousandth of the mean loss.
-    """
-    old, new = reference.prediction, candidate.prediction
-    if metric.task == "classification" and metric.needs == "labels":
-        return np.asarray(old != new)
-    if metric.function is None:
-        return np.asarray((old != new).any(axis=1))
-    before, after = metric.rows(reference.truth, old), metric.rows(candidate.truth, new)
-    typical = (np.abs(before).mean(axis=0) + np.abs(after).mean(axis=0)) / 2
-    return np.asarray((np.abs(after - before) > _MATERIAL * typical).any(axis=1))
-
-
-def _by_class(
-    metric: Metric, reference: Scored, candidate: Scored, statistic: Statistic, differ: BoolArray
-) -> tuple[BoolArray, FloatArray]:
-    """Rows that differ by more than the rest of their class makes look like rounding, and each row's influence."""
-    if metric.function is not None:
-        return differ, influence(statistic, np.ones(len(differ)))
-    old, new = (auc_components(one.truth, class_scores(one.prediction)) for one in (reference, candidate))
-    return differ & old.moving(new), old.influence - new.influence
-
-
 def _rate(metric: Metric, reference: Scored, candidate: Scored, *, relative: bool) -> Rate:
     """Largest change a share of rows, seen from the reference; relative to its value where asked."""
     old, new = reference.prediction, candidate.prediction
@@ -264,7 +177,7 @@ def _rate(metric: Metric, reference: Scored, candidate: Scored, *, relative: boo
     rate = metric.effect(reference.truth, old, seen)
     if not relative:
         return rate
-    value = abs(_values(metric, reference))
+    value = abs(metric_value(metric, reference))
 
     def scaled(share: float) -> float | None:
         found = rate(share)

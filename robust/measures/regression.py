@@ -14,7 +14,7 @@ from robust.models.conversion import as_model
 def rmse(model: Any, data: Any, *, level: float = 0.95, seed: int = 0) -> Measurement:
     """Root mean square error.
 
-    RMSE = √((1/n) Σ (y_i − ŷ_i)²), the mean also over outputs
+    RMSE = √((1/n) Σ (y_i − ŷ_i)²), of several outputs the mean of their roots
 
     Args:
         model: Anything `as_model` takes.
@@ -33,6 +33,9 @@ def rmse(model: Any, data: Any, *, level: float = 0.95, seed: int = 0) -> Measur
     >>> import numpy as np
     >>> rmse(as_model(lambda x: x[:, 0], task="regression"), (np.array([[0.0], [0.0]]), [3.0, -3.0])).value
     3.0
+    >>> twice = as_model(lambda x: np.hstack([x, x]), task="regression")
+    >>> rmse(twice, (np.zeros((2, 1)), [[1.0, 3.0], [-1.0, 3.0]])).value
+    2.0
     """
     return measure_metric(RMSE, as_model(model), as_data(data), level=level, seed=seed)
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from robust.data.dataset import Dataset
+from robust.intervals.abc_closed import abc
 from robust.intervals.bca import bca
 from robust.intervals.clipping import clip
 from robust.intervals.clopper_pearson import clopper_pearson
@@ -10,7 +11,11 @@ from robust.intervals.interval import Interval
 from robust.intervals.resampling import SmoothOfMeans, distinct
 from robust.intervals.vacuous import never_vacuous
 from robust.measures.dependence import dependent_interval, is_dependent
+from robust.metrics.classification import first_mean
 from robust.types import BoolArray, FloatArray
+
+#: Beyond so many rows, and distinct ones, resampling gives way to its closed form.
+MANY_ROWS, MANY_DISTINCT = 20_000, 2_000
 
 
 def share_interval(hits: BoolArray, data: Dataset, *, level: float, seed: int) -> Interval:
@@ -31,7 +36,7 @@ def share_interval(hits: BoolArray, data: Dataset, *, level: float, seed: int) -
     if not is_dependent(data):
         return clopper_pearson(int(hits.sum()), len(hits), level=level)
     minority = hits if hits.mean() <= 0.5 else ~hits
-    statistic = SmoothOfMeans(hits.astype(np.float64), lambda means: means[:, 0])
+    statistic = SmoothOfMeans(hits.astype(np.float64), first_mean)
     return clip(dependent_interval(statistic, data, level=level, seed=seed, odd=minority, effect=1.0), 0.0, 1.0)
 
 
@@ -40,7 +45,8 @@ def mean_interval(
 ) -> Interval:
     """Interval of a mean over rows.
 
-    BCa where rows are independent; blocks or clusters where `data` has an order or groups.
+    BCa where rows are independent, of many distinct values in closed form; blocks or clusters where `data` has an order
+    or groups.
 
     Args:
         values: One value a row (n,).
@@ -52,13 +58,17 @@ def mean_interval(
     Returns:
         The interval.
     """
-    odd = unlike_rows(values[:, None])
     if is_dependent(data):
-        statistic = SmoothOfMeans(values, lambda means: means[:, 0])
+        statistic = SmoothOfMeans(values, first_mean)
+        odd = unlike_rows(values[:, None])
         return dependent_interval(statistic, data, level=level, seed=seed, odd=odd, effect=effect)
     distinct_values, counts = distinct(values)
-    interval = bca(SmoothOfMeans(distinct_values, lambda means: means[:, 0]), counts, level=level, seed=seed)
-    return never_vacuous(interval, differing=int(odd.sum()), units=len(values), effect=effect, level=level)
+    if len(values) > MANY_ROWS and len(counts) > MANY_DISTINCT:
+        interval = abc(distinct_values, counts, first_mean, level=level)
+    else:
+        interval = bca(SmoothOfMeans(distinct_values, first_mean), counts, level=level, seed=seed)
+    differing = len(values) - int(counts.max())
+    return never_vacuous(interval, differing=differing, units=len(values), effect=effect, level=level)
 
 
 def unlike_rows(rows: FloatArray) -> BoolArray:

@@ -20,9 +20,9 @@ from robust.measures.dependence import is_dependent
 from robust.measures.details import numbers, words
 from robust.measures.row_sampling import sampling_of
 from robust.measures.single import measure_metric
-from robust.measures.truth import score
+from robust.measures.truth import Scored, score
 from robust.metrics.calibration import Calibration, calibration
-from robust.metrics.classification import LOG_LOSS
+from robust.metrics.classification import ACCURACY
 from robust.metrics.precision_recall import AVERAGE_PRECISION
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
@@ -73,18 +73,21 @@ def average_precision(model: Any, data: Any, *, level: float = 0.95, seed: int =
 def calibration_error(model: Any, data: Any, *, level: float = 0.95, seed: int = 0) -> Measurement:
     """Expected calibration error of the predicted class, in 15 bins of equal width.
 
-    ECE = Σ_b (n_b/n)·|accuracy_b − confidence_b|, over bins b of the predicted class's probability
+    ECE = Σ_b (n_b/n)·|accuracy_b − confidence_b|, over bins b of the predicted class's probability; where a row can
+    have several labels each is an answer of its own, with confidence p where it is predicted and 1 − p where it is not,
+    and the bins pool the answers of all labels
 
     Args:
         model: Anything `as_model` takes, with probabilities or logits.
-        data: Anything `as_data` takes; targets are labels (n,) or one-hot (n, k).
+        data: Anything `as_data` takes; targets are labels (n,), one-hot or multi-label (n, k).
         level: Confidence of each bound, in (0.5, 1).
         seed: Seed of the normal draws of the lower bound.
 
     Returns:
-        A value in [0, 1], lower is better. The estimate is too high, most of all for a calibrated model, whose own
-        figure is in the evidence; the bounds allow for that and hold for calibrated and miscalibrated models alike
-        (`summed_gaps`). Evidence: the reliability figure.
+        A value in [0, 1], lower is better, of probabilities as the model gives them. The estimate is too high, most of
+        all for a calibrated model, whose own figure is in the evidence; the bounds allow for that and hold for
+        calibrated and miscalibrated models alike (`summed_gaps`). Those of several labels have simultaneous errors of
+        bins (Bonferroni), clustered by row, for labels of a row depend on each other. Evidence: the reliability figure.
 
     Raises:
         InvalidInput: If the model gives labels only, or labels and outputs do not fit.
@@ -98,15 +101,8 @@ def calibration_error(model: Any, data: Any, *, level: float = 0.95, seed: int =
     """
     judged, rows = as_model(model), as_data(data)
     with metered() as meter:
-        scored = score(LOG_LOSS, predict(judged, rows), rows)
-        if scored.multilabel:
-            raise InvalidInput(
-                f"calibration_error is of one predicted class a row; {judged.name} gives several labels: measure a "
-                "label by a model of its own"
-            )
-        labels = scored.predictions.labels
-        confidence = scored.prediction[np.arange(len(labels)), labels]
-        found = calibration(confidence, labels == scored.truth)
+        predictions = predict(judged, rows)
+        found = answer_calibration(score(ACCURACY, predictions, rows), predictions.probabilities)
         return assemble(
             calibration_interval(found, rows, level=level, seed=seed),
             name="calibration_error",
@@ -120,45 +116,69 @@ def calibration_error(model: Any, data: Any, *, level: float = 0.95, seed: int =
         )
 
 
+def answer_calibration(labelled: Scored, probabilities: FloatArray) -> Calibration:
+    """Confidence of what is predicted beside whether it is true.
+
+    Args:
+        labelled: Labels beside the truth.
+        probabilities: Of the same rows (n, k).
+
+    Returns:
+        The answers by bin: one a row, or one a label.
+    """
+    labels = labelled.prediction
+    if labelled.multilabel:
+        return calibration(np.where(labels == 1, probabilities, 1.0 - probabilities), labels == labelled.truth)
+    return calibration(probabilities[np.arange(len(labels)), labels], labels == labelled.truth)
+
+
 def calibration_interval(found: Calibration, data: Dataset, *, level: float, seed: int) -> Interval:
     """Interval of the expected calibration error, in [0, 1].
 
     Args:
-        found: The rows by bin.
-        data: Says how they depend on each other.
+        found: The answers by bin.
+        data: Says how rows depend on each other.
         level: Confidence of each bound.
         seed: Seed of normal draws.
 
     Returns:
         The interval. Never narrower than what the wrong rows (or the right ones, if these are fewer) can prove. For
-        rows that depend on each other the lower bound is a sum over bins with simultaneous errors.
+        rows that depend on each other, and for several labels a row, the lower bound is a sum over bins with
+        simultaneous errors.
     """
     null = found.confidence * (1.0 - found.confidence)
-    if is_dependent(data):
-        interval = _dependent(found, data, level=level)
+    several = found.right.ndim == 2
+    if several or is_dependent(data):
+        interval = _dependent(found, null, data, level=level)
     else:
         interval = summed_gaps(found.gaps, found.bins, number=found.number, null=null, level=level, seed=seed)
-    wrong = int((~found.right).sum())
-    fewer = min(wrong, len(found.right) - wrong)
-    floor = never_vacuous(interval, differing=fewer, units=len(found.right), effect=1.0, level=level)
+    right = found.right if found.right.ndim == 1 else np.asarray(found.right.all(axis=1))
+    wrong = int((~right).sum())
+    fewer = min(wrong, len(right) - wrong)
+    floor = never_vacuous(interval, differing=fewer, units=len(right), effect=1.0, level=level)
     return clip(floor, 0.0, 1.0)
 
 
-def _dependent(found: Calibration, data: Dataset, *, level: float) -> Interval:
-    """Bounds from standard errors of groups or neighbours in time: exact signs for none, Bonferroni over bins."""
-    n, value, sampling = len(found.bins), found.error(), sampling_of(data)
-    occupied = np.flatnonzero(np.bincount(found.bins, minlength=found.number))
-    sums = np.bincount(found.bins, weights=found.gaps, minlength=found.number) / n
+def _dependent(found: Calibration, null: FloatArray, data: Dataset, *, level: float) -> Interval:
+    """Bounds from standard errors of rows, groups or neighbours in time: exact signs for none, Bonferroni over bins."""
+    n, size, value, sampling = len(found.bins), found.bins.size, found.error(), sampling_of(data)
+    occupied = np.flatnonzero(found.sums(np.ones(found.bins.shape)))
+    sums = found.sums(found.gaps) / size
+    # As for independent rows: a bin without a mistake shows no spread, and is still no proof.
+    least = np.sqrt(found.sums(null)) / size
     lower, upper = 0.0, 1.0
     if sampling.provable:
         for b in occupied:
-            error, freedom = sampling.error(found.gaps * (found.bins == b) - sums[b])
-            reach = float(stdtrit(freedom, 1 - (1 - level) / len(occupied))) * error
+            error, freedom = sampling.error(found.of_rows(int(b), found.gaps) - sums[b])
+            # Where there is no gap, chance makes one to either side.
+            each = 1 - (1 - level) / (2 * len(occupied))
+            reach = float(stdtrit(freedom, each)) * max(error, float(least[b]))
             lower += max(abs(float(sums[b])) - reach, 0.0)
         signs = np.where(sums < 0, -1.0, 1.0)[found.bins]
         spread: list[float] = []
         for signed in (signs * found.gaps, found.gaps):
-            error, freedom = sampling.error(signed - signed.mean())
+            rows = signed if signed.ndim == 1 else signed.mean(axis=1)
+            error, freedom = sampling.error(rows - rows.mean())
             spread.append(float(stdtrit(freedom, level)) * error)
         upper = value + max(spread)
     lower, upper = min(lower, value), max(upper, value)
@@ -176,8 +196,8 @@ def _dependent(found: Calibration, data: Dataset, *, level: float) -> Interval:
 
 def calibration_evidence(found: Calibration, *, level: float) -> tuple[Evidence, ...]:
     """The reliability figure, and what a calibrated model would show."""
-    variance = np.bincount(found.bins, weights=found.confidence * (1.0 - found.confidence), minlength=found.number)
-    expected = float(np.sqrt(2.0 * variance / np.pi).sum()) / len(found.bins)
+    variance = found.sums(found.confidence * (1.0 - found.confidence))
+    expected = float(np.sqrt(2.0 * variance / np.pi).sum()) / found.bins.size
     over = float(found.confidence.mean() - found.right.mean())
     return (
         Fact(name="mean confidence minus accuracy", value=round(over, 6)),
@@ -210,5 +230,5 @@ def reliability_figure(found: Calibration, *, level: float) -> Figure:
             column("upper", bounds[:, 1]),
             words("series", ["model"] * len(kept) + ["calibrated"] * 2),
         ),
-        note="rows a bin: " + ", ".join(str(int(rows[b])) for b in kept),
+        note=f"{'answers' if found.bins.ndim == 2 else 'rows'} a bin: " + ", ".join(str(int(rows[b])) for b in kept),
     )

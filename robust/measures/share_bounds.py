@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from robust.data.dataset import Dataset
 from robust.intervals.clipping import clip
 from robust.intervals.interval import Interval, Sizing, UnboundedSizing
-from robust.measures.dependence import is_dependent
+from robust.measures.dependence import bindings
 from robust.measures.row_means import share_interval
 from robust.types import BoolArray
 
@@ -36,9 +36,7 @@ def hit_share(hits: BoolArray, among: BoolArray, data: Dataset, *, level: float,
             notes=("no row to count among: 0 by convention, and nothing is proved",),
         )
         return clip(nothing, 0.0, 1.0)
-    # Only rows that depend on each other are asked for what binds them.
-    part = data.rows(among) if is_dependent(data) else data
-    return share_interval(hits[among], part, level=level, seed=seed)
+    return share_interval(hits[among], bindings(data, among), level=level, seed=seed)
 
 
 def f1_interval(truth: BoolArray, detected: BoolArray, data: Dataset, *, level: float, seed: int) -> Interval:

@@ -12,7 +12,9 @@ from robust.predicting.predictions import Predictions, class_indices, label_matr
 from robust.types import AnyArray
 
 #: Classification metrics whose kernels take the label matrices of a multi-label model.
-_MULTILABEL = frozenset({"accuracy", "f1", "precision", "recall", "log_loss", "auc", "average_precision"})
+_MULTILABEL = frozenset({"accuracy", "f1", "precision", "recall", "log_loss", "brier", "auc", "average_precision"})
+#: Metrics that take each row as a distribution; the others take the scores as the model gives them.
+_PROPER = frozenset({"log_loss", "brier"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -21,8 +23,9 @@ class Scored:
 
     Args:
         truth: Class indices (n,); for a multi-label model 0 or 1 (n, k); or targets (n, k).
-        prediction: Labels (n,), for a multi-label model 0 or 1 (n, k); probabilities (n, k), for a multi-label model
-            those of each label by itself; or values (n, k).
+        prediction: Labels (n,), for a multi-label model 0 or 1 (n, k); probabilities (n, k) as the model gives them,
+            for log-loss and Brier score as distributions, for a multi-label model those of each label by itself; or
+            values (n, k).
         predictions: The predictions that they came from.
     """
 
@@ -65,7 +68,7 @@ def score(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
         )
     truth = truth_of(predictions, data)
     if metric.task == "classification":
-        prediction = predictions.labels if metric.needs == "labels" else predictions.probabilities
+        prediction = _form(metric, predictions)
         if metric.name == "auc":
             _require_all_classes(truth, predictions, data)
         return Scored(truth=truth, prediction=prediction, predictions=predictions)
@@ -79,7 +82,7 @@ def score(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
 def _score_labels(metric: Metric, predictions: Predictions, data: Dataset) -> Scored:
     """Label matrices of a multi-label model."""
     truth = label_matrix(data.targets, predictions)
-    prediction = predictions.labels if metric.needs == "labels" else predictions.probabilities
+    prediction = _form(metric, predictions)
     if metric.name == "auc":
         ones = truth.sum(axis=0)
         constant = [label for label, n in zip(predictions.classes, ones, strict=True) if n in (0, len(truth))]
@@ -89,6 +92,13 @@ def _score_labels(metric: Metric, predictions: Predictions, data: Dataset) -> Sc
                 f"{constant[:10]}: use accuracy, f1 or log_loss, or rows of both kinds"
             )
     return Scored(truth=truth, prediction=prediction, predictions=predictions)
+
+
+def _form(metric: Metric, predictions: Predictions) -> AnyArray:
+    """Labels, scores as given, or distributions: what a metric of classes takes."""
+    if metric.needs == "labels":
+        return predictions.labels
+    return predictions.distribution if metric.name in _PROPER else predictions.probabilities
 
 
 def truth_of(predictions: Predictions, data: Dataset) -> AnyArray:

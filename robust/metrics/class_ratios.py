@@ -178,7 +178,7 @@ def precision_class_effects(y: AnyArray, labels: AnyArray) -> FloatArray:
         base = np.maximum(found, 1.0 / len(y))
         free = (1.0 - actual) * (hits > 0) / base
         own = np.maximum(actual * (hits > 0) / base, actual * np.where(found > 0, (found - hits) / base**2, len(y)))
-        return np.column_stack([free, own]) / y.shape[1]
+        return np.asarray(np.column_stack([free, own]) / y.shape[1])
     k = int(max(y.max(), labels.max())) + 1
     table = confusion_counts(y, labels, k).astype(np.float64)
     hit, rows, predicted = np.diag(table), table.sum(axis=1), table.sum(axis=0)
@@ -207,7 +207,7 @@ def recall_class_effects(y: AnyArray, labels: AnyArray) -> FloatArray:
     [0.5, 0.5]
     """
     if y.ndim == 2:
-        return np.column_stack([np.zeros(y.shape[1]), np.full(y.shape[1], 1.0)]) / y.shape[1]
+        return np.asarray(np.column_stack([np.zeros(y.shape[1]), np.ones(y.shape[1])]) / y.shape[1])
     k = int(max(y.max(), labels.max())) + 1
     rows = np.bincount(y, minlength=k)
     return (rows > 0) / float((rows + np.bincount(labels, minlength=k) > 0).sum())

@@ -156,7 +156,7 @@ def f1_class_effects(y: AnyArray, labels: AnyArray) -> FloatArray:
         kept = np.where(hits > 0, both - found + hits, 1.0)
         free = (1.0 - actual) * 2 * hits / (both * kept)
         own = np.maximum(2 * actual * (hits > 0) / both, 2 * actual * (both - hits) / both**2)
-        return np.column_stack([free, own]) / y.shape[1]
+        return np.asarray(np.column_stack([free, own]) / y.shape[1])
     k = int(max(y.max(), labels.max())) + 1
     table = np.bincount(y * k + labels, minlength=k * k).reshape(k, k).astype(np.float64)
     hit, rows = np.diag(table), table.sum(axis=1)

@@ -25,6 +25,22 @@ def squared_error_rows(y: FloatArray, values: FloatArray) -> FloatArray:
     return np.asarray(((y - values) ** 2).mean(axis=1, keepdims=True))
 
 
+def output_squares(y: FloatArray, values: FloatArray) -> FloatArray:
+    """Squared error of each row and output: (y_ij − ŷ_ij)².
+
+    Args:
+        y: Targets (n, k).
+        values: Predictions (n, k).
+
+    Returns:
+        (n, k), in the target's unit squared.
+
+    >>> output_squares(np.array([[1.0, 5.0]]), np.array([[0.0, 7.0]])).tolist()
+    [[1.0, 4.0]]
+    """
+    return np.asarray((y - values) ** 2)
+
+
 def absolute_error_rows(y: FloatArray, values: FloatArray) -> FloatArray:
     """Absolute error of each row, averaged over outputs: (1/k) Σ_j |y_ij − ŷ_ij|.
 
@@ -72,9 +88,19 @@ def r2_of_means(means: FloatArray) -> FloatArray:
     return np.asarray(1.0 - (means[:, :k] / safe).mean(axis=1))
 
 
-def root_of_mean(means: FloatArray) -> FloatArray:
-    """Square root of the only mean there is."""
-    return np.sqrt(means[:, 0])
+def mean_of_roots(means: FloatArray) -> FloatArray:
+    """Root mean square error (1/k) Σ_j √m_j, m_j the mean squared error of output j.
+
+    Args:
+        means: Means of `output_squares` (B, k).
+
+    Returns:
+        In the target's unit (B,).
+
+    >>> mean_of_roots(np.array([[1.0, 9.0]])).tolist()
+    [2.0]
+    """
+    return np.asarray(np.sqrt(means).mean(axis=1))
 
 
 def value_range(y: AnyArray, seen: AnyArray) -> float:
@@ -87,20 +113,21 @@ def _mse_effect(y: AnyArray, _values: AnyArray, seen: AnyArray) -> Rate:
 
 
 def _rmse_effect(y: AnyArray, values: AnyArray, seen: AnyArray) -> Rate:
-    """Rises and falls of √m when a share s of rows gains or loses squared errors of up to R² each, R the range.
+    """Rises and falls of the mean of √m_j when a share s of rows gains or loses squares of up to R², R the range.
 
-    With u = sR²/m: √m(√(1 + u) − 1)/s and √m(1 − √(1 − min(u, 1)))/s. The fall is the larger, and R²/√m at its most,
-    where u = 1; a smaller share than s never does better than that of min(u, 1). No bound a share where m = 0.
+    Of one output, with u = sR²/m: √m(√(1 + u) − 1)/s and √m(1 − √(1 − min(u, 1)))/s. The fall is the larger, and R²/√m
+    at its most, where u = 1; a smaller share than s never does better than that of min(u, 1). All outputs of a row may
+    change, so that the mean changes by the mean of these at most. No bound a share where an m is 0.
     """
-    square = float(((y - values) ** 2).mean())
+    squares = ((y - values) ** 2).mean(axis=0).tolist()
     reach = value_range(y, seen) ** 2
 
     def rate(share: float) -> float | None:
-        if square == 0:
+        if 0.0 in squares:
             return None
-        fallen = min(share * reach / square, 1.0)
         # 1 − √(1 − u) = u/(1 + √(1 − u)), which keeps its digits for a small u.
-        return reach / math.sqrt(square) / (1.0 + math.sqrt(1.0 - fallen))
+        falls = [reach / math.sqrt(m) / (1.0 + math.sqrt(1.0 - min(share * reach / m, 1.0))) for m in squares]
+        return sum(falls) / len(falls)
 
     return rate
 
@@ -123,8 +150,8 @@ RMSE = Metric(
     higher_is_better=False,
     unit="target",
     relative=True,
-    rows=squared_error_rows,
-    function=root_of_mean,
+    rows=output_squares,
+    function=mean_of_roots,
     effect=_rmse_effect,
 )
 MSE = Metric(

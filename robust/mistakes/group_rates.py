@@ -7,7 +7,7 @@ import numpy as np
 from robust.data.dataset import Dataset
 from robust.intervals.clopper_pearson import clopper_pearson_bounds
 from robust.intervals.interval import Interval, Sizing, UnboundedSizing
-from robust.measures.dependence import is_dependent
+from robust.measures.dependence import bindings, is_dependent
 from robust.measures.row_means import share_interval
 from robust.mistakes.metadata_columns import GROUPS, Parted
 from robust.types import BoolArray
@@ -109,7 +109,7 @@ def group_rates(
             bounds, excess = (0.0, 1.0), (-1.0, 1.0)
         elif is_dependent(rows):
             own, rest = (
-                share_interval(wrong[part], rows.rows(part), level=low, seed=seed) for part in (inside, ~inside)
+                share_interval(wrong[part], bindings(rows, part), level=low, seed=seed) for part in (inside, ~inside)
             )
             bounds, excess = (own.lower, own.upper), (own.lower - rest.upper, own.upper - rest.lower)
         else:

@@ -24,7 +24,7 @@ def spread_sentence(by: str, rates: Sequence[GroupRate], p: float) -> str:
     >>> errors = [6, 6, 0, 0, 0]
     >>> rates = [GroupRate(value=str(i), n=9, errors=e, rate=e / 9, share=e / 12, **own) for i, e in enumerate(errors)]
     >>> spread_sentence("recording", rates, 0.001)
-    'all 12 errors come from recording 0 and 1 (2 of 5 values, 40% of the rows): p = 0.001 if they fell evenly'
+    'all 12 errors come from recordings 0 and 1 (2 of 5 values, 40% of the rows): p = 0.001 if they fell evenly'
     """
     total, rows = sum(rate.errors for rate in rates), sum(rate.n for rate in rates)
     behind = f": p = {p:.2g} if they fell evenly"
@@ -37,12 +37,22 @@ def spread_sentence(by: str, rates: Sequence[GroupRate], p: float) -> str:
         what = f"{found} of {total} errors ({found / total:.0%}) come"
     part = sum(rate.n for rate in which) / rows
     names = _joined([rate.value for rate in which])
-    return f"{what} from {by} {names} ({len(which)} of {len(rates)} values, {part:.0%} of the rows){behind}"
+    noun = by if len(which) == 1 else _plural(by)
+    return f"{what} from {noun} {names} ({len(which)} of {len(rates)} values, {part:.0%} of the rows){behind}"
 
 
 def _surplus(rate: GroupRate) -> float:
     """Errors beyond those that the rest's rate explains."""
     return rate.excess * rate.n
+
+
+def _plural(noun: str) -> str:
+    """A column's name as of several values; one that ends in no small letter is no word to bend."""
+    if not noun[-1:].isascii() or not noun[-1:].islower():
+        return noun
+    if noun.endswith("y") and noun[-2:-1] not in ("", *"aeiou"):
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "z", "ch", "sh")) else f"{noun}s"
 
 
 def _joined(names: Sequence[str]) -> str:

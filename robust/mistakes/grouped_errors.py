@@ -70,7 +70,7 @@ def error_groups(
 
     Numbers with many values are cut at their quartiles; values with fewer than `least` rows are pooled. For every
     column an exact test asks whether the mistakes fall on its values as by lot; p-values are adjusted for the number of
-    columns (Holm 1979), and significant ones are findings: "all 12 errors come from recording 7 and 8".
+    columns (Holm 1979), and significant ones are findings: "all 12 errors come from recordings 7 and 8".
 
     Args:
         model: A classifier that `as_model` takes.

@@ -11,6 +11,7 @@ from robust.models.base import Label, Model
 from robust.models.linear_gradients import linear_gradients
 from robust.models.object_hash import object_hash
 from robust.models.options import Options, read_labels, refuse_reordered
+from robust.models.sklearn_labels import is_multilabel, label_columns, label_scores
 from robust.types import AnyArray, FloatArray, Output, Task
 
 
@@ -23,17 +24,21 @@ class SklearnAdapter:
         method: `predict_proba`, `decision_function` or `predict`.
         codes: For a classifier that only predicts labels: the labels, so that its vote becomes a column of
             ones.
+        seen: For a classifier of several labels a row: the values of each that were seen in training.
     """
 
     estimator: Any
     method: str
     codes: AnyArray | None = None
+    seen: tuple[AnyArray, ...] | None = None
 
     def forward(self, x: Any) -> FloatArray:
         """Outputs of one batch, an array or a DataFrame."""
         outputs = getattr(self.estimator, self.method)(x)
         if self.codes is not None:
             return np.asarray(np.asarray(outputs)[:, None] == self.codes, dtype=np.float64)
+        if self.seen is not None and self.method == "predict_proba":
+            return label_scores(outputs, self.seen)
         outputs = np.asarray(outputs, dtype=np.float64)
         if self.method == "decision_function" and outputs.ndim == 1:
             return np.stack([np.zeros_like(outputs), outputs], axis=1)  # a margin z is the logits (0, z)
@@ -52,14 +57,16 @@ def sklearn_model(estimator: Any, options: Options) -> Model:
     """Wrap a fitted estimator or pipeline.
 
     A classifier gives probabilities if it can, else decision values as logits (a binary margin z becomes the
-    columns 0 and z), else its vote as probabilities 0 and 1; anything else gives `predict`.
+    columns 0 and z), else its vote as probabilities 0 and 1; anything else gives `predict`. A classifier fitted on an
+    indicator matrix is a multi-label model: the probability or decision value of each label, else its zeros and ones.
 
     Args:
         estimator: Fitted, with `predict`.
         options: What the user said about it; `output` chooses between probabilities and logits.
 
     Raises:
-        InvalidInput: If it is not fitted, cannot predict, or cannot do what the options say.
+        InvalidInput: If it is not fitted, cannot predict, cannot do what the options say, or predicts several outputs
+            of more than two classes.
     """
     name = _name(estimator)
     _require_fitted(estimator, name)
@@ -67,18 +74,28 @@ def sklearn_model(estimator: Any, options: Options) -> Model:
     task: Task | None = "classification" if _is(estimator, "is_classifier") else None
     if _is(estimator, "is_regressor"):
         task = "regression"
-    if options.known_task not in (None, task):
-        raise InvalidInput(f"{name} is a {_kind(task)}, and cannot be used for {options.known_task}")
+    seen: tuple[AnyArray, ...] | None = None
+    if task == "classification" and is_multilabel(estimator):
+        task, seen = "multilabel", label_columns(estimator, name)
+    # Probabilities, logits and names of columns suit labels as well as classes: only a task that was said can differ.
+    wanted = options.task if task == "multilabel" else options.known_task
+    if wanted not in (None, task):
+        raise InvalidInput(f"{name} is a {_kind(task)}, and cannot be used for {wanted}")
     method, output = _method(estimator, task, options.output, name)
     classes: tuple[Label, ...] | None = None
     if task == "classification":
         if not isinstance(found, np.ndarray) or found.ndim != 1:
-            raise InvalidInput(f"{name} predicts several labels a row; models of one label a row can be judged")
+            raise InvalidInput(f"{name} is a classifier without classes_: pass a function that gives its probabilities")
         classes = _classes(found, options.classes, name)
+    elif seen is not None and options.classes is not None:
+        if len(options.classes) != len(seen):
+            raise InvalidInput(f"{name} was fitted on {len(seen)} labels, got {len(options.classes)} names of them")
+        classes = options.classes
     adapter = SklearnAdapter(
         estimator=estimator,
         method=method,
         codes=found if task == "classification" and method == "predict" else None,
+        seen=seen,
     )
     columns = getattr(estimator, "feature_names_in_", None)
     return Model(
@@ -90,20 +107,22 @@ def sklearn_model(estimator: Any, options: Options) -> Model:
         classes=classes,
         batch_size=options.rows,
         columns=None if columns is None else tuple(str(column) for column in columns),
-        gradients=linear_gradients(estimator, method=method, columns=columns),
+        gradients=None if seen is not None else linear_gradients(estimator, method=method, columns=columns),
         identity=adapter.identity,
         weights=adapter.weights,
     )
 
 
-def _method(estimator: Any, task: Task | None, wanted: Output | None, name: str) -> tuple[str, Output]:
-    """The method that gives the outputs, and what they are."""
-    if task != "classification":
+def _method(estimator: Any, task: Task | None, wanted: Output | None, name: str) -> tuple[str, Output | None]:
+    """The method that gives the outputs, and what they are; None for the zeros and ones of several labels."""
+    if task not in ("classification", "multilabel"):
         if wanted not in (None, "values"):
             raise InvalidInput(f"{name} is a {_kind(task)}: its outputs are values, not {wanted}")
         return "predict", "values"
     ways: dict[Output, str] = {"probabilities": "predict_proba", "logits": "decision_function"}
     offered: list[Output] = [output for output, method in ways.items() if hasattr(estimator, method)]
+    if wanted is None and not offered and task == "multilabel":
+        return "predict", None
     if wanted is None:
         wanted = offered[0] if offered else "probabilities"
         return (ways[wanted] if offered else "predict"), wanted
@@ -153,7 +172,13 @@ def _plain(value: object) -> object:
 
 
 def _kind(task: Task | None) -> str:
-    return {"classification": "classifier", "regression": "regressor", None: "model that is no classifier"}[task]
+    names: dict[Task | None, str] = {
+        "classification": "classifier",
+        "multilabel": "classifier of several labels a row",
+        "regression": "regressor",
+        None: "model that is no classifier",
+    }
+    return names[task]
 
 
 def _name(estimator: Any) -> str:

@@ -27,7 +27,7 @@ def as_model(
             or pipeline, an onnxruntime session, a callable from a batch (b, *row shape) to outputs (b,) or
             (b, k), or the path of a model file.
         name: Shown in reports; a class, function or file name where not given.
-        task: `classification` or `regression`; inferred where it can be.
+        task: `classification`, `multilabel` (several labels a row) or `regression`; inferred where it can be.
         classes: Labels behind the columns of the outputs; 0 … k−1 where not given and not known.
         output: What the outputs are: `probabilities`, `logits` or `values`. Frameworks other than
             scikit-learn do not tell; what is not said is judged by the values.

@@ -122,7 +122,8 @@ def override(model: Model, options: Options) -> Model:
         )
     said = {
         "name": options.name,
-        "task": options.known_task,
+        # Names of columns, or what they are, make no single label of several.
+        "task": options.task if model.task == "multilabel" else options.known_task,
         "classes": options.classes,
         "output": options.known_output,
         "batch_size": options.batch_size,

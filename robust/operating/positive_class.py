@@ -18,7 +18,7 @@ class OneAgainstRest:
     Args:
         label: The class.
         truth: Which rows are of it (n,).
-        scores: Its probability (n,).
+        scores: Its probability as the model gives it (n,): a threshold on it is one for the device, too.
     """
 
     label: Label

@@ -16,6 +16,7 @@ from robust.measurement import Measurement
 from robust.measures.assembling import assemble
 from robust.measures.dependence import is_dependent
 from robust.measures.row_contents import other_rows
+from robust.measures.score_range import require_reachable
 from robust.measures.score_thresholds import threshold_table
 from robust.measures.share_bounds import f1_interval, hit_share
 from robust.measures.threshold_figures import roc_figure, trade_figure
@@ -81,7 +82,9 @@ def at_threshold(
         If rows were among those that the threshold was chosen on, a self-check fails: what they flatter is INVALID.
 
     Raises:
-        InvalidInput: If the threshold is no finite number, classes do not fit, or rows of one kind are missing.
+        InvalidInput: If the threshold is no number from 0 to 1 (scores are probabilities as the model gives them, of
+            logits the softmax; what a quantized model gives beyond, by up to 0.01, is a threshold, too), classes do not
+            fit, or rows of one kind are missing.
         ModelFault: If the model breaks its contract.
 
     >>> import numpy as np
@@ -111,7 +114,7 @@ def at_threshold(
 
 
 def check_threshold(threshold: object) -> float:
-    """A finite number.
+    """A threshold on a probability.
 
     Args:
         threshold: What was given.
@@ -120,11 +123,11 @@ def check_threshold(threshold: object) -> float:
         The number.
 
     Raises:
-        InvalidInput: If it is something else.
+        InvalidInput: If it is something else, or beyond what declared probabilities can be.
     """
     if not is_number(threshold) or not np.isfinite(float(threshold)):
         raise InvalidInput(f"threshold got {threshold!r}; an OperatingPoint or a finite number would be right")
-    return float(threshold)
+    return require_reachable(float(threshold))
 
 
 def _checks(point: OperatingPoint | None, shared: int | None, data: Dataset) -> Mapping[bool, tuple[SelfCheck, ...]]:

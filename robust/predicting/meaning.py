@@ -9,10 +9,13 @@ from robust.models.base import Model
 from robust.types import AnyArray, FloatArray, Task
 
 Kind: TypeAlias = Literal["probabilities", "logits", "values", "labels"]
-#: How far sums may miss 1 in outputs about which nothing was declared, and in those declared to be probabilities:
-#: a softmax that was quantized to 8 bits misses it by several hundredths.
+#: How far outputs may miss a sum of 1 and the range 0 … 1 where nothing was declared; a larger miss is always told.
 SUM_TOLERANCE = 1e-3
-_DECLARED_SUM, _DECLARED_RANGE = 0.1, 0.01
+#: How far each number may be off, up or down, in outputs declared to be probabilities, so that k of them may miss a sum
+#: of 1 by k times as much: 8 bits are off by up to 1/256, two decimals by 1/200. Rounding can at most double a number,
+#: or take all of it, so that it never makes a sum miss 1 by more than 1.
+DECLARED_TOLERANCE = 0.01
+_ROUNDING = 1e-9
 
 
 def settled_task(model: Model, outputs: FloatArray, y: AnyArray | None) -> Task:
@@ -83,7 +86,47 @@ def _task_of_columns(outputs: FloatArray, y: AnyArray) -> Task | None:
     return None
 
 
-def settled_kind(model: Model, outputs: FloatArray, task: Task) -> Kind:
+def declared_sum_tolerance(width: int) -> float:
+    """How far a row of declared probabilities may miss a sum of 1, up or down.
+
+    Args:
+        width: Numbers a row.
+
+    Returns:
+        min(0.01 · width, 1).
+
+    >>> declared_sum_tolerance(3), declared_sum_tolerance(1000)
+    (0.03, 1.0)
+    """
+    return min(DECLARED_TOLERANCE * width, 1.0)
+
+
+def told_miss(gap: float, outside: float, task: Task) -> str | None:
+    """What a reader must know of probabilities that are none to the last digit.
+
+    Args:
+        gap: How far a row misses a sum of 1, at worst.
+        outside: How far a number misses the range 0 … 1, at worst.
+        task: Labels of a multi-label model have no sum.
+
+    Returns:
+        A sentence, or None where both are rounding.
+
+    >>> told_miss(0.0195, 0.0, "classification").partition(";")[0]
+    'rows miss a sum of 1 by up to 0.0195'
+    """
+    parts = []
+    if task == "classification" and gap > SUM_TOLERANCE:
+        parts.append(f"rows miss a sum of 1 by up to {gap:.3g}")
+    if outside > SUM_TOLERANCE:
+        parts.append(f"numbers miss the range 0 … 1 by up to {outside:.3g}")
+    if not parts:
+        return None
+    mended = "of each row divided by its sum" if task == "classification" else "of numbers cut to 0 … 1"
+    return f"{' and '.join(parts)}; log-loss and Brier score are {mended}, all else is of the scores as they are"
+
+
+def settled_kind(model: Model, outputs: FloatArray, task: Task) -> tuple[Kind, float, float]:
     """What the outputs of a classifier or multi-label model are.
 
     Args:
@@ -92,22 +135,29 @@ def settled_kind(model: Model, outputs: FloatArray, task: Task) -> Kind:
         task: `classification` or `multilabel`.
 
     Returns:
-        The kind, never `values`.
+        The kind, never `values`; how far rows miss a sum of 1, and numbers the range 0 … 1, at worst.
 
     Raises:
         InvalidInput: If what was declared contradicts the values, or neither tells.
     """
+    gap, outside = _misses(outputs)
+    return _kind(model, outputs, task, gap, outside), gap, outside
+
+
+def _kind(model: Model, outputs: FloatArray, task: Task, gap: float, outside: float) -> Kind:
+    """The kind, by what was declared and how far it is kept."""
     if model.output == "values":
         raise InvalidInput(f"{model.name}: a {task} model has output 'probabilities' or 'logits', not 'values'")
     width = outputs.shape[1]
     if task == "multilabel":
-        return _multilabel_kind(model, outputs)
-    gap, outside = _misses(outputs)
-    if model.output == "probabilities" and (gap > _DECLARED_SUM or outside > _DECLARED_RANGE):
+        return _multilabel_kind(model, outputs, outside)
+    allowed = declared_sum_tolerance(width)
+    if model.output == "probabilities" and (gap > allowed + _ROUNDING or outside > DECLARED_TOLERANCE + _ROUNDING):
         raise InvalidInput(
             f"{model.name} was declared to give probabilities, but its outputs miss a sum of 1 by up to {gap:.3g} and "
-            f'the range 0 … 1 by up to {outside:.3g} {_worst_row(outputs)}; declare output="logits" if that is what '
-            "they are" + _several_labels(outside, width)
+            f"the range 0 … 1 by up to {outside:.3g} {_worst_row(outputs)}; {allowed:.3g} and {DECLARED_TOLERANCE:g} "
+            f'are allowed for {_numbers(width)}, either way: declare output="logits" if that is what they are'
+            + _several_labels(outside, width)
         )
     if model.output is not None:
         return model.output
@@ -126,15 +176,14 @@ def settled_kind(model: Model, outputs: FloatArray, task: Task) -> Kind:
     return "logits"
 
 
-def _multilabel_kind(model: Model, outputs: FloatArray) -> Kind:
+def _multilabel_kind(model: Model, outputs: FloatArray, outside: float) -> Kind:
     """One number a label: its probability, its logit, or whether it is true."""
     if outputs.shape[1] == 1:
         raise InvalidInput(
             f'{model.name} gives one number a row: a single label is a class of two, task="classification" with '
             'output="probabilities" or output="logits"'
         )
-    outside = _misses(outputs)[1]
-    if model.output == "probabilities" and outside > _DECLARED_RANGE:
+    if model.output == "probabilities" and outside > DECLARED_TOLERANCE + _ROUNDING:
         raise InvalidInput(
             f"{model.name} was declared to give the probability of each label, but its outputs miss the range 0 … 1 "
             f'by up to {outside:.3g}; declare output="logits" if that is what they are'
@@ -163,7 +212,11 @@ def _worst_row(outputs: FloatArray) -> str:
 
 def _several_labels(outside: float, width: int) -> str:
     """The other way in which numbers from 0 to 1 come without a sum of 1."""
-    return ', or task="multilabel" if each is a label of its own' if width > 1 and outside <= _DECLARED_RANGE else ""
+    return ', or task="multilabel" if each is a label of its own' if width > 1 and outside <= DECLARED_TOLERANCE else ""
+
+
+def _numbers(width: int) -> str:
+    return "one number a row" if width == 1 else f"{width} numbers a row"
 
 
 def _whole(outputs: FloatArray) -> bool:

@@ -8,8 +8,9 @@ from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.models.base import Label, Model
 from robust.predicting.calling import bind
-from robust.predicting.meaning import SUM_TOLERANCE, settled_kind, settled_task
+from robust.predicting.meaning import SUM_TOLERANCE, settled_kind, settled_task, told_miss
 from robust.predicting.meaning import Kind as Kind
+from robust.predicting.metering import remark
 from robust.types import AnyArray, FloatArray, IntArray, Task
 
 
@@ -25,6 +26,8 @@ class Predictions:
             model (n, k) zeros and ones.
         classes: Labels of the k columns; empty for regression.
         found: Whether the classes are only those labels that were met: the model may know more.
+        gap: How far a row of probabilities misses a sum of 1, at worst; 0 where there is no such sum.
+        outside: How far a probability misses the range 0 … 1, at worst.
     """
 
     model: str
@@ -33,6 +36,8 @@ class Predictions:
     outputs: FloatArray
     classes: tuple[Label, ...]
     found: bool = False
+    gap: float = 0.0
+    outside: float = 0.0
 
     @property
     def labels(self) -> IntArray:
@@ -47,21 +52,17 @@ class Predictions:
 
     @property
     def probabilities(self) -> FloatArray:
-        """Class probabilities (n, k), possibly the outputs themselves.
+        """Class probabilities (n, k) as the model gives them, possibly the outputs themselves.
 
-        The softmax of logits; rows that miss a sum of 1 are divided by it. Multi-label: the probability of each label
+        A threshold on them is one for the device, too: those of a quantized model keep what they miss of a sum of 1 and
+        of the range 0 … 1 (`distribution` does not). The softmax of logits. Multi-label: the probability of each label
         by itself, the logistic function of a logit, without any sum.
         """
         self._want("a class probability", "classification", "multilabel")
         if self.kind == "labels":
             raise InvalidInput(f"{self.model} gives labels only; this measure needs probabilities or logits")
         if self.kind == "probabilities":
-            low, high = float(self.outputs.min()), float(self.outputs.max())
-            inside = self.outputs if low >= 0.0 and high <= 1.0 else np.clip(self.outputs, 0.0, 1.0)
-            if self.task == "multilabel":
-                return inside
-            sums = inside.sum(axis=1, keepdims=True)
-            return inside / sums if np.abs(sums - 1).max() > SUM_TOLERANCE else inside
+            return self.outputs
         if self.task == "multilabel":
             from scipy.special import expit
 
@@ -70,6 +71,29 @@ class Predictions:
         np.exp(shifted, out=shifted)
         shifted /= shifted.sum(axis=1, keepdims=True)
         return np.asarray(shifted)
+
+    @property
+    def distribution(self) -> FloatArray:
+        """Class probabilities (n, k) for scores that rest on a sum of 1: log-loss and Brier score.
+
+        In 0 … 1; where a row misses a sum of 1 by more than 0.001 each is divided by its own. Multi-label: without any
+        sum.
+        """
+        given = self.probabilities
+        if self.kind != "probabilities":
+            return given
+        low, high = float(given.min()), float(given.max())
+        inside = given if low >= 0.0 and high <= 1.0 else np.clip(given, 0.0, 1.0)
+        if self.task == "multilabel" or self.gap <= SUM_TOLERANCE:
+            return inside
+        sums = inside.sum(axis=1, keepdims=True)
+        empty = np.flatnonzero(sums <= 0.0)
+        if len(empty):
+            raise InvalidInput(
+                f"{self.model} gives every class 0 in {len(empty)} of {len(sums)} rows, first at position {empty[0]}: "
+                "no distribution can be made of them, as log-loss and Brier score need it: use accuracy, f1 or auc"
+            )
+        return np.asarray(inside / sums)
 
     @property
     def values(self) -> FloatArray:
@@ -90,14 +114,19 @@ def predict(model: Model, data: Dataset) -> Predictions:
         data: The rows; targets, where there are any, settle what an undeclared output means.
 
     Returns:
-        Predictions, one row a row of `data`, in its order.
+        Predictions, one row a row of `data`, in its order. Probabilities that miss a sum of 1, or the range 0 … 1, by
+        more than rounding are told to every open meter, and by it in the evidence of what is measured.
 
     Raises:
         ModelFault: If the model breaks its contract.
         InvalidInput: If the outputs' meaning cannot be told, or contradicts what was declared.
     """
     outputs = bind(model, data.schema).outputs(data.x, keep=True)
-    return interpret(model, outputs, data.y)
+    predictions = interpret(model, outputs, data.y)
+    miss = told_miss(predictions.gap, predictions.outside, predictions.task)
+    if miss is not None:
+        remark(f"probabilities of {model.name} on {data.name}: {miss}")
+    return predictions
 
 
 def interpret(model: Model, outputs: FloatArray, y: AnyArray | None) -> Predictions:
@@ -117,17 +146,25 @@ def interpret(model: Model, outputs: FloatArray, y: AnyArray | None) -> Predicti
     task = settled_task(model, outputs, y)
     if task == "regression":
         return Predictions(model=model.name, task=task, kind="values", outputs=outputs, classes=())
-    kind = settled_kind(model, outputs, task)
-    if task == "classification":
-        if kind == "labels":
-            return _as_label_indices(model, outputs, y)
-        if outputs.shape[1] == 1:
-            other = 1.0 - outputs if kind == "probabilities" else np.zeros_like(outputs)
-            outputs = np.hstack([other, outputs])
+    kind, gap, outside = settled_kind(model, outputs, task)
+    if task == "classification" and kind == "labels":
+        return _as_label_indices(model, outputs, y)
+    if task == "classification" and outputs.shape[1] == 1:
+        other = 1.0 - outputs if kind == "probabilities" else np.zeros_like(outputs)
+        outputs = np.hstack([other, outputs])
     classes = model.classes if model.classes is not None else tuple(range(outputs.shape[1]))
     if len(classes) != outputs.shape[1]:
         raise InvalidInput(f"{model.name} has {outputs.shape[1]} outputs, but classes names {len(classes)}")
-    return Predictions(model=model.name, task=task, kind=kind, outputs=outputs, classes=classes)
+    probable = kind == "probabilities"
+    return Predictions(
+        model=model.name,
+        task=task,
+        kind=kind,
+        outputs=outputs,
+        classes=classes,
+        gap=gap if probable and task == "classification" else 0.0,
+        outside=outside if probable else 0.0,
+    )
 
 
 def class_indices(y: AnyArray, predictions: Predictions) -> IntArray:

@@ -5,6 +5,7 @@ import numpy as np
 from robust.data.dataset import Dataset
 from robust.evidence import Evidence, Figure, Flips, Rows, Slice, Slices
 from robust.intervals.mcnemar import mcnemar_p
+from robust.measures.dependence import bindings
 from robust.measures.details import numbers, row_ids, sampled, words
 from robust.measures.mean_change import mean_change_interval
 from robust.measures.slicing import Slicing, slicings
@@ -33,7 +34,7 @@ def classification_evidence(
     before, after = reference.right(), candidate.right()
     tables, facts = slicings(reference, data)
     drops = [_accuracy_drops(table, before, after, data, level=level, seed=seed) for table in tables]
-    return (flips(before, after, data), *drops, *facts, _drop_figure(drops[0]))
+    return (flips(before, after, data), *drops, *facts, *(_drop_figure(table) for table in drops[:1]))
 
 
 def _accuracy_drops(
@@ -45,7 +46,7 @@ def _accuracy_drops(
     for name, inside in table.parts:
         b, c = int(np.sum(worse[inside] > 0)), int(np.sum(worse[inside] < 0))
         interval = mean_change_interval(
-            worse[inside], data.rows(inside), level=table.level(level), seed=seed, share=True
+            worse[inside], bindings(data, inside), level=table.level(level), seed=seed, share=True
         )
         parts.append(
             Slice(

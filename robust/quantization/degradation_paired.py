@@ -147,7 +147,7 @@ class DegradationOptions:
 
 
 def _run(subject: Subject, options: DegradationOptions) -> Measurement:
-    default = "accuracy" if subject.task == "classification" else "rmse"
+    default = "rmse" if subject.task == "regression" else "accuracy"
     return degradation(
         subject.reference,
         subject.model,
@@ -168,7 +168,7 @@ CHECKS = (
         measure=degradation,
         run=_run,
         options=DegradationOptions,
-        needs=frozenset({"reference", "targets", "classification", "regression"}),
+        needs=frozenset({"reference", "targets", "classification", "multilabel", "regression"}),
         why="Converting, quantizing or retraining a model changes its answers; what counts is what that costs on the "
         "same rows, and whether the test set is large enough to tell.",
         remedy="Look at the worst class and at the flipped rows. For a quantized model: more calibration data, "

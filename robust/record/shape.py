@@ -10,7 +10,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from robust.evidence import Evidence, SelfCheck
-from robust.types import Task
+from robust.types import Purpose
 from robust.verdict import Operator, Status
 
 VERSION = 1
@@ -100,7 +100,7 @@ class Noise(Struct, frozen=True, kw_only=True):
 class DataInfo(Struct, frozen=True, kw_only=True):
     """Data that took part."""
 
-    role: Literal["test", "train"]
+    role: Literal["test", "train", "validation", "normal"]
     name: str
     sha256: str
     rows: int
@@ -137,7 +137,7 @@ class Record(Struct, frozen=True, kw_only=True):
     version: int
     robust: str
     title: str
-    task: Task
+    task: Purpose
     level: float
     seed: int
     decide: Literal["bound", "value"]

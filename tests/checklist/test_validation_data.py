@@ -74,6 +74,8 @@ def test_E14_reshapes_are_told(two, x, folder):
         line.startswith("O[1]: (7, 1, 1, 4)/float32, min/max=[0.000, 1.000], mean/std=[0.250, 0.433], p")
         for line in lines
     )
+    assert "O[1]: samples are reshaped: (7, 1, 1, 4) -> (7, 4)" in lines
+    assert not any("reshaped" in line for line in log(agreement(*two, x, outputs=np.eye(4)[np.arange(7) % 4])))
 
 
 def test_E15_all_four_kinds_of_files_say_the_same(two, x, folder):

@@ -7,7 +7,10 @@ import skops.io
 from msgspec import structs
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.svm import OneClassSVM
 
+from robust.anomalies.checks import AnomalyOptions
+from robust.auditing.discovery import discover, find_check
 from robust.config import Config, DataTable, ModelsTable, find_config, load_config, overlaid, read_config
 from robust.errors import InvalidInput, ModelFault
 from robust.examples.catalogue import EXAMPLES, example_path
@@ -38,6 +41,9 @@ batch_size = 32
 [data]
 test = "test.parquet"
 train = "../train.parquet"
+validation = "validation.parquet"
+normal = "sub/normal.parquet"
+anomalous = ["fault", 3]
 target = "label"
 unused = ["site"]
 slices = ["site"]
@@ -69,6 +75,9 @@ def test_everything_that_a_config_may_say(tmp_path):
     assert found.models.reference == str(tmp_path / "sub" / "float.onnx")
     assert found.models.surrogate == "/elsewhere/net.safetensors"
     assert found.data.train == str(tmp_path / ".." / "train.parquet")
+    assert found.data.validation == str(tmp_path / "validation.parquet")
+    assert found.data.normal == str(tmp_path / "sub" / "normal.parquet")
+    assert found.data.anomalous == ["fault", 3]
     assert (found.models.classes, found.models.batch_size) == (["cat", 3], 32)
     assert found.data.bounds == (0.0, 1.0)
     assert found.data.schema == {"age": {"kind": "integer", "bounds": [0, 120]}}
@@ -182,7 +191,9 @@ def test_what_are_no_classes(text):
 def test_flags_reach_their_tables_and_leave_the_rest():
     flags = {"candidate": "m.pt", "reference_factory": "a:b", "surrogate_factory": "c:d", "test": "t.csv", "seed": 0}
     config = Config(seed=3, title="t", models=ModelsTable(reference="r.pt"), gates={"mine": {"limit": "< 1", "eps": 2}})
+    flags |= {"validation": "v.csv", "normal": "n.csv", "anomalous": ("fault", "3")}
     found = overlaid(config, flags, ("mine < 3", "f1>=90%"))
+    assert (found.data.validation, found.data.normal, found.data.anomalous) == ("v.csv", "n.csv", ["fault", "3"])
     assert found.models == ModelsTable(
         candidate="m.pt", reference="r.pt", reference_factory="a:b", surrogate_factory="c:d"
     )
@@ -322,6 +333,68 @@ def test_training_rows_that_the_candidate_cannot_have_seen_are_named(classifiers
     models = ModelsTable(candidate=str(classifiers / "fits.skops"))
     with pytest.raises(InvalidInput, match=message):
         build_plan(Config(models=models, data=data), folder=None)
+
+
+def test_validation_rows_are_loaded_and_must_fit(classifiers):
+    data = DataTable(test=str(classifiers / "labels.csv"), validation=str(classifiers / "labels.csv"), target="y")
+    models = ModelsTable(candidate=str(classifiers / "fits.skops"))
+    assert len(build_plan(Config(models=models, data=data), folder=None).subject.validation) == 60
+    changed = structs.replace(data, validation=str(classifiers / "three.csv"))
+    with pytest.raises(InvalidInput, match=r"the validation rows three.csv: .* does not know: \[2\]"):
+        build_plan(Config(models=models, data=changed), folder=None)
+
+
+@pytest.fixture(scope="module")
+def detector(files):
+    """A one-class machine, normal rows with and without a column of labels, and test rows of both kinds."""
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(rng.normal(size=(400, 2)), columns=["a", "b"])
+    skops.io.dump(OneClassSVM(nu=0.1).fit(frame[:200].to_numpy()), files / "svm.skops")
+    frame[200:300].to_csv(files / "bare.csv", index=False)
+    frame["y"] = "fine"
+    frame[200:300].to_csv(files / "normal.csv", index=False)
+    frame.loc[350:, ["a", "b"]] *= 5.0
+    frame.loc[350:, "y"] = "fault"
+    frame[300:].to_csv(files / "mixed.csv", index=False)
+    return files
+
+
+def detecting(files, **changes):
+    table = {"test": str(files / "mixed.csv"), "normal": str(files / "normal.csv"), "anomalous": ["fault"]}
+    return Config(
+        models=ModelsTable(candidate=str(files / "svm.skops")), data=DataTable(target="y", **(table | changes))
+    )
+
+
+@pytest.mark.parametrize("name", ["normal.csv", "bare.csv"])
+def test_normal_rows_make_the_candidate_an_anomaly_detector(detector, name):
+    subject = build_plan(detecting(detector, normal=str(detector / name)), folder=None).subject
+    assert (subject.task, len(subject.normal), subject.anomalous) == ("anomaly", 100, ("fault",))
+    first, *_ = find_check(discover(), "anomaly_detection").run(subject, AnomalyOptions(figure="auc"))
+    # Its votes of 1 and -1, taken as scores, would rank anomalies last.
+    assert first.name == "auc"
+    assert first.value > 0.9
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"normal": None}, r"anomalous got \['fault'\], for an anomaly detector.*--normal"),
+        ({"anomalous": ["fire"]}, r"anomalous got \['fire'\], which no row of mixed.csv has"),
+        ({"anomalous": None}, r"anomalous got \[1\], which no row of mixed.csv has"),
+        ({"anomalous": ["fine", "fault"]}, "all 100 rows of mixed.csv are anomalous"),
+        ({"anomalous": ["fine"]}, "100 of 100 rows of normal=normal.csv are labelled anomalous"),
+    ],
+)
+def test_labels_of_anomalies_that_do_not_fit(detector, changes, message):
+    with pytest.raises(InvalidInput, match=message):
+        build_plan(detecting(detector, **changes), folder=None)
+
+
+def test_a_classifier_is_no_anomaly_detector(classifiers, detector):
+    config = structs.replace(detecting(detector), models=ModelsTable(candidate=str(classifiers / "fits.skops")))
+    with pytest.raises(InvalidInput, match="is a classification model, not an autoencoder or a score"):
+        build_plan(config, folder=None)
 
 
 def test_models_that_fit_are_planned_with_and_without_targets(classifiers):

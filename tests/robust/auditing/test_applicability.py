@@ -21,6 +21,8 @@ FULL = Subject(
     reference=GRADIENT,
     surrogate=GRADIENT,
     train=as_data(X + 1, np.arange(6) % 2),
+    validation=as_data(X + 2, np.arange(6) % 2),
+    normal=as_data(X + 3),
 )
 
 
@@ -36,6 +38,8 @@ def check(*needs):
 WORDS = {
     "reference": "--reference, or reference in",
     "train": "--train, or train in",
+    "validation": "validation rows with targets, on which a threshold is chosen (--validation, or validation in",
+    "normal": "held-out normal rows, on which a threshold is chosen (--normal, or normal in",
     "targets": "--target, or target in",
     "gradients": "a candidate that gives gradients",
     "surrogate": "surrogate in",
@@ -45,13 +49,15 @@ WORDS = {
     "metadata": "slices, unused or groups in",
     "classification": "for classifiers alone",
     "multilabel": "for multi-label models alone",
+    "anomaly": "for anomaly detectors alone: give held-out normal rows, on which a threshold is chosen (--normal",
 }
 
 
 @pytest.mark.parametrize("need", [need for need in get_args(Need) if need != "regression"])
 def test_each_need_names_what_would_help(need):
     assert WORDS[need] in lacking(check(need), BARE)
-    assert lacking(check(need), FULL if need != "multilabel" else dataclasses.replace(FULL, task="multilabel")) is None
+    task = need if need in ("multilabel", "anomaly") else FULL.task
+    assert lacking(check(need), dataclasses.replace(FULL, task=task)) is None
 
 
 def test_several_tasks_are_either():
@@ -66,6 +72,20 @@ def test_regression_is_for_regression():
     assert lacking(check("regression"), FULL) == "for regression models alone"
     # What else is missing is not worth a word.
     assert lacking(check("classification", "reference"), BARE) == "for classifiers alone"
+
+
+def test_checks_of_one_answer_are_for_classifiers_and_regression():
+    answers = check("classification", "regression")
+    for task in ("classification", "regression"):
+        assert lacking(answers, dataclasses.replace(FULL, task=task)) is None
+    for task in ("multilabel", "anomaly"):
+        told = "for classifiers and regression models alone"
+        assert lacking(answers, dataclasses.replace(FULL, task=task)) == told
+
+
+def test_validation_rows_without_targets_do_not_do():
+    assert "with targets" in lacking(check("validation"), dataclasses.replace(FULL, validation=as_data(X)))
+    assert lacking(check("normal"), dataclasses.replace(FULL, normal=as_data(X))) is None
 
 
 def test_several_needs_are_listed_together():

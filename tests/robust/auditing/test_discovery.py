@@ -17,7 +17,7 @@ from robust.check import Check, Need
 from robust.costing.whole_model import ModelCost
 from robust.errors import InvalidInput, RobustError
 from robust.report.explanation import explain_check
-from robust.types import Task
+from robust.types import Purpose
 
 CHECKS = discover()
 
@@ -72,7 +72,7 @@ class TestEveryCheck:
 
 
 def test_every_need_can_be_tested():
-    assert set(_TESTS) | set(get_args(Task)) == set(get_args(Need))
+    assert set(_TESTS) | set(get_args(Purpose)) == set(get_args(Need))
 
 
 @pytest.mark.parametrize(

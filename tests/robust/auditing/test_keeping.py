@@ -59,6 +59,9 @@ def test_the_same_question_has_the_same_key():
         {"test": as_data(X, np.arange(6.0), order=np.arange(6))},
         {"test": as_data(X, np.arange(6.0), schema={"bounds": (-99, 99)})},
         {"train": as_data(X, np.arange(6.0))},
+        {"validation": as_data(X, np.arange(6.0))},
+        {"normal": as_data(X, np.arange(6.0))},
+        {"anomalous": ("fault",)},
         {"level": 0.9},
         {"seed": 1},
     ],
@@ -69,6 +72,11 @@ def test_another_question_has_another(changes):
 
 def test_a_reference_is_not_taken_for_a_surrogate():
     assert key(reference=model("r")) != key(surrogate=model("r"))
+
+
+def test_validation_rows_are_not_taken_for_training_rows():
+    rows = as_data(X, np.arange(6.0))
+    assert len({key(train=rows), key(validation=rows), key(normal=rows)}) == 3
 
 
 def test_shards_and_code_count_too(monkeypatch):

@@ -97,7 +97,7 @@ def test_a_budget_on_what_was_not_counted_is_open(tmp_path, linear):
     onnx.save(model, tmp_path / "odd.onnx")
     code, text = run(tmp_path / "odd.onnx", "--macc", "1e9")
     assert code == 4
-    assert "MACC        not counted a sample" in text
+    assert "MACC        not counted\n" in text
     assert "uncounted   fc (com.example.Secret): operators of com.example are not known" in text
     # A failure that is certain weighs more than one that cannot be judged.
     assert run(tmp_path / "odd.onnx", "--macc", "1e9", "--flash", "1")[0] == 1
@@ -145,6 +145,37 @@ def test_shapes_of_several_inputs(tmp_path):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), tmp_path / "m.onnx")
     _, text = run(tmp_path / "m.onnx", "--input-shape", "3,4", "--input-shape", "4x5", "--json")
     assert json.loads(text)["macc"] == 60
+
+
+def test_time_in_front_is_told_and_a_whole_call_counted(tmp_path):
+    weights = {"w": np.zeros((1, 20, 3), np.float32), "r": np.zeros((1, 20, 5), np.float32)}
+    node = helper.make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=5, name="rnn")
+    graph = helper.make_graph(
+        [node],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["T", 1, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["T", 1, 1, 5])],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    path = tmp_path / "rnn.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    with pytest.raises(InvalidInput, match=r"rnn.onnx: the free axis 0 \('T'\) of input 'x' cannot be the batch"):
+        run(path)
+    code, text = run(path, "--input-shape", "7,1,3", "--macc", "1120")
+    assert code == 0
+    assert "MACC        1,120 a call" in text
+    assert "note        no axis was taken for the batch, MACC are those of a whole call" in text
+    assert run(path, "--input-shape", "7,1,3", "--macc", "1119")[0] == 1
+    found = json.loads(run(path, "--input-shape", "7,1,3", "--json")[1])
+    assert (found["macc"], found["whole_call"], found["rows"]) == (1120, True, 1)
+
+
+def test_the_batch_is_told(linear):
+    text = run(linear)[1]
+    assert "note        taken for the batch, of 1 row: axis 0 ('n') of input 'x'" in text
+    assert "a sample" in text
+    text = run(linear, "--input-shape", "3,6")[1]
+    assert "RAM         120 bytes (0.1 KiB) with inputs and outputs for a batch of 3 rows" in text
 
 
 def test_names_from_a_file_cannot_steer_a_terminal(tmp_path, linear):

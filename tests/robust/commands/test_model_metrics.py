@@ -120,6 +120,13 @@ def test_regression_and_anomalies(folder):
     done = run(model, "--data", "r.npz", "--task", "regression")
     assert done.exception is None, done.output
     assert done.output.startswith("Mean Squared Error (MSE): ")
+    assert "not written" not in done.output
+    done = run(model, "--data", "r.npz", "--task", "regression", "--train", "r.npz")
+    assert done.exception is None, done.output
+    assert (
+        "not written: nearest_training_rows.csv (training rows are for the mistakes of a classifier, and this is a "
+        "regression model)" in done.output
+    )
     np.savez(folder / "n.npz", x=x)
     np.savez(folder / "t.npz", x=np.r_[x[:50] * 1.01, x[:20] + 9], y=np.r_[np.zeros(50), np.ones(20)].astype(int))
     done = run(model, "--data", "t.npz", "--normal", "n.npz", "--anomalous", "1", "--task", "regression")
@@ -144,6 +151,7 @@ def test_text_from_data_cannot_reach_the_terminal(folder):
         ({"positive": "1"}, "--positive is the class of a threshold"),
         ({"anomalous": ("1",)}, "--anomalous is for anomaly detectors"),
         ({"normal": "n.npz", "validation": "v.csv"}, "--float and --validation are for classifiers"),
+        ({"task": "regression", "validation": "v.csv"}, "--task says that MODEL is a regression model"),
         ({"float_factory": "a:b"}, "--float-factory builds the model of --float"),
         ({"classes": "a,,b"}, "labels with commas between"),
         ({"data": "no.csv"}, "no.csv"),

@@ -115,3 +115,9 @@ def test_equations_that_do_not_fit_are_refused():
         einsum_macc("ij,jk->ik", [(2, 3)])
     with pytest.raises(InvalidInput, match=r"does not fit an operand of shape \(2, 3, 4\)"):
         einsum_macc("ij,jk->ik", [(2, 3, 4), (3, 2)])
+
+
+def test_peepholes_are_used_once_a_step():
+    # Three gates of 16 see the state of their own cell, in both directions.
+    plain = recurrent_macc((2, 64, 8), (2, 64, 16), steps=8, rows=3)
+    assert recurrent_macc((2, 64, 8), (2, 64, 16), steps=8, rows=3, peepholes=(2, 48)) == plain + 8 * 3 * 2 * 3 * 16

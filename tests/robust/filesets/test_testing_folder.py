@@ -270,6 +270,34 @@ def test_regression(tmp_path):
     assert "R² Score: undefined" in constant.text
 
 
+def test_what_has_no_part_in_a_test_is_told(tmp_path):
+    rng = np.random.default_rng(0)
+    x, site = rng.normal(size=(80, 1)), np.repeat(["a", "b"], 40)
+    model = as_model(lambda x: x[:, 0], task="regression")
+    y = x[:, 0] + 0.1 * rng.normal(size=80)
+    done = write_testing(model, as_data(x, y, slices={"site": site}), tmp_path, train=(x, y), validation=(x, y))
+    told = dict(done.skipped)
+    assert set(told) == {"nearest_training_rows.csv", "operating point", "error_groups_test.png"}
+    assert told["operating point"] == (
+        "validation rows are for a threshold on the score of a class, and this is a regression model"
+    )
+    assert results(tmp_path)["not_written"] == told
+    odd = (np.arange(80) % 4 == 0).astype(int)
+    two = np.hstack([x, x])
+    given = {"train": (two, y), "validation": (two, odd), "reference": model}
+    done = write_testing(lambda x: 0 * x, (two + 9 * odd[:, None], odd), tmp_path, normal=two[:60] * 0.9, **given)
+    told = dict(done.skipped)
+    assert set(told) == {"nearest_training_rows.csv", "operating point", "float_vs_quantized.txt"}
+    assert all(why.endswith("and this is an anomaly detector") for why in told.values())
+    nothing = write_testing(model, (x, y), tmp_path)
+    assert nothing.skipped == ()
+
+
+def test_a_positive_class_needs_validation_rows(tmp_path):
+    with pytest.raises(InvalidInput, match="positive got 1, the class of a threshold, which validation rows choose"):
+        write_testing(SCORES, probabilities(40, 2), tmp_path, positive=1)
+
+
 def test_anomaly_detection(tmp_path):
     rng = np.random.default_rng(0)
     held_out, test = rng.normal(size=(200, 2)), rng.normal(size=(100, 2))

@@ -221,7 +221,14 @@ def test_power_of_equal_flips_at_2000_rows():
 
 @pytest.mark.parametrize(
     ("pb", "pc", "limit"),
-    [(0.005, 0.005, 0.01), (0.01, 0.005, 0.02), (0.013, 0.006, 0.01), (0.05, 0.05, 0.02), (0.002, 0.0, 0.01), (0.43, 0.42, 0.1)],
+    [
+        (0.005, 0.005, 0.01),
+        (0.01, 0.005, 0.02),
+        (0.013, 0.006, 0.01),
+        (0.05, 0.05, 0.02),
+        (0.002, 0.0, 0.01),
+        (0.43, 0.42, 0.1),
+    ],
 )
 def test_the_size_for_a_power_has_about_that_power(pb, pc, limit):
     n = power_n_paired(pb, pc, limit=limit, level=0.95)

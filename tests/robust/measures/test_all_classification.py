@@ -82,13 +82,14 @@ def test_several_labels():
     y, p = rng.integers(0, 2, (90, 3)), rng.random((90, 3))
     model = identity(task="multilabel")
     found = classification_metrics(model, (p, y))
-    assert [name for name, _ in found.missing] == ["brier", "calibration_error"]
-    for measure in (accuracy, precision, recall, f1, log_loss, auc, average_precision):
+    assert found.missing == ()
+    for measure in (accuracy, precision, recall, f1, log_loss, brier, calibration_error, auc, average_precision):
         one = measure(model, (p, y))
         assert (one.value, one.lower, one.upper) == pytest.approx(
             (found[one.name].value, found[one.name].lower, found[one.name].upper)
         )
     assert "micro avg" in found.text
+    assert "samples avg" in found.text
 
 
 def test_a_class_without_rows_is_named():

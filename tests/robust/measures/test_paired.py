@@ -130,3 +130,17 @@ def test_ordered_rows_without_a_flip_say_how_many_settle_it():
     assert agreeing(300).needed_n == needed
     assert agreeing(needed).status == "PASS"
     assert agreeing(needed * 9 // 10).status == "INCONCLUSIVE"
+
+
+@pytest.mark.parametrize("metric", ["rmse", "r2"])
+def test_rounding_of_one_output_is_no_difference_of_rows(metric):
+    rng = np.random.default_rng(0)
+    n = 400
+    y = rng.normal(size=(n, 2))
+    old = y + np.c_[rng.normal(size=n), 1e-12 * rng.normal(size=n)]
+    new = old + np.c_[np.zeros(n), 1e-12 * rng.normal(size=n)]
+    new[0, 0] += 10.0  # one row of 400 fell off a cliff: nothing says that there are no more of them
+    reference, candidate = (as_model(lambda x, c=c: x[:, 2 * c : 2 * c + 2], task="regression") for c in (0, 1))
+    m = degradation(reference, candidate, as_data(np.hstack([old, new]), y), metric=metric)
+    assert m.upper > 1  # from 1 of 400 rows; a bootstrap alone says 0.47
+    assert (m < 0.5).status == "INCONCLUSIVE"

@@ -27,7 +27,7 @@ def identity(**options):
 
 def expected(measure, values, y):
     if measure is rmse:
-        return np.sqrt(sk.mean_squared_error(y, values))
+        return sk.root_mean_squared_error(y, values)
     return (sk.mean_absolute_error if measure is mae else sk.r2_score)(y, values)
 
 

@@ -108,8 +108,10 @@ def test_what_is_refused():
             measure(labels, (p, y))
     with pytest.raises(InvalidInput, match=r"average_precision needs rows of each class; data has none of \[2\] of m"):
         average_precision(identity(), (p, np.minimum(y, 1)))
-    with pytest.raises(InvalidInput, match="calibration_error is of one predicted class a row"):
-        calibration_error(identity(task="multilabel"), (p, np.eye(3)[y]))
+    several = as_model(lambda x: (x > 0.3).astype(float), name="s", task="multilabel")
+    for measure in (brier, calibration_error):
+        with pytest.raises(InvalidInput, match="s gives labels only"):
+            measure(several, (p, np.eye(3)[y]))
 
 
 def test_average_precision_of_several_labels():

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics as sk
 
-from robust.metrics.regression import MAE, R2, RMSE, absolute_error_rows, r2_of_means, squared_error_rows
+from robust.metrics.regression import (
+    MAE,
+    MSE,
+    R2,
+    RMSE,
+    absolute_error_rows,
+    output_squares,
+    r2_of_means,
+    squared_error_rows,
+)
 
 
 def value(metric, y, values):
@@ -27,8 +36,8 @@ def targets(draw):
 @given(targets())
 def test_rmse_mae_and_r2_are_scikit_learns(case):
     y, values = case
-    # The mean over outputs is taken inside the root: one error a row, whatever its width.
-    assert value(RMSE, y, values) == pytest.approx(np.sqrt(sk.mean_squared_error(y, values)), rel=1e-9, abs=1e-9)
+    expected = sk.root_mean_squared_error(y, values, multioutput="uniform_average")
+    assert value(RMSE, y, values) == pytest.approx(expected, rel=1e-9, abs=1e-9)
     assert value(MAE, y, values) == pytest.approx(sk.mean_absolute_error(y, values), rel=1e-9, abs=1e-9)
     if (y.var(axis=0) > 1e-3).all():
         assert value(R2, y, values) == pytest.approx(sk.r2_score(y, values), rel=1e-6, abs=1e-6)
@@ -40,6 +49,22 @@ def test_by_hand():
     assert absolute_error_rows(y, values).ravel().tolist() == [0, 2, 1]
     assert value(RMSE, y, values) == pytest.approx(np.sqrt(5 / 3))
     assert value(R2, y, values) == pytest.approx(1 - 5 / 14)  # the mean is 3: 4 + 1 + 9
+
+
+def test_rmse_of_several_outputs_averages_their_roots():
+    # Mean squares of 1 and 9: (1 + 3)/2, not √5.
+    y, values = np.zeros((2, 2)), np.array([[1.0, 3.0], [-1.0, -3.0]])
+    assert output_squares(y, values).tolist() == [[1, 9], [1, 9]]
+    assert value(RMSE, y, values) == 2.0
+    assert value(MSE, y, values) == 5.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(targets())
+def test_rmse_of_one_output_is_the_root_of_its_mean_to_the_last_bit(case):
+    y, values = case[0][:, :1], case[1][:, :1]
+    assert np.array_equal(RMSE.rows(y, values), squared_error_rows(y, values))
+    assert value(RMSE, y, values) == float(np.sqrt(squared_error_rows(y, values).mean(axis=0))[0])
 
 
 def test_r2_does_not_lose_its_digits_far_from_zero():
@@ -106,5 +131,6 @@ def test_rmse_can_fall_further_than_it_can_rise():
 def test_effects_without_a_bound():
     y = np.array([[1.0], [2.0]])
     assert RMSE.effect(y, y, y)(0.5) is None  # √s rises faster than any multiple of s
+    assert RMSE.effect(np.hstack([y, y]), np.hstack([y, y + 1]), y)(0.5) is None  # the first of two outputs is exact
     assert R2.effect(np.ones((2, 1)), y, y)(0.5) is None
     assert MAE.effect(y, y, np.array([[0.0], [3.0]]))(0.5) == 3.0

@@ -32,7 +32,7 @@ def test_all_errors_from_two_recordings_are_a_finding():
     wrong, number = recordings()
     found = error_groups(always_right, judged(wrong, unused={"recording": number}))
     (text,) = [item.text for item in found.evidence if isinstance(item, Finding)]
-    assert text.startswith("all 12 errors come from recording 7 and 8 (2 of 30 values, 7% of the rows)")
+    assert text.startswith("all 12 errors come from recordings 7 and 8 (2 of 30 values, 7% of the rows)")
     (column,) = found.columns
     assert [group.value for group in column.groups[:2]] == ["7", "8"]
     assert column.p == pytest.approx(1 / 10_000)
@@ -45,7 +45,7 @@ def test_declared_groups_are_named_and_judged_as_they_are():
     wrong, number = recordings()
     found = error_groups(always_right, judged(wrong, groups=number))
     assert found.columns[0].by == "group"
-    assert found.columns[0].sentence.startswith("all 12 errors come from group 7 and 8")
+    assert found.columns[0].sentence.startswith("all 12 errors come from groups 7 and 8")
     assert found.method == "clopper-pearson-differences"
 
 

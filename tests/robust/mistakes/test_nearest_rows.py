@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import robust.data.large
 from robust import InvalidInput, as_data, as_model
@@ -115,6 +116,45 @@ def test_labels_that_the_model_does_not_know_are_refused():
     model = as_model(zero, classes=(0, 1))
     with pytest.raises(InvalidInput, match=r"labels that .* does not know: \[7\]"):
         nearest_training_rows(model, (np.zeros((2, 1)), [0, 1]), (np.zeros((3, 1)), [0, 1, 7]), k=1)
+
+
+def test_the_share_by_hand_and_its_evidence():
+    z, labels = np.array([[0.0], [0.1], [5.0], [5.1], [9.0], [9.1]]), [0, 0, 0, 1, 1, 1]
+    found = nearest_training_rows(zero, (np.array([[0.05], [5.0], [9.05], [20.0]]), [1, 1, 1, 0]), (z, labels), k=2)
+    assert (found.value, found.n, found.higher_is_better) == (pytest.approx(1 / 3), 3, None)
+    # Clopper and Pearson for 1 of 3: quantiles of Beta(1, 3) and Beta(2, 2).
+    assert (found.lower, found.upper) == pytest.approx((stats.beta.ppf(0.05, 1, 3), stats.beta.ppf(0.95, 2, 2)))
+    finding, rows, *facts, figure = found.evidence
+    assert finding.text.startswith("1 of 3 mistakes has the same inputs among the training rows")
+    assert (rows.ids, rows.total) == ((0,), 1)
+    assert [fact.name for fact in facts[:2]] == ["near row 0, 1 taken for 0", "near row 1, 1 taken for 0"]
+    assert "(label 0, " in facts[0].value
+    assert (figure.kind, figure.columns[0].values, figure.columns[1].values) == ("bar", ("0", "1", "2"), (1, 1, 1))
+    assert found.validity[0].passed is False  # row 1 is a training row
+    assert (found < 0.9).status == (found > 0.01).status == "INVALID"
+
+
+def test_other_rows_than_those_of_training_may_be_judged():
+    rng = np.random.default_rng(0)
+    z, x = rng.normal(size=(200, 2)), rng.normal(size=(100, 2))
+    found = nearest_training_rows(zero, (x, np.ones(100, int)), (z, np.zeros(200, int)), k=3)
+    assert found.validity[0].passed
+    assert found > 0.9  # a model that learnt its mistakes from the training rows
+
+
+def test_without_mistakes_nothing_is_proved():
+    found = nearest_training_rows(zero, (np.ones((5, 1)), [0] * 5), (np.zeros((3, 1)), [0, 1, 1]), k=1)
+    assert (found.value, found.lower, found.upper) == (0.0, 0.0, 1.0)
+    assert (found < 0.5).status == "INCONCLUSIVE"
+
+
+def test_the_order_of_rows_does_not_matter():
+    rng = np.random.default_rng(2)
+    z, labels = rng.normal(size=(60, 2)), rng.integers(0, 2, 60)
+    x, y = rng.normal(size=(40, 2)), rng.integers(0, 2, 40)
+    turn = rng.permutation(40)
+    one, other = (nearest_training_rows(zero, (x[o], y[o]), (z, labels)) for o in (np.arange(40), turn))
+    assert (one.value, one.lower, one.upper) == (other.value, other.lower, other.upper)
 
 
 def test_text_coded_differently_is_refused():

@@ -112,7 +112,7 @@ def test_a_pipeline_on_a_table_names_its_columns():
         ),
         (GaussianNB().fit(X, Y), {"classes": ["1", "0", "2"]}, r"leave classes out"),
         (as_model(GaussianNB().fit(X, Y)), {"classes": [2, 1, 0]}, r"GaussianNB was fitted on the classes \[0, 1, 2\]"),
-        (KNeighborsClassifier().fit(X, np.stack([Y, Y], 1)), {}, "predicts several labels a row"),
+        (KNeighborsClassifier().fit(X, np.stack([Y, Y], 1)), {}, r"output 0 has the classes \[0, 1, 2\]"),
     ],
 )
 def test_what_cannot_be_judged_is_named(thing, options, message):

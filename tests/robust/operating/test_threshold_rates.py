@@ -8,8 +8,10 @@ from sklearn import metrics as sk
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import Fact, Figure
+from robust.measures.classification import f1, precision, recall
 from robust.models.conversion import as_model
 from robust.operating.choosing import choose_threshold
+from robust.operating.class_thresholds import class_tables
 from robust.operating.threshold_rates import at_threshold
 
 NET = as_model(lambda x: x[:, 0], name="net", output="probabilities")
@@ -47,7 +49,7 @@ def test_a_score_at_the_threshold_is_detected():
 
 def test_nothing_detected_proves_nothing_about_precision():
     x, y = drawn(50)
-    rates = at_threshold(NET, (x, y), 1.5)
+    rates = at_threshold(NET, (x, y), 1.0)
     assert [m.value for m in rates] == [0, 0, 0, 0]
     assert (rates.precision.lower, rates.precision.upper) == (0, 1)
     assert (rates.precision > 0.5).status == "INCONCLUSIVE"
@@ -115,6 +117,41 @@ def test_figures_mark_the_point():
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
     (trade,) = (part for part in rates.f1.evidence if isinstance(part, Figure))
     assert set(trade.columns[2].values) == {"precision", "recall", "F1"}
+
+
+@pytest.mark.parametrize(("threshold", "detects"), [(1.5, "no row"), (50, "no row"), (-0.2, "every row")])
+def test_a_threshold_that_no_score_can_reach_is_refused(threshold, detects):
+    message = f"threshold got {threshold:g}, which detects {detects}: scores are probabilities"
+    logits = as_model(lambda x: np.hstack([-x, x]), output="logits")
+    several = as_model(lambda x: np.hstack([x, x]), task="multilabel", output="probabilities")
+    x, y = drawn(60)
+    for model, targets, given in ((NET, y, {}), (logits, y, {}), (several, np.stack([y, 1 - y], 1), {"positive": 0})):
+        with pytest.raises(InvalidInput, match=message):
+            at_threshold(model, (x, targets), threshold, **given)
+    for measure in (precision, recall, f1):
+        with pytest.raises(InvalidInput, match=message):
+            measure(NET, (x, y), threshold=threshold)
+
+
+def test_the_ends_of_the_range_are_thresholds():
+    x, y = drawn(60)
+    everything, nothing = at_threshold(NET, (x, y), 0), at_threshold(NET, (x, y), 1)
+    assert (everything.tpr.value, everything.fpr.value) == (1, 1)
+    assert (nothing.tpr.value, nothing.fpr.value) == (0, 0)
+    assert recall(NET, (x, y), label=1, threshold=0).value == 1
+
+
+def test_every_line_of_a_threshold_table_is_a_threshold():
+    """Also the last, above the largest score, and scores of a coarse model beyond 1."""
+    y = np.array([0, 1, 0, 1])
+    x = np.array([[0.0], [1.0], [0.5], [1.004]])
+    table = class_tables(NET, (x, y)).overall
+    assert table.threshold[-1] > 1.004
+    for row, threshold in enumerate(table.threshold):
+        rates = at_threshold(NET, (x, y), float(threshold))
+        assert (rates.tpr.value, rates.fpr.value) == (table.tpr[row], table.fpr[row])
+    best = choose_threshold(NET, (x, y), maximize="tpr", max_fpr=0.0)
+    assert at_threshold(NET, (x[::-1] - 0.01, y[::-1]), best).threshold == best.threshold
 
 
 @pytest.mark.parametrize("threshold", [np.nan, np.inf, "0.5", True, None])

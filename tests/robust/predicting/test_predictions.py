@@ -122,12 +122,14 @@ def test_one_column_is_class_1_of_two(declared, expected):
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
 
 
-def test_a_quantized_softmax_is_brought_to_a_sum_of_1():
-    coarse = np.round(softmax(LOGITS, axis=1) * 16) / 16
-    assert coarse.sum(axis=1).max() == 17 / 16
+def test_a_quantized_softmax_is_brought_to_a_sum_of_1_for_proper_scores_alone():
+    coarse = np.round(softmax(LOGITS, axis=1) * 40) / 40
+    assert (coarse.sum(axis=1) * 40).tolist() == pytest.approx([41, 40, 39])
     found = settle(coarse, output="probabilities")
-    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
-    np.testing.assert_allclose(found.probabilities, coarse / coarse.sum(axis=1, keepdims=True))
+    assert found.gap == pytest.approx(0.025)
+    np.testing.assert_allclose(found.distribution.sum(axis=1), 1)
+    np.testing.assert_allclose(found.distribution, coarse / coarse.sum(axis=1, keepdims=True))
+    np.testing.assert_array_equal(found.probabilities, coarse)
     np.testing.assert_array_equal(found.labels, coarse.argmax(axis=1))
 
 

@@ -212,6 +212,20 @@ def test_nine_flips_in_many_rows_are_not_taken_for_certainty():
     assert m.upper > 0.3
 
 
+def test_rmse_of_several_outputs_is_the_change_of_scikit_learns():
+    rng = np.random.default_rng(7)
+    y = rng.normal(size=(150, 3))
+    old, new = (y + scale * rng.normal(size=y.shape) * (0.1, 1.0, 3.0) for scale in (1.0, 1.4))
+    reference, candidate = (
+        as_model(lambda x, c=c: x[:, 3 * c : 3 * c + 3], task="regression", name=f"m{c}") for c in (0, 1)
+    )
+    m = degradation(reference, candidate, (np.hstack([old, new]), y), metric="rmse")
+    before, after = (sk.root_mean_squared_error(y, values) for values in (old, new))
+    assert m.value == pytest.approx((after - before) / before, rel=1e-9)
+    assert m.lower < m.value < m.upper
+    assert m.lower > 0.2  # forty percent more error, three times in every row
+
+
 # --- relative changes -----------------------------------------------------------------------------------------
 
 
