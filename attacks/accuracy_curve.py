@@ -8,6 +8,7 @@ import numpy as np
 
 from robust.attacks.base import Attack, Swept
 from robust.attacks.budget import read_eps
+from robust.attacks.faint_features import faint_features
 from robust.attacks.hidden_features import hidden_features
 from robust.attacks.keeping import kept
 from robust.attacks.noise import RandomNoise
@@ -17,6 +18,7 @@ from robust.attacks.self_checks import (
     features_seen,
     gradients_seen,
     room_to_move,
+    slope_of_features,
     slope_told,
     strength,
     stronger_than_noise,
@@ -164,6 +166,7 @@ def _checks(
         budgets = [attack.at(budget) for budget in grid]
         slopes = realised_slope(attack, part, budgets, seed=seed)
         hidden = hidden_features(attack, part, budgets, seed=seed)
+        shared = (*shared, slope_of_features(faint_features(attack, part, budgets, seed=seed)))
     sample = sampled(part, seed=seed)
     noise = None
     if not isinstance(attack, RandomNoise):

@@ -4,6 +4,7 @@ import numpy as np
 
 from robust.attacks.base import Attack
 from robust.attacks.budget import Eps
+from robust.attacks.faint_features import faint_features
 from robust.attacks.hidden_features import hidden_features
 from robust.attacks.keeping import kept
 from robust.attacks.outcome_evidence import outcome_evidence
@@ -14,6 +15,7 @@ from robust.attacks.self_checks import (
     plausible_units,
     relations_passable,
     room_to_move,
+    slope_of_features,
     slope_told,
     strength,
     stronger_than_noise,
@@ -126,6 +128,7 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
         checks += [gradients_seen(target, held, seed=seed), unlimited_budget(attack, target, seed=seed)]
         checks += [slope_told(rises) for rises in realised_slope(attack, target, [attack], seed=seed)]
         checks += [features_seen(*found) for found in hidden_features(attack, target, [attack], seed=seed)]
+        checks.append(slope_of_features(faint_features(attack, target, [attack], seed=seed)))
         if target.kind == "probabilities":
             checks.append(unrounded_outputs(target))
     if ladder.floor is not None:

@@ -50,7 +50,7 @@ def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *,
 
     def run() -> AnyArray:
         # Scores of rows and points come from one pass of one shape, so that equal inputs give equal bits.
-        scores, gradient = sample.scores(x).astype(np.float64), _margin_gradient(sample, x)
+        scores, gradient = sample.scores(x).astype(np.float64), margin_gradient(sample, x)
         before, found = log_margins(scores, sample.y, scale=sample.scale), np.full((len(steps), 2, len(x)), np.nan)
         noise = _CLEAR * np.finfo(np.float32).eps * np.abs(before)
         if sample.scale == "logits":
@@ -68,7 +68,7 @@ def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *,
     return [rises[:, ~np.isnan(rises[1])] for rises in kept(sample, "rises", attack.norm, steps, compute=run)]
 
 
-def _margin_gradient(target: Target, x: AnyArray) -> FloatArray:
+def margin_gradient(target: Target, x: AnyArray) -> FloatArray:
     """Gradients of the margin loss, in double precision."""
     parts = [
         target.gradient(x[start : start + target.batch], slice(start, start + target.batch), loss="log_margin")[1]

@@ -15,8 +15,8 @@ from robust.types import BoolArray, FloatArray, IntArray
 SAMPLE = 100
 # Shares of the whole range, tried in turn: a single step of the full range can jump over the region it looks for.
 _SCALES = (1 / 16, 1 / 4, 1.0)
-# A feature without bounds may go this many times the range of the data.
-_BEYOND = 10.0
+#: A feature without bounds may go this many times the range of the data.
+BEYOND = 10.0
 _STREAM = 3 << 32
 
 
@@ -93,4 +93,4 @@ def full_ranges(target: Target) -> FloatArray:
     span = np.where(span > 0, span, np.maximum(np.abs(known).max(axis=0), 1.0))
     bounded = np.isfinite(schema.lower) & np.isfinite(schema.upper)
     width = np.subtract(schema.upper, schema.lower, out=np.zeros(len(span)), where=bounded)
-    return np.where(bounded, width, _BEYOND * span)
+    return np.where(bounded, width, BEYOND * span)

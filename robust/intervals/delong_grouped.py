@@ -9,7 +9,7 @@ from robust.errors import InvalidInput
 from robust.intervals.arguments import check_level
 from robust.intervals.auc_components import auc_components
 from robust.intervals.cluster import FEWEST, ClusterSizing, cluster_index
-from robust.intervals.delong import score_sizing
+from robust.intervals.delong import score_sizing, skewness_of
 from robust.intervals.interval import Interval, RootSizing, Sizing
 from robust.types import AnyArray
 
@@ -70,8 +70,8 @@ def delong_paired_grouped(
     elif variance == 0.0:
         sizing = RootSizing(value=value, lower=value, upper=value, n=n)
     else:
-        gross = one.gross_change(other)
-        sizing = score_sizing(value, gross, variance, quantile=float(stdtrit(held - 1, level)), n=n)
+        gross, quantile = one.gross_change(other), float(stdtrit(held - 1, level))
+        sizing = score_sizing(value, gross, variance, quantile=quantile, n=n, skewness=skewness_of(sums))
     lower, upper = sizing.at(n)
     return Interval(
         value=value, lower=lower, upper=upper, level=level, n=n, method="delong", sizing=sizing, notes=notes

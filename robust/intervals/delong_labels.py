@@ -9,7 +9,7 @@ from robust.errors import InvalidInput
 from robust.intervals.arguments import check_level
 from robust.intervals.auc_components import AucComponents, auc_components
 from robust.intervals.cluster import FEWEST, ClusterSizing, cluster_index
-from robust.intervals.delong import DelongEstimate, carrying_rows, score_sizing
+from robust.intervals.delong import DelongEstimate, carrying_rows, score_sizing, skewness_of
 from robust.intervals.interval import Interval, RootSizing, Sizing, UnboundedSizing
 from robust.types import AnyArray, FloatArray
 
@@ -85,7 +85,8 @@ def delong_paired_labels(y: AnyArray, scores_a: AnyArray, scores_b: AnyArray, *,
             sizing = RootSizing(value=value, lower=value, upper=value, n=n)
         else:
             quantile = float(stdtrit(_freedom(pairs), level))
-            sizing = score_sizing(value, gross, variance, quantile=quantile, n=n)
+            skewness = skewness_of(unbiased)
+            sizing = score_sizing(value, gross, variance, quantile=quantile, n=n, skewness=skewness)
     lower, upper = sizing.at(n)
     interval = Interval(
         value=value, lower=lower, upper=upper, level=level, n=n, method="delong", sizing=sizing, notes=notes
@@ -146,7 +147,8 @@ def delong_paired_labels_grouped(
     elif variance == 0.0:
         sizing = RootSizing(value=value, lower=value, upper=value, n=n)
     else:
-        sizing = score_sizing(value, gross, variance, quantile=float(stdtrit(held - 1, level)), n=n)
+        quantile, skewness = float(stdtrit(held - 1, level)), skewness_of(sums)
+        sizing = score_sizing(value, gross, variance, quantile=quantile, n=n, skewness=skewness)
     lower, upper = sizing.at(n)
     return Interval(
         value=value, lower=lower, upper=upper, level=level, n=n, method="delong", sizing=sizing, notes=notes

@@ -12,6 +12,8 @@ from robust.metrics.metric import Metric
 ROUNDING = 1e-12
 #: The same where outputs have single precision.
 _SINGLE = 64 * float(np.finfo(np.float32).eps)
+#: Which power of an error of the target's size figures of a unit are.
+_POWERS = {"target": 1, "target units squared": 2}
 
 
 def away_from_zero(metric: Metric, reference: Scored, data: Dataset, *, level: float, seed: int) -> SelfCheck:
@@ -44,6 +46,10 @@ def _noise(metric: Metric, scored: Scored) -> float:
     """Size of a figure that rounding alone can make, of numbers with as many digits as the outputs have."""
     outputs = scored.predictions.outputs
     with np.errstate(over="ignore"):
-        single = bool((outputs == outputs.astype(np.float32)).all())
-    size = max(np.abs(scored.truth).max(), np.abs(scored.prediction).max()) if metric.unit == "target" else 1.0
-    return float(size) * (_SINGLE if single else ROUNDING)
+        # Whole numbers are exact in either.
+        single = bool((outputs == outputs.astype(np.float32)).all() and (outputs != np.round(outputs)).any())
+    share = _SINGLE if single else ROUNDING
+    if metric.unit not in _POWERS:
+        return share
+    error = share * float(max(np.abs(scored.truth).max(), np.abs(scored.prediction).max()))
+    return error ** _POWERS[metric.unit]

@@ -526,7 +526,7 @@ def test_lists_and_pages_are_kept_as_files(run, tmp_path):
     page = json.loads(out)
     assert (page["code"], page["name"], page["options"]["metric"]) == ("QNT001", "degradation", "")
     assert page["needs"] == ["reference", "targets"]
-    assert page["tasks"] == ["classification", "regression"]
+    assert page["tasks"] == ["classification", "multilabel", "regression"]
     assert "Args:" in page["documentation"]
     (tmp_path / "file").write_text("")
     assert run("list", "--out", "file")[0] == 2

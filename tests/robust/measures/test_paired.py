@@ -144,3 +144,23 @@ def test_rounding_of_one_output_is_no_difference_of_rows(metric):
     m = degradation(reference, candidate, as_data(np.hstack([old, new]), y), metric=metric)
     assert m.upper > 1  # from 1 of 400 rows; a bootstrap alone says 0.47
     assert (m < 0.5).status == "INCONCLUSIVE"
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e8])
+def test_squared_errors_are_rounding_by_the_square_of_the_target(scale):
+    # The size of what rounding makes is that of the errors, and of an MSE its square.
+    rng = np.random.default_rng(0)
+    y = scale * rng.normal(size=300)
+    good, exact = y + 0.1 * scale * rng.normal(size=300), y * (1 + 2e-16 * rng.normal(size=300))
+    data = as_data(np.column_stack([good, exact]), y)
+    models = [as_model(lambda x, c=c: x[:, c], name=f"m{c}", task="regression") for c in (0, 1)]
+    assert (degradation(models[0], models[0], data, metric="mse") < 0.9).status != "INVALID"
+    assert (degradation(models[1], models[0], data, metric="mse") < 0.9).status == "INVALID"
+
+
+def test_whole_numbers_have_no_rounding():
+    rng = np.random.default_rng(0)
+    y = 1e6 + np.arange(300.0)
+    data = as_data(np.column_stack([y + rng.integers(0, 2, 300), y + rng.integers(0, 2, 300)]), y)
+    models = [as_model(lambda x, c=c: x[:, c], name=f"m{c}", task="regression") for c in (0, 1)]
+    assert (degradation(*models, data, metric="rmse") < 5).status == "PASS"

@@ -1,0 +1,125 @@
+"""Features that a model follows much further than their gradients say: bins and rounding beside a smooth summary."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from robust.attacks.base import Attack, require_budget
+from robust.attacks.budget import feature_eps
+from robust.attacks.keeping import kept
+from robust.attacks.losses import log_margins
+from robust.attacks.slope import margin_gradient
+from robust.attacks.target import Target
+from robust.attacks.unlimited import BEYOND, full_ranges, sampled
+from robust.randomness import row_uniform
+from robust.types import AnyArray, BoolArray, FloatArray
+
+_DRAWS, _STREAM = 2, 4 << 32
+# Wide enough to cross the stairs of four bits, narrow enough that a smooth model hardly bends.
+_STEP = 0.1
+_GROUPS = (1.0, 0.75, 0.5, 0.25)
+# What a group does counts where it is this share of the squared change that all features make.
+_MATTERS = 0.1
+_CLEAR = 16.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faint:
+    """The group of features whose gradients say least of what they do.
+
+    Args:
+        features: Features in the group, those with the smallest gradients; 0 where nothing could be asked.
+        movable: Features that may move.
+        ratio: Realised over promised change of the loss; 1 for a linear model, above it for hidden slopes.
+    """
+
+    features: int
+    movable: int
+    ratio: float
+
+
+def faint_features(attack: Attack, target: Target, budgets: Sequence[Attack], *, seed: int) -> Faint:
+    """How far features move the loss at random, against what their gradients promise.
+
+    √(Σ (L(x + δ) − L(x))² / Σ (g·δ)²) over rows and draws, δ = ±h at random on the group and 0 elsewhere, L the margin
+    loss, h a tenth of the range in which nine of ten rows lie
+
+    Groups are all features that may move, and the three, two and one quarters of them with the smallest mean |g_j|h_j.
+    Taken together over all rows, a gradient that is right on average promises what comes true, also that of numbers
+    with four bits or more; a feature whose gradient is that of a summary alone does not. Left out are whole and one-hot
+    features, which such steps cannot move, and groups that matter little.
+
+    Args:
+        attack: A gradient attack.
+        target: The classifier and the rows, all right (n, d).
+        budgets: The attack at each budget that is asked about, which say what may move.
+        seed: Seed of the directions, and of the sample of rows.
+
+    Returns:
+        The group with the largest ratio.
+    """
+    sample = target.part(sampled(target, seed=seed))
+    schema, x = sample.data.schema, sample.x
+    may = np.any([feature_eps(require_budget(at), schema) > 0 for at in budgets], axis=0)
+    may &= ~schema.mask("integer", "binary", "one_hot")
+    if x.dtype.kind != "f" or not may.any():
+        return Faint(features=0, movable=int(may.sum()), ratio=1.0)
+    step = np.where(may, _STEP * _usual_ranges(target), 0.0)
+
+    def run() -> AnyArray:
+        gradient = margin_gradient(sample, x)
+        sizes = np.where(may, np.abs(gradient).mean(axis=0) * step, np.inf)
+        order = np.argsort(sizes, kind="stable")[: int(may.sum())]
+        changes = np.array([_changes(sample, gradient, step, order[:k], seed=seed) for k in _counts(len(order))])
+        return np.column_stack([_counts(len(order)), changes])
+
+    # What a missing feature is worth has no slope.
+    found = kept(sample, "faint features", attack.norm, step, str(seed), compute=run)
+    return _worst(found, int(may.sum()))
+
+
+def _worst(found: FloatArray, movable: int) -> Faint:
+    """The group with the largest ratio, of those that matter; the first holds all features."""
+    counts, realised, promised = found.T
+    ratios = np.sqrt(np.divide(realised, promised, out=np.full(len(found), np.inf), where=promised > 0))
+    ratios[realised < _MATTERS * realised[0]] = 0.0
+    if realised[0] == 0.0:
+        return Faint(features=movable, movable=movable, ratio=1.0)
+    worst = int(ratios.argmax())
+    return Faint(features=int(counts[worst]), movable=movable, ratio=float(ratios[worst]))
+
+
+def _counts(movable: int) -> list[int]:
+    """Sizes of the groups, the largest first."""
+    return sorted({max(1, round(share * movable)) for share in _GROUPS}, reverse=True)
+
+
+def _changes(
+    sample: Target, gradient: FloatArray, step: FloatArray, group: AnyArray, *, seed: int
+) -> tuple[float, float]:
+    """Squared realised and promised changes of the loss, summed over rows and draws; rounding counts as none."""
+    schema, x, keys = sample.data.schema, sample.x, sample.data.row_keys()
+    scores = sample.scores(x).astype(np.float64)
+    before = log_margins(scores, sample.y, scale=sample.scale)
+    noise = _CLEAR * np.finfo(np.float32).eps * np.maximum(np.abs(before), np.abs(scores).max(axis=1))
+    inside: BoolArray = np.isin(np.arange(x.shape[1]), group)
+    realised = promised = 0.0
+    for draw in range(_DRAWS):
+        signs = np.where(row_uniform(keys, x.shape[1], seed=seed, stream=_STREAM + draw) < 0.5, -1.0, 1.0)
+        moved = np.clip(x.astype(np.float64) + step * signs * inside, schema.lower, schema.upper).astype(x.dtype)
+        points = np.where(inside, moved, x)
+        change = log_margins(sample.scores(points).astype(np.float64), sample.y, scale=sample.scale) - before
+        change[np.abs(change) <= noise] = 0.0
+        told = np.nansum((points.astype(np.float64) - x.astype(np.float64)) * gradient, axis=1)
+        realised, promised = realised + float(change @ change), promised + float(told @ told)
+    return realised, promised
+
+
+def _usual_ranges(target: Target) -> FloatArray:
+    """Range in which nine of ten rows lie, by feature; the whole one where that is 0 (d,)."""
+    low, high = np.nanquantile(target.x.astype(np.float64), [0.05, 0.95], axis=0)
+    whole, schema = full_ranges(target), target.data.schema
+    # Without bounds that range is a multiple of what the data span.
+    whole = np.where(np.isfinite(schema.upper - schema.lower), whole, whole / BEYOND)
+    return np.asarray(np.where(high > low, np.minimum(high - low, whole), whole))
