@@ -15,7 +15,7 @@ from robust.attacks.unlimited import BEYOND, full_ranges, sampled
 from robust.randomness import row_uniform
 from robust.types import AnyArray, BoolArray, FloatArray
 
-_DRAWS, _STREAM = 2, 4 << 32
+_ROWS, _DRAWS, _STREAM = 50, 2, 4 << 32
 # Wide enough to cross the stairs of four bits, narrow enough that a smooth model hardly bends.
 _STEP = 0.1
 _GROUPS = (1.0, 0.75, 0.5, 0.25)
@@ -38,6 +38,11 @@ class Faint:
     movable: int
     ratio: float
 
+    @property
+    def weighted(self) -> float:
+        """The ratio times the share of the features that it is of."""
+        return self.ratio * self.features / max(self.movable, 1)
+
 
 def faint_features(attack: Attack, target: Target, budgets: Sequence[Attack], *, seed: int) -> Faint:
     """How far features move the loss at random, against what their gradients promise.
@@ -57,21 +62,23 @@ def faint_features(attack: Attack, target: Target, budgets: Sequence[Attack], *,
         seed: Seed of the directions, and of the sample of rows.
 
     Returns:
-        The group with the largest ratio.
+        The group with the largest ratio times its share of the features.
     """
-    sample = target.part(sampled(target, seed=seed))
+    sample = target.part(sampled(target, seed=seed)[:_ROWS])
     schema, x = sample.data.schema, sample.x
     may = np.any([feature_eps(require_budget(at), schema) > 0 for at in budgets], axis=0)
     may &= ~schema.mask("integer", "binary", "one_hot")
     if x.dtype.kind != "f" or not may.any():
         return Faint(features=0, movable=int(may.sum()), ratio=1.0)
-    step = np.where(may, _STEP * _usual_ranges(target), 0.0)
+    step = np.where(may, _STEP * _usual_ranges(sample), 0.0)
 
     def run() -> AnyArray:
         gradient = margin_gradient(sample, x)
         sizes = np.where(may, np.abs(gradient).mean(axis=0) * step, np.inf)
         order = np.argsort(sizes, kind="stable")[: int(may.sum())]
-        changes = np.array([_changes(sample, gradient, step, order[:k], seed=seed) for k in _counts(len(order))])
+        scores = sample.scores(x).astype(np.float64)
+        groups = [np.isin(np.arange(x.shape[1]), order[:k]) for k in _counts(len(order))]
+        changes = np.array([_changes(sample, scores, gradient, step, group, seed=seed) for group in groups])
         return np.column_stack([_counts(len(order)), changes])
 
     # What a missing feature is worth has no slope.
@@ -80,13 +87,13 @@ def faint_features(attack: Attack, target: Target, budgets: Sequence[Attack], *,
 
 
 def _worst(found: FloatArray, movable: int) -> Faint:
-    """The group with the largest ratio, of those that matter; the first holds all features."""
+    """The group with the largest weighted ratio, of those that matter; the first holds all features."""
     counts, realised, promised = found.T
     ratios = np.sqrt(np.divide(realised, promised, out=np.full(len(found), np.inf), where=promised > 0))
     ratios[realised < _MATTERS * realised[0]] = 0.0
     if realised[0] == 0.0:
         return Faint(features=movable, movable=movable, ratio=1.0)
-    worst = int(ratios.argmax())
+    worst = int((ratios * counts).argmax())
     return Faint(features=int(counts[worst]), movable=movable, ratio=float(ratios[worst]))
 
 
@@ -96,19 +103,17 @@ def _counts(movable: int) -> list[int]:
 
 
 def _changes(
-    sample: Target, gradient: FloatArray, step: FloatArray, group: AnyArray, *, seed: int
+    sample: Target, scores: FloatArray, gradient: FloatArray, step: FloatArray, group: BoolArray, *, seed: int
 ) -> tuple[float, float]:
     """Squared realised and promised changes of the loss, summed over rows and draws; rounding counts as none."""
     schema, x, keys = sample.data.schema, sample.x, sample.data.row_keys()
-    scores = sample.scores(x).astype(np.float64)
     before = log_margins(scores, sample.y, scale=sample.scale)
     noise = _CLEAR * np.finfo(np.float32).eps * np.maximum(np.abs(before), np.abs(scores).max(axis=1))
-    inside: BoolArray = np.isin(np.arange(x.shape[1]), group)
     realised = promised = 0.0
     for draw in range(_DRAWS):
         signs = np.where(row_uniform(keys, x.shape[1], seed=seed, stream=_STREAM + draw) < 0.5, -1.0, 1.0)
-        moved = np.clip(x.astype(np.float64) + step * signs * inside, schema.lower, schema.upper).astype(x.dtype)
-        points = np.where(inside, moved, x)
+        moved = np.clip(x.astype(np.float64) + step * signs * group, schema.lower, schema.upper).astype(x.dtype)
+        points = np.where(group, moved, x)
         change = log_margins(sample.scores(points).astype(np.float64), sample.y, scale=sample.scale) - before
         change[np.abs(change) <= noise] = 0.0
         told = np.nansum((points.astype(np.float64) - x.astype(np.float64)) * gradient, axis=1)
@@ -118,7 +123,10 @@ def _changes(
 
 def _usual_ranges(target: Target) -> FloatArray:
     """Range in which nine of ten rows lie, by feature; the whole one where that is 0 (d,)."""
-    low, high = np.nanquantile(target.x.astype(np.float64), [0.05, 0.95], axis=0)
+    x = target.x.astype(np.float64)
+    # The one that knows of missing values takes column after column.
+    quantile = np.nanquantile if np.isnan(x).any() else np.quantile
+    low, high = quantile(x, [0.05, 0.95], axis=0)
     whole, schema = full_ranges(target), target.data.schema
     # Without bounds that range is a multiple of what the data span.
     whole = np.where(np.isfinite(schema.upper - schema.lower), whole, whole / BEYOND)

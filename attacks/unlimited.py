@@ -87,10 +87,11 @@ def freed(target: Target, fixed: BoolArray) -> Target:
 
 def full_ranges(target: Target) -> FloatArray:
     """The range of each feature: between its bounds, else a multiple of what the data spans (d,)."""
-    schema, x = target.data.schema, target.x.astype(np.float64)
-    known = np.where(np.isnan(x), 0.0, x)
-    span = known.max(axis=0) - known.min(axis=0)
-    span = np.where(span > 0, span, np.maximum(np.abs(known).max(axis=0), 1.0))
+    schema, x = target.data.schema, target.x
+    known = np.where(np.isnan(x), 0.0, x) if x.dtype.kind == "f" and np.isnan(x).any() else x
+    low, high = known.min(axis=0).astype(np.float64), known.max(axis=0).astype(np.float64)
+    span = high - low
+    span = np.where(span > 0, span, np.maximum(np.maximum(np.abs(low), np.abs(high)), 1.0))
     bounded = np.isfinite(schema.lower) & np.isfinite(schema.upper)
     width = np.subtract(schema.upper, schema.lower, out=np.zeros(len(span)), where=bounded)
     return np.where(bounded, width, BEYOND * span)
