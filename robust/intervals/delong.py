@@ -244,7 +244,11 @@ class ScoreSizing:
         lower, upper = tango_bounds(losses, gains, rows, self.quantile)
         error, skewness = (part * math.sqrt(self.n / n) for part in (self.error, self.skewness))
         shift = skewness * (1.0 + 2.0 * self.quantile**2) / 6.0
-        return min(lower, self.value) + min(shift, 0.0) * error, max(upper, self.value) + max(shift, 0.0) * error
+        lower, upper = (
+            min(lower, self.value) + min(shift, 0.0) * error,
+            max(upper, self.value) + max(shift, 0.0) * error,
+        )
+        return max(lower, -1.0), min(upper, 1.0)
 
 
 def skewness_of(parts: FloatArray) -> float:

@@ -11,6 +11,7 @@ from robust.intervals.delong import carrying_rows
 from robust.intervals.interval import Interval
 from robust.intervals.logit_bounds import logit_interval
 from robust.intervals.ranked_rows import RankedRows, ranked_rows
+from robust.intervals.side_floor import floored_by_sides
 from robust.types import BoolArray, FloatArray, IntArray
 
 
@@ -25,12 +26,15 @@ class RankedArea:
         odd: Rows that are ranked badly for some class (n,), or where a row can be positive in several, for which (n,
             k): for the AUC those ordered wrongly against more than half of the rows of the other side, for the average
             precision positive rows whose precision is below half.
+        astray: Rows that are ranked badly for some class; for the average precision also negative rows in front of more
+            than half of the positive ones.
     """
 
     interval: Interval
     by_class: tuple[Interval, ...]
     carrying: int
     odd: BoolArray
+    astray: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,17 +101,19 @@ def ranked_areas(
         del positive, scores  # what is sorted is enough
         if visit is not None:
             visit(ranked)
+        placed = ranked.placements()
+        far = placed < 0.5
         if roc is not None:
-            placed = ranked.placements()
-            roc.mark(ranked, placed < 0.5)
+            roc.mark(ranked, far, far)
             area = float(placed[ranked.positive].mean())
             placed -= area
             size = ranked.positives
             np.multiply(placed, np.where(ranked.positive, n / size, n / max(n - size, 1)), out=placed)
             roc.add(ranked, area, placed, 0.0, scaled=True)
-            del placed
+        del placed
         if precise is not None:
-            precise.mark(ranked, ranked.positive & (ranked.precision() < 0.5))
+            lost = ranked.positive & (ranked.precision() < 0.5)
+            precise.mark(ranked, lost, lost | (far & ~ranked.positive))
             precise.add(ranked, *ranked.average_precision(), scaled=False)
     return RankedAreas(
         auc=None if roc is None else roc.mean(), average_precision=None if precise is None else precise.mean()
@@ -121,6 +127,7 @@ class _Sum:
         self._n, self._strata, self._level, self._class_level, self._method = n, strata, level, class_level, method
         self._influence, self._unbiased = np.zeros(n), np.zeros(n)
         self._odd = [np.zeros(n, dtype=bool)]
+        self._astray, self._bad = np.zeros(n, dtype=bool), (0, 0)
         self._values: list[float] = []
         self._classes: list[Interval] = []
         self._fewest, self._lone, self._bias, self._wide = n, False, 0.0, 1.0
@@ -135,8 +142,18 @@ class _Sum:
         wide = 1.0 if scaled else (1.0 + 1.0 / math.sqrt(size)) ** 2
         own = influence[ranked.positive]
         squares = np.array([max(float(influence @ influence) - float(own @ own), 0.0), float(own @ own)])
+        interval = self._bounded(value, bias, wide * squares * stretch / n**2, sides, lone, self._class_level)
+        raised, lost = self._bad
         self._classes.append(
-            self._bounded(value, bias, wide * squares * stretch / n**2, sides, lone, self._class_level)
+            floored_by_sides(
+                interval,
+                positives=size,
+                negatives=n - size,
+                lost=lost,
+                raised=raised,
+                level=self._class_level,
+                average_precision=not scaled,
+            )
         )
         self._values.append(value)
         self._bias += bias
@@ -147,11 +164,14 @@ class _Sum:
         low, high = np.sqrt(stretch).tolist()
         self._unbiased[ranked.order] += influence * np.where(ranked.positive, high, low)
 
-    def mark(self, ranked: RankedRows, odd: BoolArray) -> None:
-        """Mark rows, in rank order, as ranked badly, before their class is added."""
+    def mark(self, ranked: RankedRows, odd: BoolArray, astray: BoolArray) -> None:
+        """Mark rows, in rank order, as lost for their class, and as ranked badly at all, before the class is added."""
         if self._strata is None and self._values:
             self._odd.append(np.zeros(self._n, dtype=bool))
         self._odd[-1][ranked.order] |= odd
+        self._astray[ranked.order] |= astray
+        lost = int((astray & ranked.positive).sum())
+        self._bad = int(astray.sum()) - lost, lost
 
     def mean(self) -> RankedArea:
         """The mean area over the classes taken."""
@@ -168,7 +188,13 @@ class _Sum:
             float(np.mean(self._values)), self._bias / count, self._wide * parts, sides, self._lone, self._level
         )
         odd = self._odd[0] if self._strata is not None else np.column_stack(self._odd[:count])
-        return RankedArea(interval=interval, by_class=tuple(self._classes), carrying=carrying_rows(influence), odd=odd)
+        return RankedArea(
+            interval=interval,
+            by_class=tuple(self._classes),
+            carrying=carrying_rows(influence),
+            odd=odd,
+            astray=int(self._astray.sum()),
+        )
 
     def _bounded(
         self, value: float, bias: float, parts: FloatArray, sides: IntArray, lone: bool, level: float

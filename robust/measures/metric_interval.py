@@ -10,6 +10,7 @@ from robust.intervals.clopper_pearson import clopper_pearson
 from robust.intervals.interval import Interval
 from robust.intervals.ranked_areas import RankedArea, ranked_areas
 from robust.intervals.resampling import SmoothOfMeans, Statistic, distinct, influence
+from robust.intervals.vacuous import FEW
 from robust.measures.class_floors import floored_by_class
 from robust.measures.dependence import dependent_interval, is_dependent
 from robust.measures.floors import floored
@@ -61,7 +62,10 @@ def area_interval(metric: Metric, area: RankedArea, scored: Scored, data: Datase
     """
     rate = metric.effect(scored.truth, scored.prediction, scored.prediction)
     units = len(scored.truth)
-    interval = floored(area.interval, differing=area.carrying, units=units, rate=rate, level=level)
+    # Where few rows carry the variance, what is in doubt is how many more there are like the badly ranked ones.
+    few = area.carrying < FEW
+    differing = min(area.carrying, area.astray) if few and metric.name != "auc" else area.carrying
+    interval = floored(area.interval, differing=differing, units=units, rate=rate, level=level)
     return clip(_by_class(metric, interval, scored, data, odd=area.odd, level=level), metric.low, metric.high)
 
 

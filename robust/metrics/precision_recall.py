@@ -54,18 +54,19 @@ def average_precision_effect(y: AnyArray, scores: AnyArray, _seen: AnyArray) -> 
     """Largest change of the average precision a share of rows that move to any place in the ranking.
 
     With π the share of a class, m = sn rows put in front of πn positive rows cost Σ_i m/(i + m)/(πn) at most, which is
-    no more than (s/π)·ln(1 + π/s), and m positive rows put last s/π; to take rows out of a ranking and put them
-    elsewhere is twice that.
+    no more than (s/π)·ln(1 + π/s), in the mean over the classes; positive rows that are put last cost 2s/π, of one
+    label a row those of one class alone.
     """
     shares = np.array([float(positive.mean()) for positive, _ in against_rest(y, scores)])
     if (shares == 0).any():
         return lambda _share: None
+    lost = 2.0 / shares
+    worst = float(lost.mean() if y.ndim == 2 else lost.max() / len(shares))
 
     def rate(share: float) -> float:
         if share <= 0:
             return math.inf
-        each = 2.0 / shares * (1.0 + np.log1p(shares / share))
-        return float(min(each.mean(), 1.0 / share))
+        return float(min((np.log1p(shares / share) / shares).mean() + worst, 1.0 / share))
 
     return rate
 

@@ -1,3 +1,4 @@
+import math
 import pickle
 
 import numpy as np
@@ -31,8 +32,10 @@ def test_an_area_that_is_a_proportion_has_the_bounds_of_one():
     a = y.astype(float)
     b = np.where((groups < 2) & (y == 1), -1.0, a)
     interval = delong_paired_grouped(y, a, b, groups, level=0.95)
-    expected = tango_bounds(19 * 0.1, 0.0, 19.0, t.ppf(0.95, 19))
-    assert (interval.lower, interval.upper) == pytest.approx(expected)
+    quantile, skewness = t.ppf(0.95, 19), (1 - 2 * 0.1) / math.sqrt(20 * 0.1 * 0.9)
+    lower, upper = tango_bounds(19 * 0.1, 0.0, 19.0, quantile)
+    shift = math.sqrt(0.1 * 0.9 / 19) * skewness * (1 + 2 * quantile**2) / 6
+    assert (interval.lower, interval.upper) == pytest.approx((lower, upper + shift))
     assert interval.notes == ("20 clusters",)
 
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
+from robust.intervals.auc_components import auc_components
 from robust.intervals.delong import delong
 from robust.intervals.ranked_areas import ranked_areas
 from robust.intervals.ranked_rows import ranked_rows
+from robust.intervals.side_floor import floored_by_sides
 from robust.metrics.precision_recall import WeightedAveragePrecision
 from robust.metrics.ranking import against_rest
 
@@ -37,6 +39,10 @@ def test_each_class_is_its_own_binary_problem():
         areas = ranked_areas(against_rest(y, scores), y, n, level=0.9, class_level=0.99)
         for c, found in enumerate(areas.auc.by_class):
             other = delong((y == c).astype(int), scores[:, c], level=0.99).interval
+            placed = auc_components((y == c).astype(int), scores[:, c]).placed[:, 0]
+            sides = {"positives": int((y == c).sum()), "negatives": int((y != c).sum())}
+            bad = {"lost": int((placed[y == c] < 0.5).sum()), "raised": int((placed[y != c] < 0.5).sum())}
+            other = floored_by_sides(other, **sides, **bad, level=0.99)
             assert (found.value, found.lower, found.upper) == pytest.approx((other.value, other.lower, other.upper))
 
 
