@@ -7,6 +7,7 @@ import numpy as np
 from robust.data.dataset import Dataset
 from robust.models.base import Model
 from robust.predicting.calling import bind
+from robust.predicting.company import other_batch
 from robust.predicting.predictions import interpret
 from robust.record.shape import Noise
 
@@ -16,6 +17,8 @@ _ROWS = 512
 
 def host_noise(model: Model, data: Dataset) -> Noise:
     """Predict rows again, in reversed order and in batches of 7, and count what changed.
+
+    A model that takes fewer rows a call gets fewer than that, one that is declared to take single rows gets these.
 
     Args:
         model: The model.
@@ -28,7 +31,7 @@ def host_noise(model: Model, data: Dataset) -> Noise:
     keep = np.unique(np.linspace(0, len(data) - 1, min(len(data), _ROWS)).round().astype(np.int64))
     x = data.x[keep]
     first = bind(model, data.schema).outputs(x)
-    other = replace(model, batch_size=_BATCH) if model.fixed_batch is None else model
+    other = replace(model, batch_size=other_batch(model, _BATCH)) if model.fixed_batch is None else model
     again = bind(other, data.schema).outputs(x[::-1])[::-1]
     y = None if data.y is None else data.y[keep]
     changed = 0

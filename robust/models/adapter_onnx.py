@@ -10,6 +10,9 @@ from robust.errors import InvalidInput
 from robust.models.base import Model
 from robust.models.onnx_content import OnnxContent
 from robust.models.options import Options, read_labels
+from robust.models.runner_quantization import QuantizedEdges
+from robust.tensors.quantizing import dequantize
+from robust.tensors.spec import QUANTIZED, Quantization
 from robust.types import AnyArray, FloatArray, Output
 
 DTYPES = {
@@ -40,6 +43,7 @@ class OnnxAdapter:
         shape: Shape of the input, the batch first; None where a dimension is free.
         output: Name of the output.
         zipped: The output is one map from label to probability a row.
+        quantization: Scale and zero point of an output of integers; None where its numbers are what they are.
     """
 
     session: Any
@@ -48,6 +52,7 @@ class OnnxAdapter:
     shape: tuple[int | None, ...]
     output: str
     zipped: bool
+    quantization: Quantization | None = None
 
     def forward(self, x: AnyArray) -> FloatArray:
         """Outputs of one batch."""
@@ -55,7 +60,7 @@ class OnnxAdapter:
         if self.zipped:
             labels = sorted(outputs[0]) if outputs else []
             outputs = [[row[label] for label in labels] for row in outputs]
-        return np.asarray(outputs, dtype=np.float64)
+        return dequantize(np.asarray(outputs), self.quantization)
 
     def cast(self, x: AnyArray) -> AnyArray:
         """A batch in the input's type; only a change between floating types may round."""
@@ -117,6 +122,7 @@ def onnx_model(session: Any, options: Options, *, content: OnnxContent | None) -
         shape=shape,
         output=target.name,
         zipped=zipped,
+        quantization=_quantization(target, content),
     )
     found = None if content is None or kind is None else content.classes()
     classes = options.classes
@@ -134,6 +140,25 @@ def onnx_model(session: Any, options: Options, *, content: OnnxContent | None) -
         identity=(lambda: None) if content is None else content.identity,
         weights=(lambda: None) if content is None else content.weights,
     )
+
+
+def _quantization(output: Any, content: OnnxContent | None) -> Quantization | None:
+    """Scale and zero point of an output of integers.
+
+    Raises:
+        InvalidInput: If integers of one byte stand for numbers that nobody tells.
+    """
+    dtype = DTYPES.get(output.type, "")
+    if dtype not in QUANTIZED:
+        return None
+    found = None if content is None else QuantizedEdges(content=content.content).of_output(output.name, dtype)
+    if found is None and np.dtype(dtype).itemsize == 1:
+        where = "a live session does not tell" if content is None else "the file does not tell"
+        raise InvalidInput(
+            f"the model gives {dtype} (output {output.name!r}), and {where} which numbers they stand for: load it from "
+            "its file, export it with a floating output, or wrap it in a function that dequantizes"
+        )
+    return found
 
 
 def _judged(outputs: Sequence[Any]) -> tuple[Any, Output | None]:

@@ -83,6 +83,22 @@ class Caller:
             settings.cache.put(key, outputs)
         return outputs
 
+    def again(self, x: AnyArray, *, size: int) -> FloatArray:
+        """Outputs of rows that were asked before, in calls of another size; as a check it is not counted.
+
+        Args:
+            x: Rows (n, *row shape); not changed.
+            size: Rows a call, no more than the model takes; up to a fixed batch they are filled as ever.
+
+        Returns:
+            Outputs (n, k), float64, finite.
+
+        Raises:
+            ModelFault: As `outputs` does.
+        """
+        blocks = [slice(start, min(start + size, len(x))) for start in range(0, len(x), size)]
+        return self._gathered((self._block(x, block) for block in blocks), blocks)
+
     def _gathered(self, parts: Iterator[FloatArray], blocks: list[slice]) -> FloatArray:
         """The outputs of all blocks in one array, each written as it comes: they are never held twice."""
         first = next(parts)
@@ -232,7 +248,8 @@ def bind(model: Model, schema: FeatureSchema) -> Caller:
     if identity is not None:
         # A model that takes columns by name answers by what the schema calls them, not by the numbers alone.
         decoded = f"/{schema.names}/{schema.shape}/{schema.categories}" if model.columns is not None else ""
-        identity += decoded
+        # Nor does every model give a row the same answer in batches of another size.
+        identity += f"{decoded}/{model.fixed_batch or model.batch_size}"
     return Caller(model=model, schema=schema, identity=identity)
 
 

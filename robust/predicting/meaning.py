@@ -16,6 +16,8 @@ SUM_TOLERANCE = 1e-3
 #: or take all of it, so that it never makes a sum miss 1 by more than 1.
 DECLARED_TOLERANCE = 0.01
 _ROUNDING = 1e-9
+#: Whole numbers that span more than this may be integers of eight bits.
+_CODES = 32.0
 
 
 def settled_task(model: Model, outputs: FloatArray, y: AnyArray | None) -> Task:
@@ -173,6 +175,7 @@ def _kind(model: Model, outputs: FloatArray, task: Task, gap: float, outside: fl
             f"{model.name} gives {width} numbers from 0 to 1 that miss a sum of 1 by up to {gap:.3g}: say "
             'output="probabilities" or output="logits" in as_model or load_model' + _several_labels(outside, width)
         )
+    _refuse_codes(model, outputs)
     return "logits"
 
 
@@ -192,7 +195,19 @@ def _multilabel_kind(model: Model, outputs: FloatArray, outside: float) -> Kind:
         return model.output
     if _whole(outputs) and outside == 0:
         return "labels"
-    return "probabilities" if outside <= SUM_TOLERANCE else "logits"
+    if outside <= SUM_TOLERANCE:
+        return "probabilities"
+    _refuse_codes(model, outputs)
+    return "logits"
+
+
+def _refuse_codes(model: Model, outputs: FloatArray) -> None:
+    """Refuse the integers of a quantized model, taken for logits unasked: their scale makes all the difference."""
+    if _whole(outputs) and float(np.ptp(outputs)) > _CODES:
+        raise InvalidInput(
+            f"{model.name} gives whole numbers from {outputs.min():g} to {outputs.max():g}, which may be the integers "
+            'of a quantized model: dequantize them by scale and zero point, or say output="logits" if they are scores'
+        )
 
 
 def _misses(outputs: FloatArray) -> tuple[float, float]:

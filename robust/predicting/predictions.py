@@ -8,6 +8,7 @@ from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.models.base import Label, Model
 from robust.predicting.calling import bind
+from robust.predicting.company import company_note
 from robust.predicting.meaning import SUM_TOLERANCE, settled_kind, settled_task, told_miss
 from robust.predicting.meaning import Kind as Kind
 from robust.predicting.metering import remark
@@ -114,15 +115,19 @@ def predict(model: Model, data: Dataset) -> Predictions:
         data: The rows; targets, where there are any, settle what an undeclared output means.
 
     Returns:
-        Predictions, one row a row of `data`, in its order. Probabilities that miss a sum of 1, or the range 0 … 1, by
-        more than rounding are told to every open meter, and by it in the evidence of what is measured.
+        Predictions, one row a row of `data`, in its order. By every open meter the evidence of what is measured is told
+        of probabilities that miss a sum of 1, or the range 0 … 1, and of few answers that depend on rows beside them.
 
     Raises:
-        ModelFault: If the model breaks its contract.
+        ModelFault: If the model breaks its contract, or more than few answers depend on the rows beside them.
         InvalidInput: If the outputs' meaning cannot be told, or contradicts what was declared.
     """
-    outputs = bind(model, data.schema).outputs(data.x, keep=True)
+    caller = bind(model, data.schema)
+    outputs = caller.outputs(data.x, keep=True)
     predictions = interpret(model, outputs, data.y)
+    note = company_note(caller, data, outputs, task=predictions.task, kind=predictions.kind)
+    if note is not None:
+        remark(f"answers of {model.name} on {data.name} {note}")
     miss = told_miss(predictions.gap, predictions.outside, predictions.task)
     if miss is not None:
         remark(f"probabilities of {model.name} on {data.name}: {miss}")

@@ -50,6 +50,21 @@ def test_a_fixed_batch_stays():
     assert sizes == {32}
 
 
+@pytest.mark.parametrize(("batch_size", "expected"), [(1, {1}), (2, {2, 1}), (7, {7, 2, 3, 1}), (8, {8, 4, 7, 1})])
+def test_no_more_rows_a_call_than_declared(batch_size, expected):
+    """A model that is deployed one row at a time has no noise of batches."""
+    sizes = set()
+
+    def forward(x):
+        sizes.add(len(x))
+        return x - x.mean(axis=0)
+
+    found = host_noise(as_model(forward, output="logits", batch_size=batch_size), as_data(X, Y))
+    assert max(sizes) == batch_size
+    assert sizes <= expected
+    assert (found.decisions_changed == 0) == (batch_size == 1)
+
+
 def test_the_host_says_what_decides_kernels():
     host = describe_host()
     assert host == describe_host()

@@ -154,18 +154,21 @@ def test_shapes_that_do_not_fit_are_both_named(tmp_path):
         model.forward(X[:, :3])
 
 
-def identity(path, kind):
+def identity(path, kind, gives=None):
+    gives = kind if gives is None else gives
     return write(
         path,
-        [helper.make_node("Identity", ["x"], ["y"])],
+        [helper.make_node("Cast", ["x"], ["y"], to=gives)],
         [value("x", kind, ["n", 4])],
-        [value("y", kind, ["n", 4])],
+        [value("y", gives, ["n", 4])],
     )
 
 
 @pytest.mark.parametrize("kind", [TensorProto.UINT8, TensorProto.INT8])
 def test_a_quantized_input_refuses_floats(tmp_path, kind):
-    model = load_model(identity(tmp_path / "m.onnx", kind))
+    with pytest.raises(InvalidInput, match="the file does not tell which numbers they stand for"):
+        load_model(identity(tmp_path / "m.onnx", kind))
+    model = load_model(identity(tmp_path / "m.onnx", kind, gives=TensorProto.FLOAT))
     with pytest.raises(InvalidInput, match="got float64: quantize the rows"):
         model.forward(np.ones((2, 4)))
     assert model.forward(np.ones((2, 4), dtype=np.int64)).tolist() == [[1] * 4] * 2
