@@ -176,7 +176,10 @@ def _of_probabilities(judge: _Judge, labelled: Scored, probable: Scored) -> None
     """Means of losses, and calibration."""
     for metric, title in ((LOG_LOSS, "loss of a row (nats)"), (BRIER, "squared distance of a row")):
         try:
-            proper = replace(probable, prediction=probable.predictions.distribution)
+            predictions = probable.predictions
+            # A softmax sums to 1, and is not made again.
+            given = probable.prediction if predictions.kind == "logits" else predictions.distribution
+            proper = replace(probable, prediction=given)
         except InvalidInput as error:
             judge.missing.append((metric.name, str(error)))
             continue
