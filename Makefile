@@ -58,8 +58,9 @@ wheel: $(VENV)/installed
 	@$(BIN)/python -m build --wheel --outdir dist . > build/wheel.log 2>&1 || (cat build/wheel.log; exit 1)
 	@$(BIN)/python tests/wheel_check.py dist build/wheel-env constraints.txt
 
+# Without -P: the folder benchmarks/ is not installed, it is found because it lies here.
 bench: $(VENV)/installed
-	@$(BIN)/python -P -m benchmarks
+	@$(BIN)/python -m benchmarks
 
 schema: $(VENV)/installed
 	@$(BIN)/python -P -c "from pathlib import Path; from robust.record.codec import json_schema; Path('robust/record/schema-1.json').write_bytes(json_schema())"

@@ -122,6 +122,7 @@ CHECKS = (
         run=_run,
         options=RobustAccuracyOptions,
         needs=frozenset({"targets", "classification"}),
+        reach=(0.0, 1.0),
         why="A model that is right on the test rows may be wrong right beside them. Small changes that somebody "
         "chooses find those places; random noise seldom does.",
         remedy="Look at the rows that break first, and whether eps is a change that can happen. Train on adversarial "

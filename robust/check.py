@@ -83,6 +83,8 @@ class Check:
         run: Measures a subject with options; gives one measurement, or several for a check that reports a list.
         options: A frozen dataclass (all fields with defaults) of what a gate may set, e.g. `eps`.
         needs: Inputs without which the check does not apply, and the tasks that it is for (all, where none is named).
+        reach: Smallest and largest value of an estimate, where they are known before anything is measured: a gate
+            beyond them is refused at the start.
         by_request: Whether it runs only where a gate asks for it: a figure that differs from run to run, or one that
             is undefined on much honest data.
         why: Why it matters, in a sentence or two.
@@ -98,6 +100,7 @@ class Check:
     remedy: str
     options: type | None = None
     needs: frozenset[Need] = frozenset()
+    reach: tuple[float, float] | None = None
     by_request: bool = False
 
     @property

@@ -18,6 +18,7 @@ import click
 
 from robust import __version__
 from robust.commands.compare_models import compare_command
+from robust.commands.idle_options import idle_options
 from robust.commands.model_cost import cost_command
 from robust.commands.model_metrics import metrics_command
 from robust.commands.saying import say
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = ("digits", "diabetes", "sunspots")
 _USAGE, _INTERNAL, _INTERRUPTED = 2, 3, 130
-_KEPT = "interrupted; what was measured is kept in .robust (not with --no-cache) and used by the next run"
+_KEPT = "what was measured is kept in .robust and used by the next run"
 _HELP = frozenset({"-h", "--help", "--version"})
 _FACTORIES = ("factory", "reference_factory", "surrogate_factory")
 
@@ -111,13 +112,14 @@ def audit(
             decide_by.reset(token)
         progress.note("writing the report")
         written = write_report(record, out, cache=None if no_cache else Path(".robust") / "cache")
-    _show(record, out, written=written, as_json=as_json, console=Screen())
+    _show(record, out, written=written, kept=not no_cache, as_json=as_json, console=Screen())
     return record.exit_code if written else _INTERRUPTED
 
 
 @cli.command("list")
 @click.option("--out", type=click.Path(path_type=Path), help="A folder to keep the list in, as a file.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@idle_options
 def list_checks(out: Path | None, as_json: bool) -> None:
     """List the checks."""
     from robust.auditing.discovery import discover
@@ -131,6 +133,7 @@ def list_checks(out: Path | None, as_json: bool) -> None:
 @click.argument("code")
 @click.option("--out", type=click.Path(path_type=Path), help="A folder to keep the page in, as a file.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@idle_options
 def explain(code: str, out: Path | None, as_json: bool) -> None:
     """Say what a check measures, why, and what to do about a bad answer. CODE is a code or a name."""
     from robust.auditing.discovery import discover, find_check
@@ -191,7 +194,7 @@ def _tell(text: str, out: Path | None, name: str) -> None:
     say(text, newline=False)
 
 
-def _show(record: "Record", out: Path, *, written: bool, as_json: bool, console: "Console") -> None:
+def _show(record: "Record", out: Path, *, written: bool, kept: bool, as_json: bool, console: "Console") -> None:
     """Print the record, or its table and where the files lie."""
     from robust.record.codec import dump
     from robust.report.console import render_table
@@ -204,7 +207,10 @@ def _show(record: "Record", out: Path, *, written: bool, as_json: bool, console:
         if path.is_file():
             console.print(f"{kind}: {path}", soft_wrap=True, highlight=False)
     if record.interrupted or not written:
-        console.print(_KEPT if record.interrupted else f"{_KEPT}; the report was not written")
+        parts = ["interrupted" if record.entries else "interrupted before anything was measured"]
+        parts += [_KEPT] if record.entries and kept else []
+        parts += [] if record.interrupted else ["the report was not written"]
+        console.print("; ".join(parts))
 
 
 def main() -> None:
@@ -252,7 +258,8 @@ def _told(error: BaseException) -> int:
     """Say what ended a command; gives its exit code."""
     match error:
         case click.exceptions.Abort() | KeyboardInterrupt():
-            say(f"robust: {_KEPT}\n", err=True, newline=False)
+            # Whatever an audit had measured by then, it has shown and said itself.
+            say("robust: interrupted\n", err=True, newline=False)
             return _INTERRUPTED
         case click.ClickException():
             with suppress(BrokenPipeError):

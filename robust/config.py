@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, structs
 
+from robust.auditing.valid_names import told
 from robust.errors import InvalidInput
 from robust.types import Output, Task
 
@@ -133,7 +134,7 @@ def read_config(table: Mapping[str, Any], *, where: str) -> Config:
     try:
         return msgspec.convert(dict(table), Config)
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"{where}: {error}") from error
+        raise InvalidInput(f"{where}: {told(error, Config)}") from error
 
 
 def overlaid(config: Config, flags: Mapping[str, Any], gates: Sequence[str]) -> Config:

@@ -1,7 +1,7 @@
 """The number: a value with proven bounds, never a bare float."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
 from msgspec import structs
@@ -32,7 +32,7 @@ class Affine:
         return min(ends), max(ends)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Measurement:
     """A measured value with one-sided confidence bounds; comparing it with a limit is the statistical test.
 
@@ -59,6 +59,8 @@ class Measurement:
             row, or the value is NaN without a failed self-check.
 
     >>> m = Measurement(name="accuracy", value=0.9, lower=0.85, upper=0.94, n=100, method="clopper-pearson")
+    >>> m
+    <Measurement accuracy 0.9000 (0.8500 .. 0.9400, 90% two-sided, n=100, clopper-pearson)>
     >>> m > 0.8
     0.9 > 0.8 [PASS: 95% lower bound 0.85, n=100]
     >>> (m > 0.88).status
@@ -78,8 +80,8 @@ class Measurement:
     evidence: tuple[Evidence, ...] = ()
     validity: tuple[SelfCheck, ...] = ()
     provenance: Provenance = Provenance()  # noqa: RUF009 - immutable
-    row_values: "FloatArray | None" = field(default=None, repr=False)
-    reach: tuple[float, float] | None = field(default=None, repr=False)
+    row_values: "FloatArray | None" = None
+    reach: tuple[float, float] | None = None
 
     # numpy scalars and arrays on the left of a comparison must hand it to us.
     __array_ufunc__: ClassVar[None] = None
@@ -272,6 +274,10 @@ class Measurement:
     def __format__(self, spec: str) -> str:
         """Format the value; without a spec, the short text."""
         return format(self.value, spec) if spec else str(self)
+
+    def __repr__(self) -> str:
+        # One line: evidence and provenance are for reports, and would fill a screen.
+        return f"<Measurement {self}>"
 
     def __str__(self) -> str:
         if self.exact:

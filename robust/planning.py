@@ -10,6 +10,7 @@ from robust.anomalies.anomaly_scores import as_detector, row_scores
 from robust.anomalies.labelling import anomalous_rows, refuse_anomalies
 from robust.auditing.deferring import deferred_model
 from robust.auditing.discovery import discover
+from robust.auditing.empty_gates import refuse_empty
 from robust.auditing.gates import build_gates
 from robust.auditing.host import describe_host
 from robust.auditing.keeping import Store
@@ -92,6 +93,8 @@ def build_plan(config: Config, *, folder: Path | None, trust: bool = False, shar
             # Whatever it gives is no class: a reconstruction or a score.
             candidate = _detector(candidate, test, normal, anomalous)
             task = "anomaly"
+    for gate in gates:
+        refuse_empty(gate.name, gate.check, gate.options, gate.operator, gate.limit, task=task)
     subject = Subject(
         model=candidate,
         task=task,

@@ -193,21 +193,52 @@ def reach_of(m: "Measurement") -> tuple[float, float]:
 
 def _refuse_empty(m: "Measurement", comparison: Operator, limit: float) -> None:
     """Refuse a comparison that decides nothing: a percent sign was forgotten, and the gate would be green for ever."""
-    low, high = reach_of(m)
+    reach = reach_of(m)
+    change = reach[0] < 0 and any(isinstance(item, Values) for item in m.evidence)
+    if is_empty(comparison, limit, reach, change=change, higher_is_better=m.higher_is_better):
+        hint = f"; did you mean {limit:g}%, in Python percent({limit:g})?" if 1 <= abs(limit) <= 100 else ""
+        raise InvalidInput(
+            f"{m.name} {comparison} {limit:g} decides nothing: it {reach_words(reach)} ({m.unit}), whatever the "
+            f"model{hint}"
+        )
+
+
+def is_empty(
+    comparison: Operator, limit: float, reach: tuple[float, float], *, change: bool, higher_is_better: bool | None
+) -> bool:
+    """Whether no value can miss, or meet, a limit.
+
+    Args:
+        comparison: The operator.
+        limit: The limit.
+        reach: Smallest and largest value that there can be.
+        change: Whether the value is a change between two models.
+        higher_is_better: Direction.
+
+    >>> is_empty(">=", 95.0, (0.0, 1.0), change=False, higher_is_better=True)
+    True
+    """
+    low, high = reach
     at_low, at_high = isclose(limit, low, abs_tol=1e-9), isclose(limit, high, abs_tol=1e-9)
-    beyond = not (low <= limit <= high or at_low or at_high)
+    if not (low <= limit <= high or at_low or at_high):
+        return True
     # At an end one value alone can miss. To ask for more than nothing at all makes sense; for less than all, in what
     # should be small, does not, and neither does any change short of the largest.
-    change = low < 0 and any(isinstance(item, Values) for item in m.evidence)
-    idle = at_high and (comparison == "<=" or (comparison == "<" and (change or m.higher_is_better is not True)))
-    idle |= at_low and (comparison == ">=" or (comparison == ">" and change))
-    if beyond or idle:
-        hint = f"; did you mean {limit:g}%, in Python percent({limit:g})?" if 1 <= abs(limit) <= 100 else ""
-        ends = f"is at most {high:g}" if low == -inf else f"is at least {low:g}"
-        ends = f"lies from {low:g} to {high:g}" if -inf < low and high < inf else ends
-        raise InvalidInput(
-            f"{m.name} {comparison} {limit:g} decides nothing: it {ends} ({m.unit}), whatever the model{hint}"
-        )
+    if at_high and (comparison == "<=" or (comparison == "<" and (change or higher_is_better is not True))):
+        return True
+    return at_low and (comparison == ">=" or (comparison == ">" and change))
+
+
+def reach_words(reach: tuple[float, float]) -> str:
+    """Where a value can lie.
+
+    >>> reach_words((0.0, 1.0)), reach_words((-inf, 1.0))
+    ('lies from 0 to 1', 'is at most 1')
+    """
+    low, high = reach
+    if low == -inf:
+        return f"is at most {high:g}"
+    return f"lies from {low:g} to {high:g}" if high < inf else f"is at least {low:g}"
 
 
 def aligned(*numbers: float) -> list[str]:

@@ -259,6 +259,7 @@ CHECKS = (
         run=_run,
         options=FlipOptions,
         needs=frozenset({"classification", "regression"}),
+        reach=(0.0, 1.0),
         why="A decision that a small change of one input flips hangs on measurement noise: the same case, "
         "measured again, may be decided otherwise. By default every number is changed by 0.1 of its "
         "standard deviation.",

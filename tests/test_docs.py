@@ -14,6 +14,7 @@ from robust.auditing.discovery import discover
 from robust.auditing.gates import build_gates
 from robust.cli import cli
 from robust.config import read_config
+from robust.examples.catalogue import example_path
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -57,6 +58,19 @@ def test_the_commands_of_the_readme_are_understood():
     assert len(commands) >= 5
     for name, *arguments in commands:
         cli.commands[name].make_context(name, arguments)
+
+
+def test_compare_ends_as_the_readme_says(tmp_path):
+    digits = example_path("digits")
+    command = [sys.executable, "-P", "-m", "robust", "compare", digits / "float.onnx", digits / "int8.onnx"]
+    done = subprocess.run(
+        [*command, "--data", digits / "test.npz"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    (shown,) = blocks(ROOT / "README.md", "text")
+    # The last digits hang on the processor.
+    told, meant = (re.sub(r"(\d\.\d)\d+e", r"\1e", text) for text in (done.stdout, shown))
+    assert (done.returncode, told.splitlines()[-1]) == (1, meant.strip())
+    assert "and exit code 1" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_readme_session_prints_what_it_shows():

@@ -56,6 +56,7 @@ CHECKS = (
         run=_run,
         options=AnomalyOptions,
         needs=frozenset({"targets", "normal", "anomaly"}),
+        reach=(0.0, 1.0),
         why=(
             "An anomaly detector is used at a threshold that normal rows recommend; what counts is how many anomalies "
             "it finds there and how many normal rows it calls anomalous, on rows that had no part in the choice."

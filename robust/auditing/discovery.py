@@ -68,4 +68,5 @@ def find_check(checks: tuple[Check, ...], key: str) -> Check:
     names = [name for check in checks for name in (check.code, check.name)]
     near = difflib.get_close_matches(key, names, n=3)
     hint = f"; did you mean {' or '.join(near)}?" if near else "."
-    raise InvalidInput(f"no check is called {key!r}{hint} The checks are {', '.join(check.name for check in checks)}")
+    known = ", ".join(f"{check.code} {check.name}" for check in checks)
+    raise InvalidInput(f"no check is called {key!r}{hint} The checks are {known}")

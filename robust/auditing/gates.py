@@ -10,6 +10,8 @@ from typing import Any, cast
 import msgspec
 
 from robust.auditing.discovery import find_check
+from robust.auditing.empty_gates import refuse_empty
+from robust.auditing.valid_names import told
 from robust.check import Check
 from robust.errors import InvalidInput
 from robust.limits import as_limit, percent
@@ -99,7 +101,7 @@ def build_gates(table: Mapping[str, object], checks: tuple[Check, ...]) -> tuple
         The gates.
 
     Raises:
-        InvalidInput: On a measure, option or limit that is not understood.
+        InvalidInput: On a measure, option or limit that is not understood, or a gate that no value can settle.
     """
     gates = []
     for name, content in table.items():
@@ -107,6 +109,7 @@ def build_gates(table: Mapping[str, object], checks: tuple[Check, ...]) -> tuple
         check = find_check(checks, str(entry.pop("measure", name)))
         sign, limit = parse_limit(entry.pop("limit", None), gate=name)
         options = build_options(check, entry, gate=name)
+        refuse_empty(name, check, options, sign, limit)
         gates.append(GateSpec(name=name, check=check, operator=sign, limit=limit, options=options))
     return tuple(gates)
 
@@ -127,4 +130,4 @@ def build_options(check: Check, given: Mapping[str, object], *, gate: str) -> An
     try:
         return msgspec.convert(dict(given), check.options)
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"gate {gate!r}: {error}") from error
+        raise InvalidInput(f"gate {gate!r}: {told(error, check.options)}") from error

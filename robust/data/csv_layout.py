@@ -1,6 +1,5 @@
 """How a CSV file is laid out: comments, delimiter, header, and where its rows begin."""
 
-import contextlib
 import csv
 import io
 import re
@@ -37,6 +36,21 @@ class Layout:
     offset: int
     line: int
     dtype: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One record of a CSV file.
+
+    Args:
+        line: Line of the file, from 1, on which it begins.
+        cells: Its cells; none where it is too broken to be read.
+        quoted: Whether it begins with a quote or runs over several lines, as it does behind a quote that is not closed.
+    """
+
+    line: int
+    cells: tuple[str, ...]
+    quoted: bool
 
 
 def read_layout(path: Path, *, named: bool | None) -> Layout:
@@ -83,19 +97,46 @@ def record_line(path: Path, layout: Layout, record: int) -> int:
         layout: Its layout.
         record: Position of the record among the rows, from 0, blank lines not counted.
     """
+    line = layout.line
+    for number, found in enumerate(_records(path, layout)):
+        line = found.line
+        if number == record:
+            break
+    return line
+
+
+def ragged_record(path: Path, layout: Layout) -> Record | None:
+    """The first record of the rows that has not as many cells as the first of the file.
+
+    Args:
+        path: The file.
+        layout: Its layout.
+
+    Returns:
+        The record, or None where all have as many, or the file is too broken before.
+    """
+    width = len(layout.first)
+    return next((found for found in _records(path, layout) if found.cells and len(found.cells) != width), None)
+
+
+def _records(path: Path, layout: Layout) -> Iterator[Record]:
+    """The records as Python's reader sees them; blank lines are none, one that it cannot read is the last."""
     with path.open("rb") as raw:
         raw.seek(layout.offset)
         lines = io.TextIOWrapper(raw, encoding="utf-8", errors="replace", newline="")
-        reader = csv.reader(lines, delimiter=layout.delimiter)
-        before, seen = 0, -1
-        # This only finds a place for a message: where the file is too broken, the last line known is it.
-        with contextlib.suppress(csv.Error):
+        taken: list[str] = []
+        reader = csv.reader(_remember(lines.readline(), lines, taken), delimiter=layout.delimiter)
+        before = 0
+        try:
             for cells in reader:
-                seen += bool(cells)
-                if seen == record:
-                    break
+                if cells:
+                    quoted = taken[0].startswith('"') or len(taken) > 1
+                    yield Record(line=layout.line + before, cells=tuple(cells), quoted=quoted)
                 before = reader.line_num
-    return layout.line + before
+                taken.clear()
+        except csv.Error:
+            # This only finds a place for a message: where the file is too broken, the last line known is it.
+            yield Record(line=layout.line + before, cells=(), quoted=True)
 
 
 def _read(path: Path, stream: TextIO, named: bool | None) -> Layout:

@@ -13,7 +13,7 @@ from robust.data.arrow_spool import arrow_spooled
 from robust.data.columns import RawColumn, StoredColumn
 from robust.data.content import unreadable
 from robust.data.csv_cells import BadCell, cells_column
-from robust.data.csv_layout import Layout, is_number, not_utf8, read_layout, record_line
+from robust.data.csv_layout import Layout, is_number, not_utf8, ragged_record, read_layout, record_line
 from robust.data.large import is_large
 from robust.data.naming import check_unique, checked_names, shorten
 from robust.data.source import Parts, Source
@@ -102,12 +102,6 @@ class _TooLongError(Exception):
 
 def _read_blocks(path: Path, layout: Layout, columns: tuple[str, ...], *, on_disk: bool, block: int) -> Any:
     """All rows, read in blocks of so many bytes."""
-    ragged: list[Any] = []
-
-    def refuse(row: Any) -> str:
-        ragged.append(row)
-        return "error"
-
     # Positions stand in for the names while Arrow reads: a name may be anything, even one that Arrow would
     # treat.
     keys = [str(j) for j in range(len(columns))]
@@ -117,9 +111,9 @@ def _read_blocks(path: Path, layout: Layout, columns: tuple[str, ...], *, on_dis
             reader = pyarrow.csv.open_csv(
                 stream,
                 read_options=pyarrow.csv.ReadOptions(use_threads=False, column_names=keys, block_size=block),
-                parse_options=pyarrow.csv.ParseOptions(
-                    delimiter=layout.delimiter, newlines_in_values=True, invalid_row_handler=refuse
-                ),
+                # No handler for rows of another length: Arrow's thread that reads ahead outlives an error, lets go of
+                # the handler at any time after it, needs Python for that, and Python that is ending ends with SIGABRT.
+                parse_options=pyarrow.csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
                 convert_options=pyarrow.csv.ConvertOptions(
                     column_types=dict.fromkeys(keys, pa.string()), strings_can_be_null=False
                 ),
@@ -130,12 +124,11 @@ def _read_blocks(path: Path, layout: Layout, columns: tuple[str, ...], *, on_dis
     except (pa.ArrowException, OSError, ValueError) as error:
         if "straddling" in str(error) and block < _MOST_BLOCK:
             raise _TooLongError from error
-        if ragged:
-            row = ragged[0]
-            hint = "; is a quote not closed?" if row.text.startswith('"') else ""
-            line = record_line(path, layout, row.number - 1)
+        ragged = ragged_record(path, layout)
+        if ragged is not None:
+            hint = "; is a quote not closed?" if ragged.quoted else ""
             raise InvalidInput(
-                f"{path}, line {line}: {row.actual_columns} cells, the first line has {row.expected_columns}{hint}"
+                f"{path}, line {ragged.line}: {len(ragged.cells)} cells, the first line has {len(columns)}{hint}"
             ) from error
         if "UTF8" in str(error):
             raise not_utf8(path) from error

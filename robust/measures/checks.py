@@ -64,6 +64,7 @@ def _check(
     remedy: str,
     *,
     by_request: bool = False,
+    reach: tuple[float, float] | None = None,
 ) -> Check:
     name = measure.__name__
     return Check(
@@ -74,10 +75,13 @@ def _check(
         run=_runner(measure),
         needs=frozenset({"targets", task} | ({"multilabel"} if name in _MULTILABEL else set[Need]())),
         by_request=by_request,
+        reach=reach,
         why=_WHY[name],
         remedy=remedy,
     )
 
+
+_SHARE = (0.0, 1.0)
 
 CHECKS = (
     _check("MET001", "accuracy", accuracy, "classification", _CLASSIFICATION_REMEDY),
@@ -87,8 +91,8 @@ CHECKS = (
     _check("MET005", "macro-precision", precision, "classification", _CLASSIFICATION_REMEDY),
     _check("MET006", "macro-recall", recall, "classification", _CLASSIFICATION_REMEDY),
     _check("MET007", "Brier score", brier, "classification", _CALIBRATION_REMEDY),
-    _check("MET008", "calibration error", calibration_error, "classification", _CALIBRATION_REMEDY),
-    _check("MET009", "average precision", average_precision, "classification", _CLASSIFICATION_REMEDY),
+    _check("MET008", "calibration error", calibration_error, "classification", _CALIBRATION_REMEDY, reach=_SHARE),
+    _check("MET009", "average precision", average_precision, "classification", _CLASSIFICATION_REMEDY, reach=_SHARE),
     _check("MET011", "RMSE", rmse, "regression", _REGRESSION_REMEDY),
     _check("MET012", "MAE", mae, "regression", _REGRESSION_REMEDY),
     _check("MET013", "R²", r2, "regression", _REGRESSION_REMEDY),

@@ -162,7 +162,7 @@ def class_slices(
                     value=interval.value,
                     lower=interval.lower,
                     upper=interval.upper,
-                    note=f"{int(table.actual[c])} rows",
+                    note="" if among == table.actual[c] else f"{int(table.actual[c])} rows of the class",
                 )
             )
         parts.sort(key=lambda part: part.value)

@@ -10,6 +10,8 @@ from robust.types import FloatArray, IntArray
 
 #: Classes of a matrix, and pairs of a table, that a report can show.
 MOST_CLASSES, _MOST_PAIRS = 20, 10
+#: Mistakes between two classes whose share is worth a line: of fewer even 0 says nothing at 5 %.
+_FEWEST = 5
 
 
 def confusion_figure(counts: IntArray, names: tuple[str, ...]) -> Figure:
@@ -94,7 +96,8 @@ def asymmetries(
     expected = sizes[first] / np.maximum(sizes[first] + sizes[second], 1)
     adjusted = holm(_two_sided(forth, forth + back, expected))
     order = np.argsort(-(forth + back), kind="stable")[:_MOST_PAIRS]
-    each = 1 - (1 - level) / len(order)
+    order = order[(forth + back)[order] >= _FEWEST]
+    each = 1 - (1 - level) / max(len(order), 1)
     parts = []
     for i in order:
         lower, upper = (
@@ -111,13 +114,16 @@ def asymmetries(
                 note=f"{forth[i]} times, the other way {back[i]}",
             )
         )
-    table = Slices(
-        by="direction", measure="share of the mistakes between two classes", level=level, slices=tuple(parts)
-    )
+    tables = (
+        Slices(by="direction", measure="share of the mistakes between two classes", level=level, slices=tuple(parts)),
+    )[: len(parts)]
     if not independent:
-        return (table,)
+        return tables
     found = [i for i in np.argsort(adjusted, kind="stable") if adjusted[i] <= 1.0 - level][:_MOST_PAIRS]
-    return (table, *(Finding(text=_sentence(counts, names, int(first[i]), int(second[i]), adjusted[i])) for i in found))
+    return (
+        *tables,
+        *(Finding(text=_sentence(counts, names, int(first[i]), int(second[i]), adjusted[i])) for i in found),
+    )
 
 
 def _sentence(counts: IntArray, names: tuple[str, ...], a: int, b: int, p: float) -> str:

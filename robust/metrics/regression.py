@@ -137,7 +137,8 @@ def _mae_effect(y: AnyArray, _values: AnyArray, seen: AnyArray) -> Rate:
     return lambda _share: value_range(y, seen) or None
 
 
-def _r2_effect(y: AnyArray, _values: AnyArray, seen: AnyArray) -> Rate:
+def variance_share_effect(y: AnyArray, _values: AnyArray, seen: AnyArray) -> Rate:
+    """A changed row adds at most R² to the mean square of the errors, R the range; their variance is no more."""
     variance = float(y.var(axis=0).min())
     return lambda _share: value_range(y, seen) ** 2 / variance if variance > 0 else None
 
@@ -188,7 +189,7 @@ R2 = Metric(
     relative=False,
     rows=r2_rows,
     function=r2_of_means,
-    effect=_r2_effect,
+    effect=variance_share_effect,
     low=-math.inf,
     high=1.0,
 )

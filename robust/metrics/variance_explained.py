@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 from robust.errors import InvalidInput
-from robust.metrics.metric import Metric, Rate
-from robust.metrics.regression import value_range
-from robust.types import AnyArray, FloatArray
+from robust.metrics.metric import Metric
+from robust.metrics.regression import variance_share_effect
+from robust.types import FloatArray
 
 
 def explained_variance_rows(y: FloatArray, values: FloatArray) -> FloatArray:
@@ -52,12 +52,6 @@ def explained_variance_of_means(means: FloatArray) -> FloatArray:
     return np.asarray(1.0 - unexplained.mean(axis=1))
 
 
-def _effect(y: AnyArray, _values: AnyArray, seen: AnyArray) -> Rate:
-    """A changed row adds at most R² to the mean square of the errors, and their variance is no more than that."""
-    variance = float(y.var(axis=0).min())
-    return lambda _share: value_range(y, seen) ** 2 / variance if variance > 0 else None
-
-
 EXPLAINED_VARIANCE = Metric(
     name="explained_variance",
     title="explained variance",
@@ -68,7 +62,7 @@ EXPLAINED_VARIANCE = Metric(
     relative=False,
     rows=explained_variance_rows,
     function=explained_variance_of_means,
-    effect=_effect,
+    effect=variance_share_effect,
     low=-math.inf,
     high=1.0,
 )

@@ -110,6 +110,7 @@ CHECKS = (
         run=_operating,
         options=OperatingOptions,
         needs=frozenset({"targets", "validation", "classification", "multilabel"}),
+        reach=(0.0, 1.0),
         why=(
             "A classifier in use has a threshold, and what it catches and how often it cries wolf are rates at that "
             "threshold. Chosen on validation rows and judged on test rows, they hold for rows to come."
@@ -128,6 +129,7 @@ CHECKS = (
         run=_best,
         options=BestF1Options,
         needs=frozenset({"targets", "classification", "multilabel"}),
+        reach=(0.0, 1.0),
         by_request=True,
         why=(
             "The best F1 that a threshold can reach says what the scores of a class are worth where there are no "

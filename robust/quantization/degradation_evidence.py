@@ -55,7 +55,7 @@ def _accuracy_drops(
                 value=interval.value,
                 lower=interval.lower,
                 upper=interval.upper,
-                note=f"{b} right->wrong, {c} wrong->right",
+                note=f"{b} right->wrong, {c} wrong->right" if b or c else "",
             )
         )
     parts.sort(key=lambda part: (-part.value, part.name))

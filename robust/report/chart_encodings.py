@@ -14,14 +14,15 @@ from robust.report.wording import printable
 MOST_SERIES = len(PALETTE)
 
 _X_LETTERS, _Y_LETTERS = 60, 34
+#: Ticks with thousands apart as in the text beside them, from ten thousand on: years are no thousands.
+_GROUPED = "abs(datum.value) < 1e4 || abs(datum.value) >= 1e9 ? datum.label : format(datum.value, ',.10~r')"
 
 
 def numbers(channel: Any, field: str, title: str, *, zero: bool = True, stacked: bool = True) -> Any:
     """A position along numbers, from zero or as wide as the data; titles are wrapped so that none is cut."""
     # Without zero the outermost marks would lie half outside.
     scale = alt.Scale(zero=True, nice=True) if zero else alt.Scale(zero=False, nice=False, padding=8)
-    # Years are no thousands.
-    axis = alt.Axis(labelFlush=False, format=".6~g", tickCount=7)
+    axis = alt.Axis(labelFlush=False, format=".6~g", labelExpr=_GROUPED, tickCount=7)
     encoded = channel(f"{field}:Q", title=_wrapped(channel, title), axis=axis, scale=scale)
     return encoded if stacked else encoded.stack(None)
 

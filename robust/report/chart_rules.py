@@ -31,15 +31,16 @@ def rule_layers(figure: Figure, content: Table) -> list[Any]:
         where = alt.X("at:Q") if axis == "x" else alt.Y("at:Q")
         layers.append(base.mark_rule(strokeDash=[5, 4], strokeWidth=1.2, color=INK).encode(**{axis: where}))
         if label:
-            layers.append(_label(base, axis, where, _late(figure, content, position), seen[axis]))
+            near_end = _late(figure, content, position) if axis == "x" else _high(content, position)
+            layers.append(_label(base, axis, where, near_end, seen[axis]))
             seen[axis] += 1
     return layers
 
 
 def _label(base: Any, axis: str, where: Any, late: bool, number: int) -> Any:
-    """A label beside its line; one near the right end is set to the left of it."""
+    """A label beside its line; one near the right end is set to the left of it, one at the top below it."""
     if axis == "y":
-        text = base.mark_text(align="left", dx=4, dy=-6, fontSize=10.5, color=INK)
+        text = base.mark_text(align="left", dx=4, dy=9 if late else -6, fontSize=10.5, color=INK)
         return text.encode(y=where, x=alt.value(0), text="label:N")
     # Neighbouring labels step down, so that they do not lie over each other.
     text = base.mark_text(
@@ -53,6 +54,12 @@ def _late(figure: Figure, content: Table, position: float) -> bool:
     across = ("x", "lower", "upper") if figure.kind == "interval" else ("x",)
     numbers = [row[name] for row in content.rows for name in across if isinstance(row.get(name), float)]
     return bool(numbers) and position > (min(numbers) + max(numbers)) / 2
+
+
+def _high(content: Table, position: float) -> bool:
+    """Whether a position lies at the top of the data, where a label above it would be cut."""
+    numbers = [row[name] for row in content.rows for name in ("y", "upper") if isinstance(row.get(name), float)]
+    return bool(numbers) and position > max(numbers) - 0.06 * (max(numbers) - min(numbers))
 
 
 def _fitting(label: str) -> str:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from robust.errors import InvalidInput
 from robust.evidence import Figure
 from robust.report.chart_rows import table
-from robust.report.numbers import brief
+from robust.report.numbers import grouped
 
 _MOST_ROWS = 60
 #: Width of a cell of a matrix in a picture, enough for a count of four digits.
@@ -71,7 +71,7 @@ def draw(figure: Figure, identifier: str, folder: Path | None = None) -> Drawn:
         content, (spec, still) = table(figure), chart(figure, folder)
     except InvalidInput as error:
         return Drawn(id=identifier, title=figure.title, fault=str(error))
-    rules = [f"dashed line: {label} ({brief(position)})" for _, position, label in figure.rules if label]
+    rules = [f"dashed line: {label} ({grouped(position)})" for _, position, label in figure.rules if label]
     fields = [field for field in content.rows[0] if not (field in _HIDDEN and content.bounded)]
     titles = {"x": figure.x_title or "x", "y": figure.y_title or "y"}
     return Drawn(
@@ -84,7 +84,7 @@ def draw(figure: Figure, identifier: str, folder: Path | None = None) -> Drawn:
         spec=spec,
         headings=tuple(titles.get(field, _HEADINGS.get(field, field)) for field in fields),
         numbers=tuple(
-            tuple(row[field] if isinstance(row[field], str) else brief(row[field]) for field in fields)
+            tuple(row[field] if isinstance(row[field], str) else grouped(row[field]) for field in fields)
             for row in content.rows[:_MOST_ROWS]
         ),
         omitted=max(0, len(content.rows) - _MOST_ROWS),

@@ -10,12 +10,16 @@ NO_NUMBER = "not a number"
 
 _FRACTIONS = frozenset({"share", "relative", "share of variance", "nats"})
 _MOST_PLACES = 12
+#: Numbers that are all smaller have a power of ten instead of a row of zeros.
+_TINY = 1e-4
+_LEAST_DIGITS = 3
 
 
 def places(unit: str, numbers: Iterable[float | None], *, apart: bool = True) -> int:
     """Decimals for numbers of a unit that stand side by side.
 
-    Shares have at least four; other units four significant digits; whole numbers none.
+    Shares have at least four; other units four significant digits; whole numbers none. Numbers of which the largest is
+    below 0.0001 have significant digits and a power of ten, at least three: these are counted below zero.
 
     Args:
         unit: Unit of the numbers.
@@ -23,39 +27,50 @@ def places(unit: str, numbers: Iterable[float | None], *, apart: bool = True) ->
         apart: Whether different numbers must look different, whatever that takes.
 
     Returns:
-        Decimals, at most twelve.
+        Decimals, at most twelve; or minus the significant digits before a power of ten.
 
     >>> places("share", [0.0104, 0.01]), places("share", [0.010004, 0.01])
     (4, 6)
     >>> places("bytes", [422195.0]), places("target", [53.12, 0.5])
     (0, 2)
+    >>> places("target", [7.975e-07, 7.963e-07])
+    -3
     """
     finite = [number for number in numbers if number is not None and math.isfinite(number)]
     if unit not in _FRACTIONS and all(number == int(number) for number in finite):
         return 0
+    size = max((abs(number) for number in finite), default=0.0)
+    if 0 < size < _TINY:
+        digits = range(_LEAST_DIGITS, _MOST_PLACES if apart else _LEAST_DIGITS + 1)
+        return -next((count for count in digits if _told_apart(finite, f".{count - 1}e")), digits[-1])
     least = 4
     if unit not in _FRACTIONS:
-        size = math.floor(math.log10(max(abs(number) for number in finite)))
-        least = min(max(3 - size, 0), _MOST_PLACES)
+        least = min(max(3 - math.floor(math.log10(size)), 0), _MOST_PLACES)
     if not apart:
         return least
-    different = len(set(finite))
-    for count in range(least, _MOST_PLACES):
-        if len({float(f"{number:.{count}f}") for number in finite}) == different:
-            return count
-    return _MOST_PLACES
+    counts = range(least, _MOST_PLACES)
+    return next((count for count in counts if _told_apart(finite, f".{count}f")), _MOST_PLACES)
+
+
+def _told_apart(numbers: list[float], form: str) -> bool:
+    """Whether different numbers look different."""
+    return len({float(format(number, form)) for number in numbers}) == len(set(numbers))
 
 
 def written(number: float | None, count: int, *, missing: str = NO_BOUND) -> str:
-    """A number with so many decimals; thousands are separated where it has none.
+    """A number with so many decimals, or as many digits as it is below zero; thousands stand apart where it has none.
 
     >>> written(0.9, 4), written(422195.0, 0), written(-0.00001, 4), written(None, 4)
     ('0.9000', '422,195', '0.0000', 'no bound')
+    >>> written(7.975e-07, -3), written(0.0, -3)
+    ('7.97e-07', '0')
     """
     if number is None or not math.isfinite(number):
         return missing
     if abs(number) >= 1e15:
         return f"{number:.6g}"
+    if count < 0:
+        return f"{number:.{-count - 1}e}" if number else "0"
     text = f"{number:,.0f}" if count == 0 else f"{number:.{count}f}"
     # A negative number that rounds to zero reads as a drop where there is none.
     return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
@@ -72,6 +87,19 @@ def brief(number: float | None, *, missing: str = NO_NUMBER) -> str:
     if number == int(number) and abs(number) < 1e15:
         return str(int(number))
     return f"{number:.3g}" if abs(number) < 1e-4 else f"{number:.6g}"
+
+
+def grouped(number: float | None, *, missing: str = NO_NUMBER) -> str:
+    """The same with thousands apart, from ten thousand on: a year is no thousand.
+
+    >>> grouped(84224.0), grouped(1958.0), grouped(0.25)
+    ('84,224', '1958', '0.25')
+    """
+    text = brief(number, missing=missing)
+    if number is None or not 1e4 <= abs(number) < 1e15 or "e" in text:
+        return text
+    whole, dot, rest = text.partition(".")
+    return f"{int(whole):,}{dot}{rest}"
 
 
 def short(limit: float) -> str:

@@ -80,7 +80,7 @@ def verdict_sentence(record: Record) -> str:
 def _counts(gates: Tally) -> str:
     """`3 of 4 gates pass, 1 is inconclusive (degradation)`."""
     if len(gates.passed) == gates.total:
-        return "the only gate passes" if gates.total == 1 else f"all {gates.total} gates pass"
+        return {1: "the only gate passes", 2: "both gates pass"}.get(gates.total, f"all {gates.total} gates pass")
     groups = (
         (gates.failed, "fails", "fail"),
         (gates.passed, "passes", "pass"),

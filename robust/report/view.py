@@ -8,7 +8,7 @@ from typing import TypeVar
 from robust.evidence import Evidence, Fact, Figure, Finding, Flips, Rows, Slices, Values
 from robust.record.shape import Entry, Record, Skipped
 from robust.report.drawing import Drawn, draw
-from robust.report.numbers import NO_BOUND, Shown, brief, places, written
+from robust.report.numbers import NO_BOUND, Shown, grouped, places, written
 from robust.report.scale import Scale, scale
 from robust.report.wording import FAMILIES, NO_GATE, family_words, row_words
 
@@ -28,7 +28,11 @@ class SliceTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One measurement of the page."""
+    """One measurement of the page.
+
+    Facts of one name stand together. `elsewhere` are figures that an earlier card shows: title, and id and title of
+    that card.
+    """
 
     id: str
     entry: Entry
@@ -39,8 +43,9 @@ class Card:
     flips: tuple[tuple[Flips, str], ...]
     slices: tuple[SliceTable, ...]
     rows: tuple[tuple[Rows, str, int], ...]
-    facts: tuple[tuple[str, str], ...]
+    facts: tuple[tuple[str, tuple[str, ...]], ...]
     figures: tuple[Drawn, ...]
+    elsewhere: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +78,10 @@ def sections(record: Record, folder: Path | None = None) -> tuple[Section, ...]:
         One section for each family that has an entry.
     """
     taken: set[str] = set()
+    shown: dict[Figure, tuple[str, str]] = {}
     families: dict[str, list[Card]] = {family: [] for family in FAMILIES}
     for entry in record.entries:
-        families.setdefault(entry.code[:3], []).append(_card(entry, _identifier(entry.code, taken), folder))
+        families.setdefault(entry.code[:3], []).append(_card(entry, _identifier(entry.code, taken), folder, shown))
     found = []
     for family, cards in families.items():
         if cards:
@@ -109,8 +115,20 @@ def unanswered(record: Record, *, failed: bool) -> tuple[Unanswered, ...]:
     )
 
 
-def _card(entry: Entry, identifier: str, folder: Path | None) -> Card:
-    """Evidence sorted by kind and written out."""
+def _card(entry: Entry, identifier: str, folder: Path | None, shown: dict[Figure, tuple[str, str]]) -> Card:
+    """Evidence sorted by kind and written out; a figure that is `shown` already is not drawn again."""
+    drawn = []
+    elsewhere = []
+    for i, item in enumerate(_of(entry, Figure), start=1):
+        place = shown.setdefault(item, (identifier, entry.title))
+        if place[0] == identifier:
+            drawn.append(draw(item, f"{identifier}-figure-{i}", folder))
+        else:
+            elsewhere.append((item.title, *place))
+    facts: dict[str, tuple[str, ...]] = {}
+    for fact in _of(entry, Fact):
+        text = fact.value if isinstance(fact.value, str) else grouped(fact.value)
+        facts[fact.name] = (*facts.get(fact.name, ()), text)
     return Card(
         id=identifier,
         entry=entry,
@@ -123,12 +141,9 @@ def _card(entry: Entry, identifier: str, folder: Path | None) -> Card:
         rows=tuple(
             (item, row_words(item.ids, item.values), max(item.total - len(item.ids), 0)) for item in _of(entry, Rows)
         ),
-        facts=tuple(
-            (item.name, item.value if isinstance(item.value, str) else brief(item.value)) for item in _of(entry, Fact)
-        ),
-        figures=tuple(
-            draw(item, f"{identifier}-figure-{i}", folder) for i, item in enumerate(_of(entry, Figure), start=1)
-        ),
+        facts=tuple(facts.items()),
+        figures=tuple(drawn),
+        elsewhere=tuple(elsewhere),
     )
 
 

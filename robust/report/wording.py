@@ -175,7 +175,7 @@ def titled(text: str) -> str:
 def plural(count: int, word: str) -> str:
     """A count with its noun.
 
-    >>> plural(1, "gate"), plural(3, "gate")
-    ('1 gate', '3 gates')
+    >>> plural(1, "gate"), plural(1078, "row")
+    ('1 gate', '1,078 rows')
     """
-    return f"{count} {word}{'' if count == 1 else 's'}"
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

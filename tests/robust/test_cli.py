@@ -87,6 +87,7 @@ def args(files, *more, candidate="fine.skops"):
         (["--gate", "accuracy == 95%"], 2),
         (["--gate", "accuracy >= 95"], 2),
         (["--gate", "accuracy <= 1"], 2),
+        (["--gate", "degradation < 1"], 2),
         (["--classes", "1,0"], 2),
         (["--classes", "0,"], 2),
         (["--classes", "7,8"], 2),
@@ -187,7 +188,7 @@ def test_ctrl_c_while_loading_is_130(run, files, monkeypatch):
     monkeypatch.setattr(planning, "build_plan", stop)
     code, _, err = run(*args(files))
     assert code == 130
-    assert err.strip() == f"robust: {cli._KEPT}"
+    assert err.strip() == "robust: interrupted"
 
 
 def test_ctrl_c_while_the_report_is_written_still_shows_what_was_measured(run, files, quick, tmp_path, monkeypatch):
@@ -233,7 +234,7 @@ def test_a_ctrl_c_that_other_code_swallows_is_130_all_the_same(run, files, quick
     monkeypatch.setattr(signal, "default_int_handler", signal.getsignal(signal.SIGINT))
     monkeypatch.setattr(planning, "build_plan", interrupted)
     code, _, err = run(*args(files))
-    assert (code, err.strip()) == (130, f"robust: {cli._KEPT}")
+    assert (code, err.strip()) == (130, "robust: interrupted")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -383,9 +384,9 @@ def test_models_that_do_not_fit_the_rows_are_one_line_and_2(run, files, quick, t
 
 
 def test_a_forgotten_percent_sign_is_named(run, files, quick):
-    code, out, _ = run(*args(files, "--reference", files / "coarse.skops", "--gate", "degradation < 1"))
-    assert code == 2
-    assert "did you mean 1%, in Python percent(1)?" in " ".join(out.split())
+    code, out, err = run(*args(files, "--reference", files / "coarse.skops", "--gate", "degradation < 1"))
+    assert (code, out) == (2, "")
+    assert '"< 1%" would be right' in err
 
 
 def test_checks_for_other_models_are_said_in_one_line(run, files):
@@ -636,3 +637,57 @@ def test_the_command_itself(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("robust: no check is called 'nothing'")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("gate", ["accuracy >= 95", "accuracy == 95%"])
+def test_a_gate_that_nothing_settles_is_refused_before_a_model_is_loaded(run, files, quick, monkeypatch, gate):
+    from robust import planning
+
+    def loaded(*_, **__):
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr(planning, "load_model", loaded)
+    code, out, err = run(*args(files, "--gate", gate))
+    assert (code, out) == (2, "")
+    assert err.startswith("robust: gate 'accuracy': accuracy ")
+    assert "95" in err
+    assert err.count("\n") == 1
+
+
+def test_a_ctrl_c_before_anything_was_measured_claims_no_more(run, files, quick, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "_run_one", stop)
+    code, out, _ = run(*args(files))
+    assert code == 130
+    assert "interrupted before anything was measured" in out
+    assert "kept" not in out
+
+
+def test_a_ctrl_c_without_a_cache_keeps_nothing_and_says_nothing_of_it(run, files, quick, monkeypatch):
+    measured = running._run_one
+
+    def stop_at_second(check, *rest):
+        if check.name == "degradation":
+            raise KeyboardInterrupt
+        measured(check, *rest)
+
+    monkeypatch.setattr(running, "_run_one", stop_at_second)
+    code, out, _ = run(*args(files, "--reference", files / "coarse.skops", "--no-cache"))
+    assert (code, "MET001" in out, "interrupted" in out, "kept" in out) == (130, True, True, False)
+
+
+@pytest.mark.parametrize("name", sorted(cli.cli.commands))
+def test_every_command_takes_the_common_options(name):
+    taken = {flag for option in cli.cli.commands[name].params for flag in option.opts}
+    assert {"--out", "--json", "--seed", "--level", "--trust"} <= taken
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("explain", "QNT001")])
+def test_options_that_have_no_effect_have_none(run, arguments):
+    plain = run(*arguments)
+    assert plain[0] == 0
+    assert run(*arguments, "--seed", 3, "--level", 0.9, "--trust") == plain
+    code, _, err = run(*arguments, "--seed", "many")
+    assert (code, "--seed" in err) == (2, True)

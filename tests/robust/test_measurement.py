@@ -316,6 +316,7 @@ def test_formatting() -> None:
     assert f"{m:.2%} {m:8.3f}" == "1.83%    0.018"
     assert f"{m}" == str(m) == "m 0.0183 (0.0155 .. 0.0212, 90% two-sided, n=10000, by-hand)"
     assert str(counted(3)) == "m 3 (share, exact)"
+    assert repr(counted(3)) == "<Measurement m 3 (share, exact)>"
 
 
 # --- the bad model ------------------------------------------------------------------------------------------
@@ -328,3 +329,10 @@ def test_a_model_at_its_limit_is_not_waved_through() -> None:
     m = measured(interval.value, interval.lower, interval.upper, n=2000, sizing=interval.sizing)
     assert m.value < 0.01
     assert (m < 0.01).status == "INCONCLUSIVE"
+
+
+def test_a_repr_is_one_short_line_whatever_it_rests_on():
+    full = Measurement(name="m", value=0.5, lower=0.4, upper=0.6, n=100, method="by-hand", **FULL)
+    assert repr(full) == f"<Measurement {full}>"
+    assert len(repr(full)) < 100
+    assert "\n" not in repr(full)

@@ -1,6 +1,8 @@
 """CSV as it comes: headers, headerless numbers, spreadsheets' habits, and errors that name the line."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -8,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robust.data import csv_table
 from robust.data.loading import load_data
 from robust.errors import InvalidInput
+from robust.examples.catalogue import example_path
 
 
 @pytest.fixture
@@ -208,3 +212,45 @@ def test_floats_are_read_to_the_last_bit(read):
 def test_large_whole_ids_stay_exact(read):
     data = read("a,id\n1,9007199254740993\n2,18446744073709551615\n", ids="id")
     assert data.ids.tolist() == [9007199254740993, 18446744073709551615]
+
+
+def test_arrow_is_given_nothing_of_python_that_its_threads_could_let_go_of(read, monkeypatch):
+    # The thread that reads ahead outlives an error: to free a Python function in a program that ends is SIGABRT.
+    given = []
+
+    def spy(*arguments, **options):
+        given.append(options["parse_options"])
+        return opened(*arguments, **options)
+
+    opened = csv_table.pyarrow.csv.open_csv
+    monkeypatch.setattr(csv_table.pyarrow.csv, "open_csv", spy)
+    with pytest.raises(InvalidInput, match="line 3: 3 cells"):
+        read("a,b\n1,2\n1,2,3\n")
+    assert [options.invalid_row_handler for options in given] == [None]
+
+
+@pytest.mark.slow
+def test_a_ragged_file_never_ends_the_command_by_a_signal(tmp_path):
+    (tmp_path / "ragged.csv").write_text("a,b,c\n1,2,3\n4,5,6,7\n")
+    model = example_path("digits") / "float.onnx"
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "robust",
+        "audit",
+        "--no-cache",
+        "--candidate",
+        model,
+        "--data",
+        "ragged.csv",
+    ]
+    ended = [subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False) for _ in range(40)]
+    assert {run.returncode for run in ended} == {2}
+    assert {run.stderr for run in ended} == {"robust: ragged.csv, line 3: 4 cells, the first line has 3\n"}
+
+
+def test_words_of_a_row_are_not_taken_for_those_of_an_error(read):
+    for word in ("UTF8", "straddling", "Empty CSV"):
+        with pytest.raises(InvalidInput, match=r"t.csv, line 3: 3 cells, the first line has 2$"):
+            read(f"a,b\n1,2\n{word},{word},3\n")

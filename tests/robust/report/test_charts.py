@@ -252,3 +252,24 @@ def test_the_first_colours_differ_for_colour_blind_readers(matrix: list[list[flo
     seen = [_deficient(colour, matrix) for colour in PALETTE[:4]]
     distances = [float(np.linalg.norm(a - b)) for i, a in enumerate(seen) for b in seen[:i]]
     assert min(distances) > 10  # a just noticeable difference is about 2.3
+
+
+def test_large_ticks_are_written_like_the_numbers_beside_them_and_years_as_years(figures: dict[str, Figure]) -> None:
+    def bars(*values: float) -> str:
+        columns = (Series(name="x", values=("a", "b")), Series(name="y", values=values))
+        return _texts(_drawn(structs.replace(figures["bar"], columns=columns, rules=())))
+
+    assert "80,000" in bars(84224.0, 9216.0)
+    assert "80000" not in bars(84224.0, 9216.0)
+    assert "2000" in bars(1958.0, 2008.0)
+    assert "1,000,000" in bars(1.2e6, 3e5)
+
+
+def test_the_label_of_a_line_at_the_top_stands_below_it(figures: dict[str, Figure]) -> None:
+    def shift(position: float) -> float:
+        columns = (Series(name="x", values=(0.0, 1.0)), Series(name="y", values=(0.0, 10.0)))
+        rules = (("y", position, "peak"),)
+        layers = live(structs.replace(figures["line"], columns=columns, rules=rules))["layer"]
+        return next(layer["mark"]["dy"] for layer in layers if layer["mark"]["type"] == "text")
+
+    assert shift(10.0) > 0 > shift(5.0)

@@ -290,3 +290,19 @@ def test_text_can_be_read(rendered: str, theme: int) -> None:
     too_faint = {pair: round(_contrast(colours[pair[0]], colours[pair[1]]), 2) for pair in pairs}
     assert min(too_faint.values()) >= 4.5, too_faint
     assert _contrast(colours["accent"], colours["paper"]) >= 3
+
+
+def test_one_row_is_one_row(make_record: MakeRecord, make_entry: MakeEntry) -> None:
+    entry = make_entry(value=80.0, lower=80.0, upper=80.0, method="exact", unit="MACC")
+    one = structs.replace(entry, measurement=structs.replace(entry.measurement, n=1))
+    assert "exact, on 1 row<" in render_html(make_record(one))
+    assert "exact, on 10,000 rows<" in render_html(make_record(entry))
+
+
+def test_a_figure_that_comes_again_is_a_link(
+    make_record: MakeRecord, make_entry: MakeEntry, figures: dict[str, Figure], bundle_folder: Path
+) -> None:
+    entries = [make_entry(code, evidence=(figures["point"],)) for code in ("MET011", "MET013")]
+    text = render_html(make_record(*entries), cache=bundle_folder)
+    assert text.count("<figure ") == 1
+    assert '<a href="#MET011">loss against the reference</a>' in text

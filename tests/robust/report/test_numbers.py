@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from robust.record.shape import Entry
-from robust.report.numbers import Shown, brief, places, short, signed, written
+from robust.report.numbers import Shown, brief, grouped, places, short, signed, written
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,10 @@ from robust.report.numbers import Shown, brief, places, short, signed, written
         ("bytes", [1024.0, 2048.0], 0),
         ("share", [0.5, None, math.inf], 4),
         ("target", [], 0),
+        ("target", [7.975e-07, 7.963e-07, 9.1e-07], -3),
+        ("target", [7.976e-07, 7.9761e-07], -5),
+        ("nats", [3e-05, 0.0], -3),
+        ("target", [7.975e-07, 0.5], 4),
     ],
 )
 def test_places_by_unit(unit: str, numbers: list[float | None], expected: int) -> None:
@@ -65,3 +69,25 @@ def test_missing_bounds_and_exact_values(make_entry: Callable[..., Entry]) -> No
     assert Shown(make_entry(lower=None)).bounds == "no bound .. 0.0212"
     assert Shown(make_entry(method="exact")).bounds == "exact"
     assert Shown(make_entry(value=None, lower=None, upper=None)).value == "not a number"
+
+
+def test_tiny_numbers_have_three_digits_and_a_power_of_ten(make_entry: Callable[..., Entry]) -> None:
+    shown = Shown(make_entry(unit="target", value=7.975e-07, lower=7.963e-07, upper=9.1e-07))
+    assert (shown.value, shown.bounds) == ("7.97e-07", "7.96e-07 .. 9.10e-07")
+    shown = Shown(make_entry(unit="target", value=2e-05, lower=-0.0, upper=None))
+    assert shown.bounds == "0 .. no bound"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (84224.0, "84,224"),
+        (-84224.5, "-84,224.5"),
+        (1958.0, "1958"),
+        (9999.5, "9999.5"),
+        (1e20, "1e+20"),
+        (None, "not a number"),
+    ],
+)
+def test_thousands_stand_apart_from_ten_thousand_on(number: float | None, text: str) -> None:
+    assert grouped(number) == text

@@ -13,7 +13,7 @@ UNGATED = Skipped(code="BAS001", name="gain", title="gain", reason="needs train"
 
 def test_all_pass(make_record: MakeRecord, make_entry: MakeEntry) -> None:
     record = make_record(make_entry(status="PASS"), make_entry(status="PASS"), make_entry(), skipped=(UNGATED,))
-    assert verdict_sentence(record) == "May it ship? Yes: all 2 gates pass."
+    assert verdict_sentence(record) == "May it ship? Yes: both gates pass."
     assert answer(record) == "yes"
     assert verdict_sentence(make_record(make_entry(status="PASS"))) == "May it ship? Yes: the only gate passes."
 

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 from msgspec import structs
 
-from robust.evidence import Finding, Slice, Slices
+from robust.evidence import Fact, Figure, Finding, Slice, Slices
 from robust.record.shape import Entry, Record
 from robust.report.view import findings, sections
 
@@ -31,7 +31,7 @@ def test_evidence_is_written_out(full_record: Record) -> None:
     assert card.flips[0][1] == "17, row-18"
     assert card.slices[0].rows == (("site=north", "1,013", "0.0810", "0.0548", "0.1072", "82 flips"),)
     assert card.rows[0][1:] == ("3 (0.99), b-4 (0.98)", 10)
-    assert card.facts == (("worst class", "truck"), ("rows seen twice", "7"))
+    assert card.facts == (("worst class", ("truck",)), ("rows seen twice", ("7",)))
 
 
 def test_a_table_of_slices_has_one_number_of_decimals(make_record: MakeRecord, make_entry: MakeEntry) -> None:
@@ -54,3 +54,30 @@ def test_both_models_values_can_be_told_apart(make_record: MakeRecord, full_reco
 def test_a_finding_is_told_once(make_record: MakeRecord, make_entry: MakeEntry) -> None:
     twice = make_entry(evidence=(Finding(text="a"), Finding(text="b")))
     assert findings(make_record(make_entry(), twice, twice)) == (("a", 1), ("b", 1))
+
+
+def test_facts_of_one_name_stand_together(make_record: MakeRecord, make_entry: MakeEntry) -> None:
+    told = [("how to read it", "one"), ("largest", 84224), ("how to read it", "two")]
+    entry = make_entry(evidence=tuple(Fact(name=name, value=value) for name, value in told))
+    assert sections(make_record(entry))[0].cards[0].facts == (
+        ("how to read it", ("one", "two")),
+        ("largest", ("84,224",)),
+    )
+
+
+def test_a_figure_is_drawn_once_and_named_where_it_would_come_again(
+    make_record: MakeRecord, make_entry: MakeEntry, figures: dict[str, Figure]
+) -> None:
+    again, other = (figures["point"], figures["bar"]), (figures["bar"],)
+    (section,) = sections(
+        make_record(
+            make_entry("MET011", evidence=again),
+            make_entry("MET013", evidence=again),
+            make_entry("MET014", evidence=other),
+        )
+    )
+    first, second, third = section.cards
+    assert [len(card.figures) for card in section.cards] == [2, 0, 0]
+    assert first.elsewhere == ()
+    assert second.elsewhere == tuple((figure.title, "MET011", first.entry.title) for figure in again)
+    assert [place for _, place, _ in third.elsewhere] == ["MET011"]
