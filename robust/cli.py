@@ -21,6 +21,7 @@ from robust.commands.compare_models import compare_command
 from robust.commands.idle_options import idle_options
 from robust.commands.model_cost import cost_command
 from robust.commands.model_metrics import metrics_command
+from robust.commands.out_of_memory import memory_words
 from robust.commands.saying import say
 from robust.commands.search_path import look_in
 from robust.errors import RobustError
@@ -280,6 +281,9 @@ def _told(error: BaseException) -> int:
                 newline=False,
             )
             return _INTERNAL
+    if lack := memory_words(error):
+        say(f"robust: {lack}\n", err=True, newline=False)
+        return _USAGE
     say("".join(traceback.format_exception(error)), err=True, newline=False)
     say("robust: internal error; please report the lines above\n", err=True, newline=False)
     return _INTERNAL

@@ -283,7 +283,9 @@ class Measurement:
         if self.exact:
             return f"{self.name} {self.value:.6g} ({self.unit}, exact)"
         two_sided = 100 * (2 * self.level - 1)
+        largest = max((abs(part) for part in (self.value, self.lower, self.upper) if math.isfinite(part)), default=0.0)
+        spec = ".3g" if 0.0 < largest < 1e-3 else ".4f"  # seven microseconds are not 0.0000
         return (
-            f"{self.name} {self.value:.4f} ({self.lower:.4f} .. {self.upper:.4f}, "
+            f"{self.name} {self.value:{spec}} ({self.lower:{spec}} .. {self.upper:{spec}}, "
             f"{two_sided:.3g}% two-sided, n={self.n}, {self.method})"
         )

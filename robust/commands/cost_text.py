@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show(report: "CostReport") -> None:
-    """Print the layers, the totals, what could not be counted, the budgets and the conventions.
+    """Print the layers, the totals, the times, what could not be counted, the budgets and the conventions.
 
     Args:
         report: What was found.
@@ -42,6 +42,12 @@ def show(report: "CostReport") -> None:
             f"latency     {m.value:.3g} s a call ({m.lower:.3g} .. {m.upper:.3g} s, {counted(m.n, 'call')}, this host)"
         )
         lines += [f"            {check.reason}" for check in m.validity if not check.passed]
+        lines += [
+            f"layer time  {layer.median:.3g} s (quartiles {layer.lower:.3g} .. {layer.upper:.3g} s) {layer.name}"
+            for layer in report.layer_times
+        ]
+        if report.layer_times:
+            lines.append("note        layers are watched one by one, and take longer than in a call")
     lines += [f"uncounted   {item.name} ({item.kind}): {item.reason}" for item in found.uncounted]
     lines += [f"budget      {name} {verdict}" for name, verdict in report.budgets]
     lines += [f"note        {note}" for note in found.notes]

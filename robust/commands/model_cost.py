@@ -15,6 +15,7 @@ from robust.commands.search_path import look_in
 from robust.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from robust.costing.timing import LayerTime
     from robust.costing.whole_model import ModelCost
     from robust.data.dataset import Dataset
     from robust.measurement import Measurement
@@ -30,11 +31,13 @@ class CostReport:
     Args:
         found: The counts.
         latency: Time of a call, or None where it was not asked for.
+        layer_times: Times of its layers, longest first; empty for frameworks that do not tell.
         budgets: Verdicts on the budgets that were given, by name.
     """
 
     found: "ModelCost"
     latency: "Measurement | None"
+    layer_times: "tuple[LayerTime, ...]"
     budgets: tuple[tuple[str, "Verdict"], ...]
 
     @property
@@ -57,7 +60,7 @@ class CostReport:
     help='Shape of a row, e.g. "1,28,28", or of the whole input where the first axis is no batch; once an input.',
 )
 @click.option("--factory", help="package.module:function that builds the torch module of weights.")
-@click.option("--latency", "timed", is_flag=True, help="Measure the time of a call on this host too.")
+@click.option("--latency", "timed", is_flag=True, help="Measure the time of a call and of each layer on this host too.")
 @click.option("--batch-size", type=int, default=1, show_default=True, help="Rows a timed call.")
 @click.option("--runs", type=int, default=30, show_default=True, help="Timed calls.")
 @click.option("--flash", help="Budget of ROM, e.g. 256KiB.")
@@ -151,14 +154,15 @@ def cost_report(
     opened: Any = model if file else load_model(model, factory=factory, trust=trust)
     given = tuple(_sizes(text) for text in shapes)
     found = cost(opened, data=rows, input_shape=given or None)
-    timing = None
+    timing: Measurement | None = None
+    layer_times: tuple[LayerTime, ...] = ()
     if timed:
-        from robust.costing.timing import latency
+        from robust.costing.timing import latency_by_layer
 
         loaded = load_model(model, factory=factory, trust=trust) if file else opened
-        timing = latency(loaded, rows, batch_size=batch_size, runs=runs, level=level)
+        timing, layer_times = latency_by_layer(loaded, rows, batch_size=batch_size, runs=runs, level=level)
     verdicts = tuple((name, getattr(found, name) <= limit) for name, limit in budgets.items() if limit is not None)
-    return CostReport(found=found, latency=timing, budgets=verdicts)
+    return CostReport(found=found, latency=timing, layer_times=layer_times, budgets=verdicts)
 
 
 def _rows(data: str | None, target: str | None) -> "Dataset | None":
@@ -221,6 +225,10 @@ def plain_cost(report: CostReport) -> dict[str, Any]:
             "lower": timing.lower,
             "upper": plain_number(timing, "upper"),
             "calls": timing.n,
+            "layers": [
+                {"name": layer.name, "median": layer.median, "quartiles": [layer.lower, layer.upper]}
+                for layer in report.layer_times
+            ],
         },
         "budgets": [
             {"name": name, "limit": verdict.limit, "status": verdict.status} for name, verdict in report.budgets

@@ -3,6 +3,7 @@
 Everything heavy is imported inside the functions: `robust --help` answers at once.
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,15 @@ import click
 
 from robust.commands.saying import say
 from robust.commands.search_path import look_in
-from robust.errors import InvalidInput
+from robust.errors import InvalidInput, ModelFault
 
 if TYPE_CHECKING:
     from robust.data.dataset import Dataset
     from robust.filesets.testing_folder import TestingFolder
     from robust.models.base import Model
 
+#: How models refuse rows of another width.
+_WIDTH = re.compile(r"rows of shape|features|columns|shapes cannot be multiplied")
 _TASKS = click.Choice(["classification", "regression", "multilabel"])
 _OUTPUTS = click.Choice(["probabilities", "logits", "values"])
 
@@ -175,20 +178,39 @@ def measure_file(
     schema = known.schema if known is not None and judged.columns is None else None
     test = rows(data, schema)
     schema = test.schema if judged.columns is None else None
-    return write_testing(
-        judged,
-        test,
-        out,
-        testing=testing,
-        reference=None if reference is None else opened(reference, float_factory),
-        train=known,
-        validation=None if validation is None else rows(validation, schema),
-        normal=None if normal is None else rows(normal, schema),
-        anomalous=list(anomalous) or 1,
-        positive=positive,
-        level=level,
-        seed=seed,
-    )
+    beside = None if reference is None else opened(reference, float_factory)
+    chosen = None if validation is None else rows(validation, schema)
+    usual = None if normal is None else rows(normal, schema)
+    try:
+        return write_testing(
+            judged,
+            test,
+            out,
+            testing=testing,
+            reference=beside,
+            train=known,
+            validation=chosen,
+            normal=usual,
+            anomalous=list(anomalous) or 1,
+            positive=positive,
+            level=level,
+            seed=seed,
+        )
+    except (InvalidInput, ModelFault) as error:
+        hint = _fed_slices(slices, test)
+        if not hint or not _WIDTH.search(str(error)):
+            raise
+        raise InvalidInput(f"{error}; {hint}") from error
+
+
+def _fed_slices(slices: tuple[str, ...], test: "Dataset") -> str:
+    """That columns of --slices are given to the model, too, and how they are kept from it."""
+    fed = [name for name in slices if name in test.names]
+    if not fed:
+        return ""
+    named = " and ".join(repr(name) for name in fed)
+    options = " ".join(f"--unused {name}" for name in fed)
+    return f"--slices only parts the rows by {named}, and the model is given it too: {options} keeps it from the model"
 
 
 def _check(

@@ -42,7 +42,7 @@ def torch_layer_times(adapter: TorchAdapter, rows: AnyArray, *, runs: int, warmu
 
     Returns:
         Seconds a run by module name, modules without parts of their own alone; one that runs several times in a run
-        has the sum. Empty for programs that were exported: they have no modules.
+        has the sum. Compiled parts, which have no hooks, are left out, and programs that were exported have no modules.
     """
     totals: dict[str, float] = {}
     started: list[float] = []
@@ -68,7 +68,7 @@ def torch_layer_times(adapter: TorchAdapter, rows: AnyArray, *, runs: int, warmu
     found: dict[str, list[float]] = {}
     try:
         for name, part in adapter.module.named_modules():
-            if not any(part.children()):
+            if not any(part.children()) and not isinstance(part, torch.jit.ScriptModule):
                 handles.append(part.register_forward_pre_hook(enter))
                 handles.append(part.register_forward_hook(leaving(name or type(part).__name__), always_call=True))
         with torch_call(adapter, rows) as call:

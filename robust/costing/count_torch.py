@@ -11,6 +11,7 @@ import torch
 from robust.costing.batch_torch import rows_finding
 from robust.costing.liveness import Buffer, Step, peak_memory
 from robust.costing.operators_torch import arguments
+from robust.costing.outside_torch import outside_work
 from robust.costing.program_inputs_torch import takes_more_rows
 from robust.costing.recorder_torch import Recorder, scoped
 from robust.costing.tally import Layer, Tally, Uncounted
@@ -59,7 +60,14 @@ def count_torch(adapter: TorchAdapter, inputs: Sequence[AnyArray], *, name: str,
             except ModelFault:
                 return None
 
+        def changed(values: list[AnyArray], before: Recorder) -> Recorder | None:
+            try:
+                return _recorded(adapter, values, weights, name, earlier=before)[0]
+            except ModelFault:
+                return None
+
         finding, why = rows_finding(recorder, outputs, rows, again)
+        missed += outside_work(recorder, inputs, integer=adapter.integer, run=changed)
     if finding != "none" and len({len(array) for array in inputs}) > 1:
         finding, why = "none", "the inputs differ in the length of their first axis"
     if finding == "none" and not fixed:
@@ -106,17 +114,24 @@ def _batch_note(module: torch.nn.Module, rows: int, why: str | None, *, fixed: b
 
 
 def _recorded(
-    adapter: TorchAdapter, inputs: Sequence[AnyArray], weights: Sequence[torch.Tensor], name: str
+    adapter: TorchAdapter,
+    inputs: Sequence[AnyArray],
+    weights: Sequence[torch.Tensor],
+    name: str,
+    *,
+    earlier: Recorder | None = None,
 ) -> tuple[Recorder, tuple[Buffer, ...], object]:
     """One run, what it read, and what it returned."""
     device, dtype = placement(adapter.module)
     kind = torch.int64 if adapter.integer else dtype
     batch = [torch.from_numpy(np.array(array)).to(device=device, dtype=kind) for array in inputs]
-    recorder = Recorder(weights)
-    given = recorder.buffers(batch)
+    recorder = Recorder(weights, earlier=earlier)
+    given = recorder.given(batch)
     try:
         with _unfused(), _running(adapter.module, recorder) as run, recorder:
             outputs = run(*batch)
+        recorder.scope = ""
+        recorder.look(outputs)
     except PASSING:
         raise
     except BaseException as error:

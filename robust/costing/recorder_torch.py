@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from robust.costing.liveness import Buffer, Step
 from robust.costing.operators_torch import arguments, is_elementwise, is_free, rule_of
+from robust.costing.outside_torch import content
 from robust.costing.tally import Quantity, Uncounted
 
 
@@ -29,11 +30,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
             given none), and steps.
         meeting: Products of activations with activations: scope, and length of the first of three axes or more (0 for
             fewer).
+        outside: What entered the run and is neither input, weight nor result of an operator: scope, and content; None
+            for what an operator of an earlier run made, such as a state.
     """
 
     supports_higher_order_operators = True
 
-    def __init__(self, weights: Sequence[torch.Tensor]) -> None:
+    def __init__(self, weights: Sequence[torch.Tensor], *, earlier: "Recorder | None" = None) -> None:
         super().__init__()
         self.scope = ""
         self.macc: dict[str, int] = {}
@@ -45,6 +48,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         self.kinds: dict[str, str] = {}
         self.sequences: list[tuple[str, int, int]] = []
         self.meeting: list[tuple[str, int]] = []
+        self.outside: list[tuple[str, object]] = []
+        self._entered: set[Buffer] = set()
+        self._made: set[Buffer] = set()
+        self._before: set[Buffer] = set() if earlier is None else earlier._before | earlier._made - earlier._entered
+        self._looking = False
         self._weights = {storage for tensor in weights for storage in _storages(tensor)}
         # Kept until the end: a storage's address is its name, and would be used again.
         self._kept: list[Any] = [*weights]
@@ -54,6 +62,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
     ) -> Any:
         """Run an operator and write down what it did."""
         kwargs = kwargs or {}
+        if self._looking:
+            return func(*args, **kwargs)
         schema = getattr(func, "_schema", None)
         if schema is not None and rule_of(func) is None and not is_free(func) and not self._has_weights(args, kwargs):
             decomposed = self._decomposed(func, args, kwargs)
@@ -61,11 +71,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
                 return decomposed
         # Before it runs: an operator in place may change the shapes that it is counted by.
         read = self._buffers((args, kwargs))
+        self.look((args, kwargs))
         result = func(*args, **kwargs)
         self._kept.append(result)
         self.order.setdefault(self.scope)
         self._count(func, args, kwargs, result)
         written = self._buffers(result)
+        self._made.update(written)
         if written or read:
             self.steps.append(
                 Step(
@@ -84,6 +96,28 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         """Names of the memory behind the tensors of a value, weights aside."""
         self._kept.append(value)
         return tuple(self._buffers(value))
+
+    def given(self, value: object) -> tuple[Buffer, ...]:
+        """The same for the inputs of the run, which come from elsewhere by right."""
+        names = self.buffers(value)
+        self._made.update(names)
+        return names
+
+    def look(self, value: object) -> None:
+        """Note tensors that come from elsewhere, each where it is first seen."""
+        for leaf in tree_leaves(value):
+            if not isinstance(leaf, torch.Tensor):
+                continue
+            storages = _storages(leaf).keys()
+            if all(name in self._made or name in self._weights or name in self._entered for name in storages):
+                continue
+            self._entered |= storages
+            self._kept.append(leaf)
+            self._looking = True  # reading it is none of the model's operators
+            try:
+                self.outside.append((self.scope, None if storages <= self._before else content(leaf)))
+            finally:
+                self._looking = False
 
     def _decomposed(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """The same in smaller operators, where torch knows them."""
@@ -162,15 +196,15 @@ def _storages(tensor: torch.Tensor) -> dict[Buffer, int]:
 
 @contextmanager
 def scoped(module: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
-    """Tell a recorder which module runs, while the block lasts."""
+    """Tell a recorder which module runs while the block lasts; compiled parts take no hooks and run as their parent."""
     handles, stack = [], [""]
     recorder.kinds[""] = type(module).__name__
     if type(module).__name__ in _RECURRENT:
-        handles.append(module.register_forward_pre_hook(_entering("", module, stack, recorder)))
+        handles.append(module.register_forward_pre_hook(_entering("", module, stack, recorder), with_kwargs=True))
         handles.append(module.register_forward_hook(_leaving(stack, recorder), always_call=True))
     for name, part in module.named_modules():
-        if name:
-            handles.append(part.register_forward_pre_hook(_entering(name, part, stack, recorder)))
+        if name and not isinstance(part, torch.jit.ScriptModule):
+            handles.append(part.register_forward_pre_hook(_entering(name, part, stack, recorder), with_kwargs=True))
             handles.append(part.register_forward_hook(_leaving(stack, recorder), always_call=True))
     try:
         yield
@@ -182,9 +216,10 @@ def scoped(module: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
 def _entering(name: str, part: torch.nn.Module, stack: list[str], recorder: Recorder) -> Callable[..., None]:
     layout = getattr(part, "batch_first", None) if type(part).__name__ in _RECURRENT else None
 
-    def enter(_module: torch.nn.Module, given: Any) -> None:
+    def enter(_module: torch.nn.Module, given: Any, named: Any) -> None:
         if layout is not None and given and isinstance(given[0], torch.Tensor):
             recorder.sequence(name, given[0].shape, batch_first=layout)
+        recorder.look((given, named))  # what comes from elsewhere was made by the caller
         stack.append(name)
         recorder.scope = name
         recorder.order.setdefault(name)
@@ -194,7 +229,8 @@ def _entering(name: str, part: torch.nn.Module, stack: list[str], recorder: Reco
 
 
 def _leaving(stack: list[str], recorder: Recorder) -> Callable[..., None]:
-    def leave(_module: torch.nn.Module, _given: Any, _result: Any) -> None:
+    def leave(_module: torch.nn.Module, _given: Any, result: Any) -> None:
+        recorder.look(result)
         stack.pop()
         recorder.scope = stack[-1]
 

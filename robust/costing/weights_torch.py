@@ -35,6 +35,7 @@ def stored_weights(module: torch.nn.Module) -> tuple[dict[str, Stored], list[tor
         Weights by module name, all tensors that are weights, and what could not be read.
     """
     seen: set[object] = set()
+    learnt: set[object] = set()
     tables: dict[str, Stored] = {}
     tensors: list[torch.Tensor] = []
     missed: list[Uncounted] = []
@@ -49,11 +50,13 @@ def stored_weights(module: torch.nn.Module) -> tuple[dict[str, Stored], list[tor
                 missed.append(_unread(name, part, "its lazy weights have no shape before the first call"))
                 continue
             tensors.append(tensor)
-            if id(tensor) not in seen:
-                seen.add(id(tensor))
-                parameters += tensor.numel() if trained else 0
-                rom += sum(size for key, size in _pieces(tensor) if key not in seen)
-                seen.update(key for key, _ in _pieces(tensor))
+            # By memory: an exported program has an object of its own for each name of a tensor.
+            pieces = dict(_pieces(tensor))
+            if trained and not pieces.keys() <= learnt:
+                parameters += tensor.numel()
+                learnt.update(pieces)
+            rom += sum(size for key, size in pieces.items() if key not in seen)
+            seen.update(pieces)
         try:
             packed = list(_packed(part))
         except (RuntimeError, AttributeError, TypeError) as error:

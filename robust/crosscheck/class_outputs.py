@@ -39,6 +39,31 @@ def is_one_hot(rows: FloatArray) -> bool:
     return bool(rows.shape[1] > 1 and np.isin(rows, (0.0, 1.0)).all() and (rows.sum(axis=1) == 1.0).all())
 
 
+def check_one_class(rows: FloatArray, *, what: str) -> None:
+    """Refuse ground truth of a classifier in which several classes share the largest value: it names none of them.
+
+    Args:
+        rows: (N, M); of a single column, which is no choice among classes, nothing is asked.
+        what: The ground truth, as the subject of a message.
+
+    Raises:
+        InvalidInput: If the largest value of a row is not the only one.
+
+    >>> check_one_class(np.array([[0.2, 0.8], [1.0, 0.0]]), what="the ground truth")
+    """
+    if rows.shape[1] == 1:
+        return
+    tied = np.flatnonzero((rows == rows.max(axis=1, keepdims=True)).sum(axis=1) > 1)
+    if len(tied):
+        shown = ", ".join(f"{value:.6g}" for value in rows[tied[0], :6]) + (", …" if rows.shape[1] > 6 else "")
+        raise InvalidInput(
+            f"{what} is neither one-hot nor labels, and names no class in {len(tied)} of {len(rows)} rows, where "
+            f"several share the largest value: the first is row {tied[0]} with ({shown}); one label 0 … "
+            f"{rows.shape[1] - 1} a row, or rows with a single 1 among zeros, would be right for a classifier; "
+            "--no-classifier (classifier=False) compares plain numbers"
+        )
+
+
 def one_hot(labels: AnyArray, classes: int, *, what: str) -> FloatArray:
     """Class labels as rows with a 1 in the label's column.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from robust.crosscheck.class_outputs import is_one_hot, may_be_probabilities, one_hot
+from robust.crosscheck.class_outputs import check_one_class, is_one_hot, may_be_probabilities, one_hot
 from robust.crosscheck.confusion_text import Confusion, count_confusion
 from robust.crosscheck.feeding import step_words
 from robust.crosscheck.plain_text import one_line
@@ -85,7 +85,13 @@ class ComparedOutput:
 
 
 def compare_output(
-    number: int, reference: Tensor | None, candidate: Tensor, truth: AnyArray | None, *, classifier: bool | None
+    number: int,
+    reference: Tensor | None,
+    candidate: Tensor,
+    truth: AnyArray | None,
+    *,
+    classifier: bool | None,
+    alone: bool = True,
 ) -> ComparedOutput:
     """Compare one output of a candidate with that of the reference, and both with the ground truth.
 
@@ -99,12 +105,14 @@ def compare_output(
         truth: Ground truth (n, …) of the output's shape, or class labels (n,), or None.
         classifier: Whether the output holds scores of classes; None where the values tell: class probabilities, or
             one-hot or label ground truth.
+        alone: Whether it is the models' only output, so that `classifier` is said of it and no other.
 
     Returns:
         The lines and the values behind them; no line where there is neither a reference nor ground truth.
 
     Raises:
-        InvalidInput: If shapes do not fit, values are not finite, or integers have no known scale beside real values.
+        InvalidInput: If shapes do not fit, values are not finite, integers have no known scale beside real values, or
+            the ground truth of what is said to be a classifier names no class.
     """
     what = f"output #{number} ({candidate.spec.name!r})"
     p, p_note = _real(candidate, reference, f"{what} of the candidate", "p")
@@ -122,6 +130,13 @@ def compare_output(
     probabilities = may_be_probabilities(own, step=step)
     told = probabilities or (known is not None and known.names_classes)
     classes = told if classifier is None else classifier
+    soft = None
+    if known is not None and classes and p.shape[1] > 1 and not known.names_classes:
+        # Of several outputs some may be states, whatever is said of all of them; and ties of a quantized output's own
+        # integers come from rounding, which a note tells of.
+        if classifier and (alone or probabilities) and known.dtype not in QUANTIZED:
+            check_one_class(known.values, what=f"the ground truth of {what}")
+        soft = "acc: the ground truth is neither one-hot nor labels, the largest value of a sample is its class"
     rows: list[OutputRow] = []
 
     def add(role: Role, ref: FloatArray, pred: FloatArray, shown_by: Tensor, notes: list[str | None]) -> None:
@@ -129,10 +144,16 @@ def compare_output(
 
     given = "computed against the provided ground truth values"
     if known is not None:
-        add("candidate", known.values, p, candidate, [_types(known.dtype, candidate), known.note, p_note, given])
+        add("candidate", known.values, p, candidate, [_types(known.dtype, candidate), known.note, p_note, soft, given])
         if reference is not None and old is not None:
             note = None if r_note is None else f"p/{r_note.removeprefix('r/')}"
-            add("reference", known.values, old, reference, [_types(known.dtype, reference), known.note, note, given])
+            add(
+                "reference",
+                known.values,
+                old,
+                reference,
+                [_types(known.dtype, reference), known.note, note, soft, given],
+            )
     if reference is not None and old is not None:
         taken = "the output of the reference model is used as ground truth/reference value"
         shapes = None

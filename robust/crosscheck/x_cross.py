@@ -123,6 +123,7 @@ def agreement(
                 tensor,
                 truth[k],
                 classifier=said,
+                alone=len(after.outputs) == 1,
             )
             for k, tensor in enumerate(after.outputs)
         )

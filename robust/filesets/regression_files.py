@@ -6,10 +6,12 @@ from typing import Any
 from robust.data.dataset import Dataset
 from robust.evidence import Figure
 from robust.filesets.folder_writer import FolderWriter
+from robust.filesets.plain_results import number as plain_number
 from robust.filesets.plain_results import plain_measurement
 from robust.filesets.testing_options import RegressionParts
 from robust.measurement import Measurement
 from robust.measures.all_regression import RegressionMetrics, regression_metrics
+from robust.measures.each_output import output_name
 from robust.models.base import Model
 from robust.report.drawing import png
 
@@ -36,7 +38,7 @@ class RegressionTest:
 
     @property
     def text(self) -> str:
-        """Four figures that everybody knows, then every metric with its bounds."""
+        """Four figures that everybody knows, each output's by itself, then every metric with its bounds."""
         asked = {"mse": self.parts.mse, "mae": self.parts.mae, "r2": self.parts.r2, "max_error": True}
         missing = dict(self.metrics.missing)
         lines = [
@@ -44,6 +46,7 @@ class RegressionTest:
             for name, wanted in asked.items()
             if wanted
         ]
+        lines += self._output_lines([name for name, wanted in asked.items() if wanted])
         lines += ["", *(str(m) for m in self.metrics)]
         return "\n".join([*lines, *(f"{name} not measured: {reason}" for name, reason in missing.items())]) + "\n"
 
@@ -53,7 +56,26 @@ class RegressionTest:
         return {
             "metrics": {m.name: plain_measurement(m) for m in self.metrics},
             "not_measured": dict(self.metrics.missing),
-        }
+        } | ({"outputs": self._outputs} if self.metrics.by_output else {})
+
+    @property
+    def _outputs(self) -> list[dict[str, Any]]:
+        """Each of several outputs as plain data: its number, counted from 1, and its values."""
+        return [
+            {"output": number, "metrics": {name: plain_number(value) for name, value in values.items()}}
+            for number, values in enumerate(self.metrics.by_output, start=1)
+        ]
+
+    def _output_lines(self, names: list[str]) -> list[str]:
+        """A line an output, where there are several: the figures above are their averages, or their largest error."""
+        outputs = self.metrics.by_output
+        if not outputs:
+            return []
+        lines = []
+        for j, values in enumerate(outputs):
+            shown = (f"{name} {values[name]:.6g}" if name in values else f"{name} undefined" for name in names)
+            lines.append(f"{output_name(j, len(outputs))}: {', '.join(shown)}")
+        return ["", *lines]
 
 
 def regression_files(

@@ -66,6 +66,21 @@ def area_under(table: ThresholdTable) -> float:
     return float(((fpr[:-1] - fpr[1:]) * (tpr[:-1] + tpr[1:]) / 2).sum())
 
 
+def shown_area(area: float) -> str:
+    """An area in four digits, and in as many more as keep it apart from 0 and 1, up to eight.
+
+    >>> shown_area(0.91234), shown_area(0.99998), shown_area(1.0), shown_area(1 - 1e-12)
+    ('0.9123', '0.99998', '1.0000', '> 0.99999999')
+    """
+    if area in (0.0, 1.0):
+        return f"{area:.4f}"
+    for digits in range(4, 9):
+        text = f"{area:.{digits}f}"
+        if 0.0 < float(text) < 1.0:
+            return text
+    return "> 0.99999999" if area > 0.5 else "< 0.00000001"
+
+
 def roc_picture(tables: ClassTables) -> Figure:
     """ROC curves, one class against the rest, with their areas and the line of chance.
 
@@ -80,11 +95,11 @@ def roc_picture(tables: ClassTables) -> Figure:
     curves: list[tuple[str, ThresholdTable]] = []
     if two:
         label, table = tables.tables[-1]
-        curves.append((f"{label}: AUC {areas[-1]:.4f}", table))
+        curves.append((f"{label}: AUC {shown_area(areas[-1])}", table))
     else:
         chosen = np.sort(np.argsort(areas, kind="stable")[:_MOST_CURVES])
-        curves += [(f"{tables.tables[i][0]}: AUC {areas[i]:.4f}", tables.tables[i][1]) for i in chosen]
-        curves.append((f"micro-average: AUC {area_under(tables.overall):.4f}", tables.overall))
+        curves += [(f"{tables.tables[i][0]}: AUC {shown_area(areas[i])}", tables.tables[i][1]) for i in chosen]
+        curves.append((f"micro-average: AUC {shown_area(area_under(tables.overall))}", tables.overall))
     x, y, series = [np.array([0.0, 1.0])], [np.array([0.0, 1.0])], ["chance: AUC 0.5"] * 2
     for name, table in curves:
         keep = sampled(len(table), _POINTS)[::-1]

@@ -1,6 +1,7 @@
 """The report of a test: what the model is, what it reached, the pictures, and what to do next."""
 
 import base64
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,7 @@ def _summary(model: Model | None, data: Dataset) -> Section:
     except (InvalidInput, MissingExtra, ModelFault) as error:
         return Section(title="Model summary", lines=(*lines, f"Its layers cannot be counted: {error}"))
     figures = [
-        f"{name} {brief(m.value, missing='not counted')} {m.unit}"
+        _figure(name, m.value, m.unit)
         for name, m in (("parameters", found.parameters), ("MACC", found.macc), ("ROM", found.rom), ("RAM", found.ram))
     ]
     layers = tuple(
@@ -129,6 +130,13 @@ def _summary(model: Model | None, data: Dataset) -> Section:
         headings=("layer", "kind", "MACC", "parameters") if layers else (),
         rows=layers,
     )
+
+
+def _figure(name: str, value: float, unit: str) -> str:
+    """A name with its number and its unit, which for some is the same word."""
+    if not math.isfinite(value):
+        return f"{name} not counted"
+    return f"{name} {brief(value)}" if unit == name else f"{name} {brief(value)} {unit}"
 
 
 def _markdown(sections: Sequence[Section], title: str) -> list[str]:

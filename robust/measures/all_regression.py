@@ -10,6 +10,7 @@ from robust.evidence import Evidence
 from robust.intervals.arguments import check_level
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
+from robust.measures.each_output import values_by_output
 from robust.measures.error_quantiles import largest_error, median_of_outputs
 from robust.measures.metric_evidence import single_evidence
 from robust.measures.metric_interval import single_interval
@@ -33,10 +34,13 @@ class RegressionMetrics:
     Args:
         measurements: One a metric that could be measured, by its name.
         missing: Name and reason of each that could not.
+        by_output: Of several outputs, the value of every metric for each by itself, by name; those that its targets
+            leave undefined are left out. Empty for one output.
     """
 
     measurements: dict[str, Measurement]
     missing: tuple[tuple[str, str], ...]
+    by_output: tuple[dict[str, float], ...] = ()
 
     def __iter__(self) -> Iterator[Measurement]:
         return iter(self.measurements.values())
@@ -66,7 +70,8 @@ def regression_metrics(model: Any, data: Any, *, level: float = 0.95, seed: int 
 
     Returns:
         A measurement a metric, with the value and bounds of the measure of its name. Those that constant targets or
-        targets of 0 leave undefined are named with the reason.
+        targets of 0 leave undefined are named with the reason. Of several outputs, which a measurement averages,
+        `by_output` holds the values of each.
 
     Raises:
         InvalidInput: If targets and outputs do not fit.
@@ -111,4 +116,4 @@ def regression_metrics(model: Any, data: Any, *, level: float = 0.95, seed: int 
         median = median_of_outputs(shared, rows, level=level, seed=seed)
         keep("median_absolute_error", "target", median, (), higher=False, own=None)
         keep("max_error", "target", largest_error(shared), (), higher=False, own=None)
-    return RegressionMetrics(measurements=found, missing=tuple(missing))
+    return RegressionMetrics(measurements=found, missing=tuple(missing), by_output=values_by_output(_METRICS, shared))

@@ -17,6 +17,7 @@ from robust.intervals.order_statistics import MedianSizing, median_interval
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
 from robust.measures.dependence import is_dependent
+from robust.measures.each_output import output_name
 from robust.measures.regression_details import MOST_OUTPUTS, common_evidence
 from robust.measures.row_means import share_interval
 from robust.measures.truth import Scored, score
@@ -168,7 +169,7 @@ def _output_medians(scored: Scored, data: Dataset, *, level: float, seed: int) -
         return ()
     found = [_median(errors[:, j], data, level=1 - (1 - level) / k, seed=seed) for j in range(k)]
     parts = [
-        Slice(name=f"output {j}", n=part.n, value=part.value, lower=max(part.lower, 0.0), upper=part.upper)
+        Slice(name=output_name(j, k), n=part.n, value=part.value, lower=max(part.lower, 0.0), upper=part.upper)
         for j, part in enumerate(found)
     ]
     parts.sort(key=lambda part: -part.value)

@@ -41,7 +41,7 @@ def single_evidence(metric: Metric, scored: Scored, data: Dataset, *, level: flo
         )
         if metric.name == "log_loss" and not scored.multilabel:
             labelled = replace(scored, prediction=scored.predictions.labels)
-            found += score_evidence(labelled, scored.prediction, data)
+            found += score_evidence(labelled, scored.predictions.probabilities, data)
         return found
     return _ranking_evidence(metric, scored, data, level=level)
 

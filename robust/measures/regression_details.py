@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+from msgspec import structs
 
 from robust.data.dataset import Dataset
 from robust.evidence import Evidence, Fact, Figure, Slice, Slices
 from robust.measures.details import costliest, histogram, numbers, sampled
+from robust.measures.each_output import output_name, worst_output
 from robust.measures.metric_interval import single_interval
 from robust.measures.truth import Scored
 from robust.metrics.metric import Metric
@@ -32,9 +34,12 @@ def common_evidence(name: str, scored: Scored, data: Dataset) -> tuple[Evidence,
     if name in ("mape", "smape"):
         facts = _sign_facts(name, truth, values)
     if name in ("mae", "median_absolute_error"):
-        return (worst, histogram((truth - values).mean(axis=1), "residual (target − prediction)"))
-    if name in ("mse", "max_error", "explained_variance"):
-        return (worst, residual_figure(scored))
+        return (worst, _residual_histogram(scored))
+    if name == "max_error":
+        largest = int(np.abs(truth - values).max(axis=0).argmax())
+        return (worst, residual_figure(scored, largest, "the one with the largest error"))
+    if name in ("mse", "explained_variance"):
+        return (worst, residual_figure(scored, worst_output(scored), "the worst"))
     return (*facts, worst, _scatter(scored))
 
 
@@ -49,42 +54,58 @@ def output_slices(metric: Metric, scored: Scored, data: Dataset, *, level: float
         one = replace(scored, truth=scored.truth[:, j : j + 1], prediction=scored.prediction[:, j : j + 1])
         interval = single_interval(metric, one, data, level=each, seed=seed)
         parts.append(
-            Slice(name=f"output {j}", n=interval.n, value=interval.value, lower=interval.lower, upper=interval.upper)
+            Slice(
+                name=output_name(j, k), n=interval.n, value=interval.value, lower=interval.lower, upper=interval.upper
+            )
         )
     parts.sort(key=lambda part: part.value, reverse=not metric.higher_is_better)
     return (Slices(by="output", measure=metric.title, level=level, slices=tuple(parts[:MOST_OUTPUTS])),)
 
 
-def residual_figure(scored: Scored) -> Figure:
-    """Residuals against predictions, of the first output."""
+def residual_figure(scored: Scored, output: int, why: str) -> Figure:
+    """Residuals against predictions of one output, and why it is the one."""
     keep = sampled(len(scored.truth))
-    residuals = scored.truth[keep, 0] - scored.prediction[keep, 0]
+    residuals = scored.truth[keep, output] - scored.prediction[keep, output]
     return Figure(
         kind="point",
-        title="Residual against prediction",
+        title=_titled("Residual against prediction", scored, output, why),
         x_title="prediction",
         y_title="residual (target − prediction)",
-        columns=(numbers("x", scored.prediction[keep, 0]), numbers("y", residuals)),
+        columns=(numbers("x", scored.prediction[keep, output]), numbers("y", residuals)),
         rules=(("y", 0.0, "no error"),),
-        note=_note(keep, scored.truth),
+        note=_note(keep, scored.truth, why),
     )
 
 
 def _scatter(scored: Scored) -> Figure:
-    keep = sampled(len(scored.truth))
+    """Targets against predictions of the worst output."""
+    keep, output = sampled(len(scored.truth)), worst_output(scored)
     return Figure(
         kind="point",
-        title="Target against prediction",
+        title=_titled("Target against prediction", scored, output, "the worst"),
         x_title="prediction",
         y_title="target",
-        columns=(numbers("x", scored.prediction[keep, 0]), numbers("y", scored.truth[keep, 0])),
-        note=_note(keep, scored.truth),
+        columns=(numbers("x", scored.prediction[keep, output]), numbers("y", scored.truth[keep, output])),
+        note=_note(keep, scored.truth, "the worst"),
     )
 
 
-def _note(keep: AnyArray, truth: AnyArray) -> str:
+def _residual_histogram(scored: Scored) -> Figure:
+    """Residuals of the worst output: those of several would cancel out in a mean."""
+    output = worst_output(scored)
+    figure = histogram(scored.truth[:, output] - scored.prediction[:, output], "residual (target − prediction)")
+    return structs.replace(figure, title=_titled(figure.title, scored, output, "the worst"))
+
+
+def _titled(title: str, scored: Scored, output: int, why: str) -> str:
+    """A title with the output that is drawn, where there are several."""
+    k = scored.truth.shape[1]
+    return title if k == 1 else f"{title}, {output_name(output, k)}, {why}"
+
+
+def _note(keep: AnyArray, truth: AnyArray, why: str) -> str:
     rows = "" if len(keep) == len(truth) else f"{len(keep)} of {len(truth)} rows"
-    output = f"the first of {truth.shape[1]} outputs" if truth.shape[1] > 1 else ""
+    output = "the worst has the lowest R²" if truth.shape[1] > 1 and why == "the worst" else ""
     return ", ".join(filter(None, (rows, output)))
 
 

@@ -21,7 +21,7 @@ def score_evidence(labelled: Scored, probabilities: FloatArray, data: Dataset) -
 
     Args:
         labelled: Labels beside the truth, one class a row.
-        probabilities: Of the same rows (n, k).
+        probabilities: Of the same rows (n, k), as the model gives them: a row is found again by its score.
         data: Names the rows.
 
     Returns:
@@ -38,7 +38,7 @@ def score_evidence(labelled: Scored, probabilities: FloatArray, data: Dataset) -
 
 
 def top_and_lead(probabilities: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The largest probability of each row, and its lead over the second (n,)."""
+    """The largest score of each row, and its lead over the second (n,)."""
     n, k = probabilities.shape
     top, second = np.full(n, -np.inf), np.full(n, -np.inf)
     for c in range(k):

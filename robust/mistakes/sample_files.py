@@ -94,11 +94,13 @@ def _lines(judged: Judged, row: int) -> Iterator[str]:
         scores = judged.probabilities(np.array([row]))[0]
         for label, value in zip(predictions.classes, scores.tolist(), strict=True):
             yield csv_line(("confidence", str(label), repr(value)))
-    for column in (*data.slices, *data.unused):
-        yield csv_line(("metadata", column.name, str(column.values[row])))
-    for what, values in (("group", data.groups), ("order", data.order)):
-        if values is not None:
-            yield csv_line(("metadata", what, str(values[row])))
+    # A column can be a slice and unused, too: it is written once.
+    metadata = {column.name: column.values for column in (*data.slices, *data.unused)}
+    for name, values in metadata.items():
+        yield csv_line(("metadata", name, str(values[row])))
+    for what, keys in (("group", data.groups), ("order", data.order)):
+        if keys is not None:
+            yield csv_line(("metadata", what, str(keys[row])))
     labels = dict(data.schema.categories)
     for position, (name, value) in enumerate(zip(data.names, np.ravel(data.x[row]), strict=True)):
         yield csv_line(("input", name, _input_text(value, labels.get(position))))

@@ -336,3 +336,9 @@ def test_a_repr_is_one_short_line_whatever_it_rests_on():
     assert repr(full) == f"<Measurement {full}>"
     assert len(repr(full)) < 100
     assert "\n" not in repr(full)
+
+
+def test_small_numbers_are_not_shown_as_zeros():
+    m = Measurement(name="latency", value=7e-6, lower=6.5e-6, upper=8e-6, n=100, unit="seconds", method="median")
+    assert str(m).startswith("latency 7e-06 (6.5e-06 .. 8e-06,")
+    assert str(Measurement(name="m", value=0.0, lower=0.0, upper=0.0, n=9, method="x")).startswith("m 0.0000 (0.0000")

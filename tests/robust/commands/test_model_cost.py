@@ -1,6 +1,7 @@
 """`robust cost` as users run it: table, JSON, budgets and exit codes."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -112,6 +113,20 @@ def test_latency(linear, tmp_path):
     assert found["calls"] == 6
     _, text = run(linear, "--data", tmp_path / "rows.npz", "--target", "y", "--latency", "--runs", 4)
     assert ".. inf s, 4 calls, this host)" in text
+
+
+def test_latency_gives_the_time_of_each_layer(linear, tmp_path):
+    np.savez(tmp_path / "rows.npz", x=np.zeros((3, 6)))
+    words = [linear, "--data", tmp_path / "rows.npz", "--latency", "--runs", 6]
+    (layer,) = [row for row in json.loads(run(*words, "--json")[1])["latency"]["layers"] if "Gemm" in row["name"]]
+    assert 0 <= layer["quartiles"][0] <= layer["median"] <= layer["quartiles"][1] < 1
+    lines = [line for line in run(*words)[1].splitlines() if line.startswith("layer time  ")]
+    (line,) = [line for line in lines if "Gemm" in line]
+    assert re.match(r"layer time  [\d.e-]+ s \(quartiles [\d.e-]+ \.\. [\d.e-]+ s\) ", line)
+    skops.io.dump(LogisticRegression().fit(np.eye(6), [0, 1] * 3), tmp_path / "fitted.skops")
+    text = run(tmp_path / "fitted.skops", *words[1:])[1]  # it does not tell
+    assert "latency " in text
+    assert "layer time" not in text
 
 
 def test_other_formats(tmp_path, monkeypatch):

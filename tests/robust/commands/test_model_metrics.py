@@ -167,6 +167,16 @@ def test_bad_options_are_refused(files, options, match):
         measure_file("m.onnx" if model else "", **known | options)
 
 
+def test_a_slice_that_the_model_was_not_trained_on_must_be_unused_too(files, folder):
+    m, rows = files
+    with pytest.raises(InvalidInput, match=r"--slices only parts the rows by 'site'.*--unused site keeps it"):
+        measure_file(m, data=rows, target="label", out=folder / "t", slices=("site",))
+    assert measure_file(m, data=rows, target="label", out=folder / "t", slices=("site",), unused=("site",)).files
+    with pytest.raises(InvalidInput) as told:
+        measure_file(m, data=rows, target="label", out=folder / "t")
+    assert "--slices" not in str(told.value)
+
+
 def test_a_pickle_needs_trust(folder, files):
     (folder / "m.pkl").write_bytes(pickle.dumps({"a": 1}))
     with pytest.raises(UntrustedFile, match="can run code"):

@@ -236,6 +236,32 @@ def test_tied_weights_are_stored_once():
     assert (macc(tally), tally.parameters, tally.rom) == (400, 400, 1600)
 
 
+@pytest.mark.parametrize("through_a_file", [False, True])
+def test_tied_weights_of_programs_are_counted_once(through_a_file):
+    net = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8)).eval()
+    net[2].weight = net[0].weight
+    example = torch.zeros(1, 8)
+    program = reloaded(net, example) if through_a_file else torch.export.export(net, (example,)).module()
+    for module in (net, program):
+        tally = counted(module, (8,))
+        assert (macc(tally), tally.parameters, tally.rom) == (128, 64 + 8 + 8, 320)
+
+
+def test_a_parameter_and_a_buffer_of_one_memory_are_one_parameter():
+    class Aliased(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Module()
+            self.fc = nn.Linear(4, 2, bias=False)
+            self.first.register_buffer("copy", self.fc.weight.detach())
+
+        def forward(self, x):
+            return self.fc(x)
+
+    tally = counted(Aliased(), (4,))
+    assert (tally.parameters, tally.rom) == (8, 32)
+
+
 def test_parameters_that_never_run_are_stored_all_the_same():
     class Idle(nn.Module):
         def __init__(self):
@@ -377,6 +403,15 @@ def test_compiled_modules_count_as_one_layer(convolutional):
     traced = torch.jit.trace(convolutional.eval(), torch.zeros(1, 1, 8, 8))
     tally = counted(traced, (1, 8, 8))
     assert (macc(tally), tally.parameters, tally.rom, tally.ram.bytes) == (80896, 3866, 15656, 6144)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("compiled", [torch.jit.script, lambda part: torch.jit.trace(part, torch.zeros(1, 6))])
+def test_compiled_parts_count_as_their_module(compiled):
+    part = nn.Sequential(nn.Linear(6, 5), nn.ReLU())
+    tally = counted(nn.Sequential(compiled(part), nn.Linear(5, 2)), (6,))
+    assert {layer.name: (layer.macc, layer.parameters) for layer in tally.layers} == {"net": (30, 35), "1": (10, 12)}
+    assert (tally.rom, tally.uncounted) == (4 * 47, ())
 
 
 class Narrow(torch.Tensor):

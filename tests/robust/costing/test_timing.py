@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression
 from torch import nn
 
 import robust.costing.timing as timing
-from robust.costing.timing import latency, layer_latency
+from robust.costing.timing import latency, latency_by_layer, layer_latency
 from robust.errors import InvalidInput, ModelFault
 from robust.evidence import Fact, Figure
 from robust.models.conversion import as_model
@@ -150,6 +150,20 @@ def test_layers_of_a_module(convolutional):
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in convolutional.modules())
     (figure,) = [item for item in latency(convolutional, X, runs=5).evidence if isinstance(item, Figure)]
     assert {series.name for series in figure.columns} == {"x", "y", "lower", "upper"}
+
+
+def test_the_layers_of_the_evidence_are_handed_over(convolutional):
+    measured, layers = latency_by_layer(convolutional, X, runs=5)
+    (figure,) = [item for item in measured.evidence if isinstance(item, Figure)]
+    columns = {series.name: series.values for series in figure.columns}
+    assert columns["x"] == tuple(layer.name for layer in layers)
+    assert columns["y"] == tuple(layer.median for layer in layers)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compiled_parts_have_no_time_of_their_own():
+    net = nn.Sequential(torch.jit.script(nn.Linear(6, 5)), nn.Linear(5, 2))
+    assert [layer.name for layer in layer_latency(net, np.zeros((2, 6)), runs=2)] == ["1"]
 
 
 def test_layers_of_a_file(tmp_path, float_file, monkeypatch):

@@ -144,6 +144,31 @@ def test_integers_of_another_type_as_ground_truth_are_refused():
         compare(tensor(quantize(P, Q), Q), tensor(quantize(P, Q), Q), np.full((40, 4), 7, dtype=np.uint8))
 
 
+@pytest.mark.parametrize("tie", [0.4, 0.0, 1.0])
+def test_ground_truth_of_a_classifier_that_names_no_class_is_refused(tie):
+    truth = np.eye(4)[np.arange(40) % 4]
+    truth[7] = tie
+    for logits in (np.log(P), P):
+        with pytest.raises(InvalidInput, match=r"names no class in 1 of 40 rows.* row 7 .*one label 0 … 3 a row"):
+            compare(tensor(logits), tensor(logits), truth, classifier=True)
+        assert not compare(tensor(logits), tensor(logits), truth, classifier=False).classes
+
+
+def test_scores_as_ground_truth_are_taken_and_told():
+    row = by_role(compare(tensor(P), tensor(P), P[:, ::-1], classifier=True))["candidate"]
+    assert row.metrics.acc == np.mean(P.argmax(axis=1) == P[:, ::-1].argmax(axis=1))
+    assert any("neither one-hot nor labels" in note for note in row.notes)
+    labelled = by_role(compare(tensor(P), tensor(P), P.argmax(axis=1), classifier=True))["candidate"]
+    assert not any("neither one-hot" in note for note in labelled.notes)
+
+
+def test_a_state_beside_a_classifiers_output_may_have_ties():
+    state, zeros = tensor(np.log(P)), np.zeros((40, 4))
+    assert compare_output(2, state, state, zeros, classifier=True, alone=False).rows
+    with pytest.raises(InvalidInput, match="names no class"):
+        compare_output(2, tensor(P), tensor(P), zeros, classifier=True, alone=False)
+
+
 def test_labels_need_a_classifier():
     with pytest.raises(InvalidInput, match="labels go with a classifier"):
         compare(tensor(P), tensor(P), np.zeros(40, dtype=int), classifier=False)

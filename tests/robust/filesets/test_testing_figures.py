@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from robust import as_model
 from robust.evidence import Figure
-from robust.filesets.testing_figures import area_under, confusion_picture, roc_picture
+from robust.filesets.testing_figures import area_under, confusion_picture, roc_picture, shown_area
 from robust.measures.score_thresholds import threshold_table
 from robust.operating.class_thresholds import class_tables
 
@@ -56,3 +56,27 @@ def test_roc_curves_run_from_corner_to_corner_beside_chance():
         assert (x[own][0], t[own][0], x[own][-1], t[own][-1]) == (0, 0, 1, 1)
         assert (np.diff(x[own]) >= 0).all()
     assert "the 6 smallest areas of 9 classes; without 9" in figure.note
+
+
+@pytest.mark.parametrize(
+    ("area", "text"),
+    [
+        (0.5, "0.5000"),
+        (0.99994, "0.9999"),
+        (0.99998, "0.99998"),
+        (1.0, "1.0000"),
+        (2e-5, "0.00002"),
+        (1e-12, "< 0.00000001"),
+    ],
+)
+def test_only_a_perfect_area_is_shown_as_one(area, text):
+    assert shown_area(area) == text
+
+
+def test_the_legend_does_not_round_an_imperfect_area_up_to_one():
+    score = np.arange(1000) / 1000
+    y = np.r_[np.zeros(500, dtype=int), np.ones(500, dtype=int)]
+    y[[499, 500]] = 1, 0  # one of 250,000 pairs in the wrong order
+    model = as_model(lambda x: np.column_stack([1 - x[:, 0], x[:, 0]]), output="probabilities", task="classification")
+    names = set(column(roc_picture(class_tables(model, (score[:, None], y))), "series"))
+    assert "1: AUC 0.999996" in names

@@ -270,6 +270,27 @@ def test_regression(tmp_path):
     assert "R² Score: undefined" in constant.text
 
 
+def test_regression_with_several_outputs_shows_each(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 2))
+    y = x + rng.normal(size=(80, 2)) * [0.01, 2.0]
+    done = write_testing(as_model(lambda x: x, task="regression"), (x, y), tmp_path)
+    lines = (tmp_path / "regression_report.txt").read_text(encoding="utf-8").splitlines()
+    for j, held in enumerate(results(tmp_path)["outputs"]):
+        own = {
+            "mse": sk.mean_squared_error(y[:, j], x[:, j]),
+            "mae": sk.mean_absolute_error(y[:, j], x[:, j]),
+            "r2": sk.r2_score(y[:, j], x[:, j]),
+            "max_error": sk.max_error(y[:, j], x[:, j]),
+        }
+        assert held["output"] == j + 1
+        assert {name: held["metrics"][name] for name in own} == pytest.approx(own)
+        assert f"output {j + 1} of 2: " + ", ".join(f"{name} {value:.6g}" for name, value in own.items()) in lines
+    assert "output 2 of 2" in done.text
+    write_testing(as_model(lambda x: x[:, 0], task="regression"), (x, y[:, 0]), tmp_path)
+    assert "outputs" not in results(tmp_path)
+
+
 def test_what_has_no_part_in_a_test_is_told(tmp_path):
     rng = np.random.default_rng(0)
     x, site = rng.normal(size=(80, 1)), np.repeat(["a", "b"], 40)

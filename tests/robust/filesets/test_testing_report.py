@@ -74,4 +74,4 @@ def test_layers_are_listed_where_they_can_be_counted(tmp_path):
     y = (x[:, 0] > 0).astype(int)
     write_testing(LogisticRegression().fit(x, y), (x, y), tmp_path, testing=Testing(**FEW, generate_report=True))
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "parameters 5" in page
+    assert "Its cost: parameters 5, MACC 4, ROM " in page

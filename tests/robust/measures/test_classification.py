@@ -173,7 +173,7 @@ def test_evidence_names_rows_by_their_ids():
     assert set(rows.ids) <= set(ids[wrong])
     assert rows.values == tuple(sorted(rows.values, reverse=True))
     by = {part.by: part for part in m.evidence if isinstance(part, Slices)}
-    assert set(by) == {"class", "site", "direction"}
+    assert set(by) == {"class", "site"}  # too few mistakes to tell their direction
     assert sum(part.n for part in by["site"].slices) == 60
     assert by["site"].slices[0].value == min(part.value for part in by["site"].slices)
     # Simultaneous bounds are those of single ones at a Bonferroni level.

@@ -7,6 +7,7 @@ from sklearn import metrics as sk
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import Fact, Figure, Finding, Rows, Slices
+from robust.measures.all_classification import classification_metrics
 from robust.measures.classification import brier, log_loss
 from robust.measures.score_quality import average_precision, calibration_error
 from robust.models.conversion import as_model
@@ -130,3 +131,15 @@ def test_log_loss_lists_confident_mistakes():
     assert set(rows.ids) <= set(np.flatnonzero(wrong))
     (finding,) = (part for part in parts if isinstance(part, Finding))
     assert finding.text.startswith(f"{(p.max(axis=1)[wrong] >= 0.9).sum()} of {wrong.sum()} mistakes are confident")
+
+
+def test_confident_mistakes_have_the_scores_that_the_model_gives():
+    # Rows sum to 1.03: log-loss divides by it, the evidence does not, so that a row is found again by its score.
+    p, y = np.array([[0.93, 0.05, 0.05]] * 20 + [[0.05, 0.92, 0.06]] * 20), np.ones(40, dtype=int)
+    found = classification_metrics(identity(), (p, y))
+    for m in (log_loss(identity(), (p, y)), found["accuracy"]):
+        (finding,) = (part for part in m.evidence if isinstance(part, Finding) and "confident" in part.text)
+        assert finding.text.endswith("at 0.93")
+        (shown,) = (part for part in m.evidence if isinstance(part, Figure) and part.title.startswith("Score of"))
+        assert set(next(c for c in shown.columns if c.name == "x").values) == {0.93, 0.92}
+    assert log_loss(identity(), (p, y)).value == pytest.approx(-np.mean(np.log([0.05 / 1.03, 0.92 / 1.03])))

@@ -20,6 +20,13 @@ def wrong_rows(n, seed=0):
     return x, np.array(["ok"] * n)
 
 
+def test_a_column_that_is_a_slice_and_unused_is_written_once(tmp_path):
+    site = np.array(["a", "b"])
+    data = as_data(np.array([[0.75, 0.25], [0.25, 0.75]]), ["ok", "ok"], slices={"site": site}, unused={"site": site})
+    (path,) = save_error_samples(SCORES, data, tmp_path)
+    assert [line for line in rows_of(path) if line[0] == "metadata"] == [["metadata", "site", "a"]]
+
+
 def test_a_file_holds_input_labels_scores_and_metadata(tmp_path):
     x = np.array([[0.75, 0.25, -3.5], [0.25, 0.75, 1.0]])
     data = as_data(
