@@ -9,19 +9,18 @@ from robust.attacks.base import Attack, require_budget
 from robust.attacks.budget import feature_eps
 from robust.attacks.keeping import kept
 from robust.attacks.losses import log_margins
-from robust.attacks.slope import margin_gradient
+from robust.attacks.slope import margin_gradient, rounding_of
 from robust.attacks.target import Target
 from robust.attacks.unlimited import BEYOND, full_ranges, sampled
 from robust.randomness import row_uniform
 from robust.types import AnyArray, BoolArray, FloatArray
 
-_ROWS, _DRAWS, _STREAM = 50, 2, 4 << 32
+_ROWS, _DRAWS, _STREAM = 50, 2, 5 << 32
 # Wide enough to cross the stairs of four bits, narrow enough that a smooth model hardly bends.
 _STEP = 0.1
 _GROUPS = (1.0, 0.75, 0.5, 0.25)
 # What a group does counts where it is this share of the squared change that all features make.
 _MATTERS = 0.1
-_CLEAR = 16.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +80,6 @@ def faint_features(attack: Attack, target: Target, budgets: Sequence[Attack], *,
         changes = np.array([_changes(sample, scores, gradient, step, group, seed=seed) for group in groups])
         return np.column_stack([_counts(len(order)), changes])
 
-    # What a missing feature is worth has no slope.
     found = kept(sample, "faint features", attack.norm, step, str(seed), compute=run)
     return _worst(found, int(may.sum()))
 
@@ -108,7 +106,7 @@ def _changes(
     """Squared realised and promised changes of the loss, summed over rows and draws; rounding counts as none."""
     schema, x, keys = sample.data.schema, sample.x, sample.data.row_keys()
     before = log_margins(scores, sample.y, scale=sample.scale)
-    noise = _CLEAR * np.finfo(np.float32).eps * np.maximum(np.abs(before), np.abs(scores).max(axis=1))
+    noise = rounding_of(scores, before)
     realised = promised = 0.0
     for draw in range(_DRAWS):
         signs = np.where(row_uniform(keys, x.shape[1], seed=seed, stream=_STREAM + draw) < 0.5, -1.0, 1.0)
@@ -116,6 +114,7 @@ def _changes(
         points = np.where(group, moved, x)
         change = log_margins(sample.scores(points).astype(np.float64), sample.y, scale=sample.scale) - before
         change[np.abs(change) <= noise] = 0.0
+        # A missing feature stays missing, and moves nothing.
         told = np.nansum((points.astype(np.float64) - x.astype(np.float64)) * gradient, axis=1)
         realised, promised = realised + float(change @ change), promised + float(told @ told)
     return realised, promised

@@ -52,9 +52,7 @@ def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *,
         # Scores of rows and points come from one pass of one shape, so that equal inputs give equal bits.
         scores, gradient = sample.scores(x).astype(np.float64), margin_gradient(sample, x)
         before, found = log_margins(scores, sample.y, scale=sample.scale), np.full((len(steps), 2, len(x)), np.nan)
-        noise = _CLEAR * np.finfo(np.float32).eps * np.abs(before)
-        if sample.scale == "logits":
-            noise = np.maximum(noise, _CLEAR * np.finfo(np.float32).eps * np.abs(scores).max(axis=1))
+        noise = rounding_of(scores if sample.scale == "logits" else None, before)
         for k, step in enumerate(steps):
             points = _stepped(x, gradient, step, sample, l2=attack.norm == "l2")
             change = np.nan_to_num(points.astype(np.float64) - x.astype(np.float64))
@@ -66,6 +64,12 @@ def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *,
         return found
 
     return [rises[:, ~np.isnan(rises[1])] for rises in kept(sample, "rises", attack.norm, steps, compute=run)]
+
+
+def rounding_of(scores: FloatArray | None, losses: FloatArray) -> FloatArray:
+    """Changes of a loss that are rounding, by row (n,); given scores (n, k) count, too."""
+    sizes = np.abs(losses) if scores is None else np.maximum(np.abs(losses), np.abs(scores).max(axis=1))
+    return np.asarray(_CLEAR * np.finfo(np.float32).eps * sizes)
 
 
 def margin_gradient(target: Target, x: AnyArray) -> FloatArray:

@@ -15,6 +15,7 @@ from robust.intervals.interval import Interval
 from robust.intervals.ranked_areas import ranked_areas
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
+from robust.measures.by_name import measured
 from robust.measures.class_table import RATIOS, ClassTable, class_slices, class_table, table_text
 from robust.measures.dependence import is_dependent
 from robust.measures.details import costliest, histogram
@@ -53,14 +54,7 @@ class ClassificationMetrics:
         return iter(self.measurements.values())
 
     def __getitem__(self, name: str) -> Measurement:
-        if name in self.measurements:
-            return self.measurements[name]
-        reasons = dict(self.missing)
-        raise InvalidInput(
-            f"{name} was not measured: {reasons[name]}"
-            if name in reasons
-            else f"no metric is named {name!r}; measured are {', '.join(self.measurements)}"
-        )
+        return measured(name, self.measurements, self.missing)
 
     @property
     def text(self) -> str:

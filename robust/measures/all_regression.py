@@ -10,6 +10,7 @@ from robust.evidence import Evidence
 from robust.intervals.arguments import check_level
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
+from robust.measures.by_name import measured
 from robust.measures.each_output import values_by_output
 from robust.measures.error_quantiles import largest_error, median_of_outputs
 from robust.measures.metric_evidence import single_evidence
@@ -46,14 +47,7 @@ class RegressionMetrics:
         return iter(self.measurements.values())
 
     def __getitem__(self, name: str) -> Measurement:
-        if name in self.measurements:
-            return self.measurements[name]
-        reasons = dict(self.missing)
-        raise InvalidInput(
-            f"{name} was not measured: {reasons[name]}"
-            if name in reasons
-            else f"no metric is named {name!r}; measured are {', '.join(self.measurements)}"
-        )
+        return measured(name, self.measurements, self.missing)
 
 
 def regression_metrics(model: Any, data: Any, *, level: float = 0.95, seed: int = 0) -> RegressionMetrics:

@@ -26,7 +26,7 @@ def floored_by_class(
     differ: BoolArray,
     effects: FloatArray,
     level: float,
-    slopes: FloatArray | None = None,
+    slopes: Callable[[], FloatArray] | None = None,
     added: Callable[[BoolArray, int | None], float] | None = None,
 ) -> Interval:
     """An interval, widened to what the rows of each class can prove where few of them differ.
@@ -45,7 +45,7 @@ def floored_by_class(
         effects: Change of the figure if all rows of a class changed in the worst way, one a class (k,); of all rows
             without and with a label (k, 2).
         level: Confidence of each bound.
-        slopes: Influence of each row (n,), which says how long blocks are; needed where rows have an order alone.
+        slopes: Gives the influence of each row (n,), which says how long blocks are; asked of rows with an order alone.
         added: From rows of a class (n,), and of several labels the label, to what they have added to a change of two
             models; None for the figure of one, where a = pe · (share that differs)/p.
 
@@ -167,7 +167,7 @@ def _sides(
                 yield f"{word} label {c}", own, own & differ[:, c], float(effects[c, one]), c
 
 
-def _units(data: Dataset, slopes: FloatArray | None) -> tuple[IntArray | None, str]:
+def _units(data: Dataset, slopes: Callable[[], FloatArray] | None) -> tuple[IntArray | None, str]:
     """Independent unit of each row (n,), None where that is the row itself, and what units are called."""
     n = len(data)
     if data.groups is not None:
@@ -177,7 +177,7 @@ def _units(data: Dataset, slopes: FloatArray | None) -> tuple[IntArray | None, s
     if slopes is None:
         raise ValueError("blocks of ordered rows need the rows' influences")
     rows = time_order(data).rows
-    whole = math.ceil(mean_block_length(slopes[rows]))
+    whole = math.ceil(mean_block_length(slopes()[rows]))
     owner = np.empty(n, dtype=np.int64)
     # A last, shorter block counts with the one before, as in `block_units`.
     owner[rows] = np.minimum(np.arange(n) // whole, max(1, n // whole) - 1)

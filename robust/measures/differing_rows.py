@@ -51,16 +51,16 @@ def _steepness(metric: Metric, means: FloatArray, typical: FloatArray) -> FloatA
 
 def differing_by_class(
     metric: Metric, reference: Scored, candidate: Scored, statistic: Statistic, differ: BoolArray
-) -> tuple[BoolArray, FloatArray]:
-    """Rows that differ by more than the rest of their class makes look like rounding, and each row's influence.
+) -> tuple[BoolArray, Callable[[], FloatArray]]:
+    """Rows that differ by more than the rest of their class makes look like rounding, and what gives their influences.
 
     Of several labels, in which of them each row does (n, k).
     """
     if metric.function is not None:
         moved = reference.prediction != candidate.prediction if reference.multilabel else differ
-        return np.asarray(moved), influence(statistic, np.ones(len(differ)))
+        return np.asarray(moved), lambda: influence(statistic, np.ones(len(differ)))
     moving, slopes = moving_rows(reference, candidate)
-    return moving & (differ[:, None] if moving.ndim == 2 else differ), slopes
+    return moving & (differ[:, None] if moving.ndim == 2 else differ), lambda: slopes
 
 
 def undone_change(
@@ -70,10 +70,10 @@ def undone_change(
 
     It is the change less that of a candidate which answers there as the reference does.
     """
+    old = np.array([metric_value(metric, reference)])
 
     def change(new: Scored) -> float:
-        values = (np.array([metric_value(metric, one)]) for one in (reference, new))
-        return float(signed_change(metric, *values, relative=relative)[0])
+        return float(signed_change(metric, old, np.array([metric_value(metric, new)]), relative=relative)[0])
 
     whole = change(candidate)
 

@@ -82,14 +82,13 @@ def _by_class(
     """An interval, widened to what the rows of each class can prove; `statistic` says how long blocks in time are."""
     if metric.class_effects is None:
         return interval
-    in_time = statistic is not None and data.groups is None and data.order is not None
     return floored_by_class(
         interval,
         data,
         scored.truth,
         differ=odd,
         effects=metric.class_effects(scored.truth, scored.prediction),
-        slopes=influence(statistic, np.ones(len(data))) if statistic is not None and in_time else None,
+        slopes=None if statistic is None else lambda: influence(statistic, np.ones(len(data))),
         level=level,
     )
 

@@ -1,14 +1,13 @@
 """What the lines of the checklist are tried on: small models whose answers are known, and the command line."""
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
+from onnx import TensorProto, helper, numpy_helper
 
 from robust import as_model
 from robust.cli import cli
-
-onnx = pytest.importorskip("onnx")
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

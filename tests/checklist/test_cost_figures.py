@@ -4,13 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from robust import KiB, cost, latency, load_model
 from robust.costing.device import cycles_per_macc, device_share
 from robust.evidence import Figure
-
-onnx = pytest.importorskip("onnx")
-from onnx import TensorProto, helper  # noqa: E402
 
 
 @pytest.fixture

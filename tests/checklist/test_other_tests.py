@@ -152,7 +152,8 @@ def test_T12_folder_and_switches(detector, folder):
 
 
 def test_T13_the_custom_script_without_its_danger(folder, monkeypatch):
-    torch = pytest.importorskip("torch")
+    import torch
+
     torch.manual_seed(0)
     net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Dropout(0.5))
     x = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)

@@ -110,7 +110,6 @@ def test_T09_places_that_contradict_each_other_are_refused():
 
 
 def test_T15_the_complete_example_is_read_past_the_trainers_sections(folder):
-    pytest.importorskip("yaml")
     (folder / "config.yaml").write_text(COMPLETE)
     found = read_testing(folder / "config.yaml")
     assert (found.enable, found.test_float, found.test_quantized, found.compare_results) == (True,) * 4

@@ -3,11 +3,10 @@
 import re
 
 import numpy as np
+import onnx
 import pytest
 
 from robust import InvalidInput, agreement, load_runner, read_validation
-
-onnx = pytest.importorskip("onnx")
 
 
 @pytest.fixture

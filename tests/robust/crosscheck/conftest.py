@@ -1,10 +1,9 @@
 """Model files with several inputs and outputs, float and int8."""
 
 import numpy as np
+import onnx
 import pytest
-
-onnx = pytest.importorskip("onnx")
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper
 
 FLOAT, INT8 = TensorProto.FLOAT, TensorProto.INT8
 

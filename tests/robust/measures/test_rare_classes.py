@@ -105,7 +105,6 @@ def floor_of(differ, y, groups=None, *, effects=(1.0, 1.0), change=True):
         y,
         differ=differ,
         effects=np.array(effects),
-        slopes=np.zeros(len(y)),
         level=0.95,
         added=(lambda _rows, _column: 0.0) if change else None,
     )
