@@ -60,7 +60,7 @@ def build_digits(out: Path, *, seed: int = 0) -> DigitsReport:
     """
     out.mkdir(parents=True, exist_ok=True)
     write_digits(out)
-    train, test = digits_split()
+    train, _, test = digits_split()
     network = trained_cnn(train, seed=seed)
     (out / "net.safetensors").write_bytes(save(network.state_dict()))
     exported = float_onnx(network)

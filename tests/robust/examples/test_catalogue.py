@@ -9,7 +9,7 @@ from robust.errors import InvalidInput
 from robust.examples.catalogue import EXAMPLES, example_path
 
 FILES = {
-    "digits": {"robust.toml", "train.npz", "test.npz", "float.onnx", "int8.onnx", "net.safetensors"},
+    "digits": {"robust.toml", "train.npz", "validation.npz", "test.npz", "float.onnx", "int8.onnx", "net.safetensors"},
     "diabetes": {"robust.toml", "train.csv", "test.csv", "model.skops"},
     "sunspots": {"robust.toml", "train.csv", "test.csv", "model.skops"},
 }
@@ -48,6 +48,7 @@ def test_config_names_files_beside_it(name):
     given = config(name)
     named = [given["models"]["candidate"], given["data"]["test"], given["data"]["train"]]
     named += [given["models"][key] for key in ("reference", "surrogate") if key in given["models"]]
+    named += [given["data"][key] for key in ("validation",) if key in given["data"]]
     assert set(named) | {"robust.toml"} == FILES[name]
 
 

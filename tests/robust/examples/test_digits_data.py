@@ -11,7 +11,7 @@ def shipped(part):
         return dict(arrays)
 
 
-@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
 def test_shipped_images_are_the_packages(part):
     arrays, source = shipped(part), load_digits()
     assert set(arrays) == {"x", "y", "ids", "position", "ink"}
@@ -24,26 +24,28 @@ def test_shipped_images_are_the_packages(part):
 
 
 def test_splits_are_disjoint_and_cover_the_source():
-    train, test = shipped("train")["ids"], shipped("test")["ids"]
-    assert (len(train), len(test)) == (1078, 719)
-    assert np.array_equal(np.sort(np.concatenate([train, test])), np.arange(1797))
+    ids = [shipped(part)["ids"] for part in ("train", "validation", "test")]
+    assert [len(part) for part in ids] == [778, 300, 719]
+    assert np.array_equal(np.sort(np.concatenate(ids)), np.arange(1797))
 
 
-def test_no_image_of_the_test_rows_was_trained_on():
-    train, test = ({image.tobytes() for image in shipped(part)["x"]} for part in ("train", "test"))
-    assert not train & test
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_no_image_of_other_rows_was_trained_on(part):
+    train, other = ({image.tobytes() for image in shipped(name)["x"]} for name in ("train", part))
+    assert not train & other
 
 
-def test_digits_are_as_frequent_in_both_splits():
-    shares = [np.bincount(shipped(part)["y"], minlength=10) / len(shipped(part)["y"]) for part in ("train", "test")]
-    np.testing.assert_allclose(shares[0], shares[1], atol=1e-3)
+def test_digits_are_as_frequent_in_all_parts():
+    labels = [shipped(part)["y"] for part in ("train", "validation", "test")]
+    shares = [np.bincount(y, minlength=10) / len(y) for y in labels]
+    np.testing.assert_allclose(shares[1:], [shares[0]] * 2, atol=4e-3)
 
 
 def test_rebuilding_gives_the_shipped_arrays_and_the_same_bytes_twice(tmp_path):
     for folder in ("first", "second"):
         (tmp_path / folder).mkdir()
         write_digits(tmp_path / folder)
-    for part in ("train", "test"):
+    for part in ("train", "validation", "test"):
         first, second = (tmp_path / folder / f"{part}.npz" for folder in ("first", "second"))
         assert first.read_bytes() == second.read_bytes()
         with np.load(first, allow_pickle=False) as arrays:

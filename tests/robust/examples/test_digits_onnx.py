@@ -125,7 +125,7 @@ def test_input_scale_is_the_range_of_the_training_images():
 
 
 def test_requantizing_on_the_training_rows_gives_the_shipped_weights_and_decisions(splits, tmp_path):
-    train, test = splits
+    train, _, test = splits
     rebuilt = int8_onnx(onnx.load(FOLDER / "float.onnx"), train.x)
     onnx.save(rebuilt, tmp_path / "int8.onnx")
     again = {item.name: onnx.numpy_helper.to_array(item) for item in rebuilt.graph.initializer}
@@ -137,7 +137,7 @@ def test_requantizing_on_the_training_rows_gives_the_shipped_weights_and_decisio
 
 
 def test_calibration_on_the_wrong_images_is_seen(splits, tmp_path):
-    train, test = splits
+    train, _, test = splits
     onnx.save(int8_onnx(onnx.load(FOLDER / "float.onnx"), train.x * np.float32(0.1)), tmp_path / "dark.onnx")
     assert accuracy(tmp_path / "dark.onnx", test) < accuracy(FOLDER / "int8.onnx", test) - 0.05
 

@@ -17,7 +17,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def test_rows():
-    _, test = digits_split()
+    test = digits_split().test
     return torch.from_numpy(test.x), torch.from_numpy(test.y)
 
 

@@ -12,7 +12,7 @@ from robust.examples.train_digits_torch import build_digits, main, trained_cnn
 
 @pytest.fixture(scope="module")
 def few():
-    train, _ = digits_split()
+    train = digits_split().train
     return Images(x=train.x[:192], y=train.y[:192], ids=train.ids[:192])
 
 
@@ -37,7 +37,7 @@ def test_seed_changes_the_weights(few):
 
 
 def test_few_rows_teach_much_and_shuffled_labels_nothing(few):
-    _, test = digits_split()
+    test = digits_split().test
     shuffled = Images(x=few.x, y=np.random.default_rng(0).permutation(few.y), ids=few.ids)
     assert accuracy(trained_cnn(few), test) > 0.85
     assert accuracy(trained_cnn(shuffled), test) < 0.3
@@ -63,4 +63,4 @@ def test_command_writes_the_folder_and_says_the_figures(tmp_path):
     assert result.exit_code == 0
     assert "719 test rows, 6138 parameters" in result.output
     written = {path.name for path in (tmp_path / "new" / "digits").iterdir()}
-    assert written == {"train.npz", "test.npz", "net.safetensors", "float.onnx", "int8.onnx"}
+    assert written == {"train.npz", "validation.npz", "test.npz", "net.safetensors", "float.onnx", "int8.onnx"}
