@@ -11,7 +11,7 @@ from robust.data.dataset import Dataset
 from robust.errors import InvalidInput, ModelFault
 from robust.models.base import Model, adapter_of
 from robust.models.conversion import as_model
-from robust.predicting.calling import bind
+from robust.predicting.company import outputs_of_rows
 from robust.types import AnyArray, FloatArray
 
 ScoreKind: TypeAlias = Literal["reconstruction", "score"]
@@ -77,11 +77,11 @@ def row_scores(model: Model, data: Dataset, kind: ScoreKind | None) -> tuple[Flo
     Raises:
         InvalidInput: If the shape does not tell, contradicts `kind`, rows hold NaN that cannot be reconstructed, or
             scores are too large for squares.
-        ModelFault: If the model breaks its contract.
+        ModelFault: If the model breaks its contract, or its answers depend on the rows beside them.
     """
     row = data.x.shape[1:]
     size = int(np.prod(row))
-    outputs = bind(_flattening(model), data.schema).outputs(data.x, keep=True)
+    outputs = outputs_of_rows(_flattening(model), data)
     width = outputs.shape[1]
     if kind is None:
         if width == 1 and size == 1:

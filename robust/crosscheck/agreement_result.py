@@ -17,7 +17,7 @@ from robust.crosscheck.tensor_metrics import winners
 from robust.crosscheck.worst_output import worst_interval
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
-from robust.evidence import Fact, Provenance, SelfCheck
+from robust.evidence import Fact, Finding, Provenance, SelfCheck
 from robust.intervals.clopper_pearson import clopper_pearson
 from robust.intervals.interval import Interval, UnboundedSizing
 from robust.measurement import Measurement
@@ -55,6 +55,7 @@ class Agreement:
         tensors: All inputs and outputs, as they were fed and given.
         header: Which models, on what.
         log: How samples were made, and what all tensors are.
+        findings: What was seen while the models were asked.
         level: Confidence of each bound.
         seed: Seed of the bootstrap.
         random: Whether the samples were drawn at random.
@@ -67,6 +68,7 @@ class Agreement:
     tensors: Tensors
     header: tuple[str, ...]
     log: tuple[str, ...]
+    findings: tuple[Finding, ...]
     level: float
     seed: int
     random: bool
@@ -246,7 +248,7 @@ class Agreement:
             unit=unit,
             method=interval.method,
             sizing=interval.sizing,
-            evidence=(*evidence, *(Fact(name="interval", value=note) for note in interval.notes)),
+            evidence=(*self.findings, *evidence, *(Fact(name="interval", value=note) for note in interval.notes)),
             validity=checks,
             provenance=self.provenance,
         )

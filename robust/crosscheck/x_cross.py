@@ -23,7 +23,7 @@ from robust.measurement import Measurement
 from robust.models.base import Model
 from robust.models.runner import as_runner
 from robust.models.runner_base import Runner
-from robust.predicting.calling import bind
+from robust.predicting.company import outputs_of_rows
 from robust.predicting.metering import metered
 from robust.tensors.channels import transpose
 from robust.tensors.spec import TensorSpec
@@ -143,7 +143,8 @@ def agreement(
             f"Candidate: {one_line(new.name)} ({new.framework})",
             f"Samples:   {len(samples)}, {one_line(samples.name)}",
         ),
-        log=_log(samples, before, after, truth, order_notes),
+        log=_log(samples, before, after, truth, [*order_notes, *(finding.text for finding in meter.findings())]),
+        findings=meter.findings(),
         level=level,
         seed=seed,
         random=samples.random,
@@ -179,7 +180,7 @@ def _ask(
     """Feed the samples and keep everything, with the channels where the samples have theirs."""
     if isinstance(given, Model) and runner.inputs is None and samples.data is not None and inputs is outputs is None:
         # As measures ask it: columns by name, text labels instead of codes, answers that repeat, kept ones used again.
-        values = bind(given, samples.data.schema).outputs(samples.data.x, keep=True)
+        values = outputs_of_rows(given, samples.data)
         spec = TensorSpec(name="output", shape=values.shape[1:], dtype=str(values.dtype))
         return _Asked(inputs=samples.inputs, outputs=(Tensor(raw=values, spec=spec),), notes=())
     arrays, notes = fed(runner, samples.inputs, samples.specs, channels=opposite(inputs))

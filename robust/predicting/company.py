@@ -8,8 +8,9 @@ from robust.data.dataset import Dataset
 from robust.errors import InvalidInput, ModelFault
 from robust.models.base import Model
 from robust.models.foreign_errors import brief
-from robust.predicting.calling import REPEATABLE, Caller
+from robust.predicting.calling import REPEATABLE, Caller, bind
 from robust.predicting.meaning import Kind
+from robust.predicting.metering import remark
 from robust.predicting.settings import current_settings
 from robust.randomness import row_words
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray, Task
@@ -67,6 +68,27 @@ def other_batch(model: Model, rows: int) -> int:
     """
     own = model.fixed_batch or model.batch_size
     return rows if rows < own else max(1, own // 2)
+
+
+def outputs_of_rows(model: Model, data: Dataset) -> FloatArray:
+    """Outputs as plain numbers, for what does not ask for their meaning; remarks if few depend on the rows beside them.
+
+    Args:
+        model: The model.
+        data: The rows.
+
+    Returns:
+        Outputs (n, k).
+
+    Raises:
+        ModelFault: If the model breaks its contract, or more than few answers depend on the rows beside them.
+    """
+    caller = bind(model, data.schema)
+    outputs = caller.outputs(data.x, keep=True)
+    note = company_note(caller, data, outputs, task="regression", kind="values")
+    if note is not None:
+        remark(f"answers of {model.name} on {data.name} {note}")
+    return outputs
 
 
 def company_note(caller: Caller, data: Dataset, outputs: FloatArray, *, task: Task, kind: Kind) -> str | None:

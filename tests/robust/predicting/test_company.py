@@ -9,9 +9,11 @@ import torch
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
+from robust.anomalies.detecting import anomaly_detection
 from robust.attacks.accuracy_under_attack import robust_accuracy
 from robust.attacks.noise import RandomNoise
 from robust.cli import cli
+from robust.crosscheck.x_cross import agreement
 from robust.data.live import as_data
 from robust.errors import ModelFault
 from robust.evidence import Finding
@@ -162,6 +164,27 @@ def test_an_audit_is_no_false_green(tmp_path, monkeypatch):
     assert isinstance(run.exception, ModelFault), run.output
     assert "centred.onnx's answers depend on the rows that share a batch" in str(run.exception)
     assert not list((tmp_path / "robust-report").glob("*.*"))  # neither record nor report
+
+
+def centred(x):
+    return x - x.mean(axis=0)
+
+
+def test_a_detector_and_an_agreement_are_asked_again_too():
+    detector = as_model(centred, name="m", task="regression")
+    with pytest.raises(ModelFault, match="m" + DEPENDS.format(r"\d+", 32)):
+        anomaly_detection(detector, (X, np.arange(len(X)) % 2), normal=X + 5.0)
+    with pytest.raises(ModelFault, match="m" + DEPENDS.format(r"\d+", 32)):
+        agreement(lambda x: x, detector, X)
+
+
+def test_few_answers_that_depend_are_told_of_a_detector_and_an_agreement():
+    slightly = as_model(lambda x: x + 0.1 * (len(x) <= 32), name="m", task="regression")
+    report = anomaly_detection(slightly, (X, np.arange(len(X)) % 2), normal=X + 5.0)
+    assert "answers of m on data depend on the rows that share a batch" in notes(report.tpr)[1]
+    found = agreement(lambda x: x, slightly, X)
+    assert "answers of m on data depend on the rows that share a batch" in notes(found.l2r)[0]
+    assert "answers of m on data depend on the rows that share a batch" in found.report()
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------------
