@@ -1,6 +1,5 @@
 """Counts an ONNX file from its graph."""
 
-import ast
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,17 +12,14 @@ from robust.costing.operators_onnx import RULES, macc_of, reason
 from robust.costing.tally import Layer, Quantity, Tally, Uncounted
 from robust.costing.weights_onnx import Owned, is_folded, owners
 from robust.costing.words import counted
+from robust.models.layer_names import layer_of
 from robust.types import AnyArray
 
 _NOTE = (
     "operators run in the file's order; activations between quantization nodes are priced at their integer width, "
     "folded constants belong to ROM, scratch memory of an operator is not counted"
 )
-#: What exporters and quantizers append to the name of a weight.
-_ENDINGS = ("_quantized", "_Q4", "_fp16")
-_LONGEST = 10_000
 _SHOWN = 3
-_HIERARCHY, _SCOPES = "pkg.torch.onnx.class_hierarchy", "pkg.torch.onnx.name_scopes"
 
 
 def count_onnx(
@@ -135,38 +131,8 @@ def _names(graph: Graph, plan: Plan, owned: Sequence[Owned]) -> list[tuple[str, 
     makers: dict[str, tuple[str, str]] = {}
     for place, (node, own) in enumerate(zip(graph.nodes, owned, strict=True)):
         maker = makers.get(node.input[0]) if node.input else None
-        found = maker if maker is not None and plan.vanishes(node) else _named(node, place, own)
+        found = maker if maker is not None and plan.vanishes(node) else layer_of(node, place, own.names)
         named.append(found)
         if not is_folded(node, graph):
             makers |= {name: found for name in node.output if name}
     return named
-
-
-def _named(node: Any, place: int, own: Owned) -> tuple[str, str]:
-    """Name and kind of the layer of a node: its module's, where the weights' names or the exporter's notes tell."""
-    notes = {entry.key: entry.value for entry in node.metadata_props if entry.key in (_HIERARCHY, _SCOPES)}
-    scopes, classes = _listed(notes.get(_SCOPES)), _listed(notes.get(_HIERARCHY))
-    kind = classes[-2].rpartition(".")[2] if len(classes) > 1 and scopes[-2:-1] not in ([], [""]) else node.op_type
-    for stored in own.names:
-        for ending in _ENDINGS:
-            stored = stored.removesuffix(ending)
-        module, dot, leaf = stored.rpartition(".")
-        if dot and leaf.startswith(("weight", "bias", "kernel", "in_proj_weight", "in_proj_bias")):
-            return module, node.op_type
-    if len(scopes) > 1 and scopes[-2] and not scopes[-2].startswith("_empty_nn_module_stack"):
-        return scopes[-2], kind
-    if node.name.startswith("/"):
-        module, _, own_name = node.name[1:].rpartition("/")
-        return (module.replace("/", ".") or own_name), node.op_type
-    return node.name or f"{node.op_type}_{place}", node.op_type
-
-
-def _listed(text: str | None) -> list[str]:
-    """A list of words as an exporter wrote it."""
-    if not text or len(text) > _LONGEST:
-        return []
-    try:
-        found = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return []
-    return [str(item) for item in found] if isinstance(found, list) else []

@@ -1,0 +1,1 @@
+"""Where a quantized model departs from its float one, layer by layer."""

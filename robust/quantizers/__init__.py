@@ -1,0 +1,1 @@
+"""Builds quantized candidates with the quantizers of onnxruntime and torchao."""
