@@ -14,7 +14,7 @@ _OURS = re.compile(
     r"|fpr_tpr_thresholds(_[0-9]+_[A-Za-z0-9_-]{1,40})?\.csv|classification_report\.txt|test_results\.json"
     r"|actual_vs_predicted_test\.png|residuals_test\.png|regression_report\.txt|error_groups_test\.png"
     r"|anomaly_report\.txt|anomaly_scores_test\.png|anomaly_ROC_test\.png|anomaly_thresholds\.csv"
-    r"|nearest_training_rows\.csv|label_errors\.csv|float_vs_quantized\.txt|report\.(md|html)"
+    r"|nearest_training_rows\.csv|label_errors\.csv|float_vs_quantized\.txt|report\.(md|html|pdf)"
 )
 
 

@@ -18,8 +18,10 @@ from robust.filesets.mistake_files import mistake_files
 from robust.filesets.plain_results import as_json, described, plain_measurement, plain_model
 from robust.filesets.quantized_comparison import ModelComparison
 from robust.filesets.regression_files import regression_files
+from robust.filesets.report_parts import report_sections
+from robust.filesets.report_pdf import require_pdf
 from robust.filesets.testing_options import Testing
-from robust.filesets.testing_report import report_sections, written_report
+from robust.filesets.testing_report import written_report
 from robust.measures.classification import accuracy, f1
 from robust.mistakes.wrong_rows import judge_rows
 from robust.models.base import Label, Model
@@ -100,11 +102,14 @@ def write_testing(
     Raises:
         InvalidInput: If a comparison is asked for without `reference`, `testing` is not enabled, something does not
             fit, or the folder cannot be written to.
+        MissingExtra: If a report as PDF is asked for and the library that makes it is not installed.
         ModelFault: If a model breaks its contract.
     """
     asked = Testing() if testing is None else testing
     if not asked.enable:
         raise InvalidInput("testing is not enabled (enable: False): nothing is written")
+    if asked.generate_report and asked.report_format == "pdf":
+        require_pdf()  # before the test, which may take long
     rows = as_data(data)
     writer = FolderWriter(Path(folder))
     if positive is not None and validation is None:
@@ -257,8 +262,6 @@ def _done(
         found = [*results.get("findings", ()), *lines]
         sections = report_sections(model, data, results, text=found, pictures=pictures, advice=said)
         writer.put(*written_report(sections, asked.report_format, title=f"Test on {data.name}"))
-        if asked.report_format == "pdf":
-            writer.skip("report.pdf", "report.html holds the same in one file; print it from a browser")
     content = as_json(
         results
         | {

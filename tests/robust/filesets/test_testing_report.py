@@ -1,12 +1,16 @@
 """The report beside the files."""
 
 import base64
+import json
 import re
+import sys
 
 import numpy as np
 import pytest
+from pypdf import PdfReader
 
 from robust import as_data, as_model
+from robust.errors import MissingExtra
 from robust.filesets.testing_folder import write_testing
 from robust.filesets.testing_options import Testing
 
@@ -59,12 +63,65 @@ def test_markdown_links_the_pictures_beside_it(tmp_path, rows):
     assert "<b>" not in text.replace("\\<b\\>", "")
 
 
-def test_pdf_is_the_page_and_says_so(tmp_path, rows):
-    done = write_testing(MODEL, rows, tmp_path, testing=Testing(**FEW, generate_report=True, report_format="pdf"))
-    assert (tmp_path / "report.html").is_file()
-    assert "print it from a browser" in dict(done.skipped)["report.pdf"]
-    write_testing(MODEL, rows, tmp_path, testing=Testing(**FEW))
+def test_pdf_is_one_file_with_the_parts_of_the_page(tmp_path, rows):
+    done = write_testing(MODEL, rows, tmp_path, testing=Testing(generate_report=True, report_format="pdf"))
+    reader = PdfReader(tmp_path / "report.pdf")
+    assert [entry.title for entry in reader.outline] == [
+        "Model summary",
+        "Training curves",
+        "Test metrics",
+        "Findings",
+        "Pictures",
+        "Recommendations",
+    ]
+    text = "\n".join(page.extract_text() for page in reader.pages)
+    assert "accuracy 0.7 " in text
+    assert "taken for *dog*|" in text
+    assert "site <script>" in text
+    assert "is below 0.9" in text
+    pictures = [path for path in done.files if path.suffix == ".png"]
+    assert sum(len(page.images) for page in reader.pages) == len(pictures) >= 4
+    assert "report.pdf" in json.loads(done.json)["files"]
+    assert "report.pdf" not in dict(done.skipped)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_the_same_test_gives_the_same_pdf(tmp_path, rows):
+    for name in ("a", "b"):
+        testing = Testing(**FEW, generate_report=True, report_format="pdf")
+        write_testing(MODEL, rows, tmp_path / name, testing=testing)
+    assert (tmp_path / "a" / "report.pdf").read_bytes() == (tmp_path / "b" / "report.pdf").read_bytes()
+
+
+def test_a_report_of_another_format_replaces_the_one_before(tmp_path, rows):
+    for form, name in (
+        ("pdf", "report.pdf"),
+        ("html", "report.html"),
+        ("markdown", "report.md"),
+        ("pdf", "report.pdf"),
+    ):
+        write_testing(MODEL, rows, tmp_path, testing=Testing(**FEW, generate_report=True, report_format=form))
+        assert [path.name for path in tmp_path.glob("report.*")] == [name]
+    write_testing(MODEL, rows, tmp_path, testing=Testing(**FEW))
+    assert not list(tmp_path.glob("report.*"))
+
+
+def test_a_pdf_that_cannot_be_made_is_refused_before_the_test(tmp_path, rows, monkeypatch):
+    calls = []
+
+    def counted(x):
+        calls.append(len(x))
+        return x
+
+    monkeypatch.setitem(sys.modules, "typst", None)
+    model = as_model(counted, output="probabilities", task="classification", classes=MODEL.classes)
+    with pytest.raises(MissingExtra, match=r"robust-gates\[pdf\]"):
+        write_testing(model, rows, tmp_path / "out", testing=Testing(generate_report=True, report_format="pdf"))
+    assert not calls
+    assert not (tmp_path / "out").exists()
+    # Whoever asks for no PDF needs no library.
+    write_testing(model, rows, tmp_path / "out", testing=Testing(**FEW, report_format="pdf"))
+    assert calls
 
 
 def test_layers_are_listed_where_they_can_be_counted(tmp_path):
