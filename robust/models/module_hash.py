@@ -49,7 +49,14 @@ def _plain(value: object) -> object:
 
 
 def _tensor(tensor: torch.Tensor) -> object:
-    """A tensor's type, shape and bytes; a layout without plain bytes is unreadable."""
+    """A tensor's type, shape and bytes; a layout without plain bytes is unreadable.
+
+    A type of its own, such as a quantized weight with its scales, is what it is made of, and how.
+    """
+    if hasattr(tensor, "__tensor_flatten__"):
+        names, settings = tensor.__tensor_flatten__()
+        pieces = [_tensor(getattr(tensor, name)) for name in names]
+        return ("made of", type(tensor), tuple(tensor.shape), tuple(names), pieces, repr(settings))
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.device.type == "meta":
         return _Unreadable()
     whole = tensor.detach().to("cpu").contiguous().reshape(-1)

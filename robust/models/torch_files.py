@@ -22,6 +22,7 @@ from robust.models.options import Options
 from robust.models.pickled_names import beyond_tensors
 from robust.models.plain_tensors import load_plain
 from robust.models.pt2_archive import inspected_archive
+from robust.models.quantized_operators_torch import define_quantized_operators
 
 _NEEDS_FACTORY = (
     "holds weights alone; say which function builds the module: factory='package.module:function' "
@@ -78,6 +79,7 @@ def load_checkpoint(
 def load_exported(content: bytes, path: Path, options: Options, *, trust: bool) -> Model:
     """A program of `torch.export`: what was inspected of it, or all of it where somebody vouched for it."""
     checked = content if trust else inspected_archive(content, path)
+    define_quantized_operators(checked)
     with reading(path, "a torch.export program", remedy=f"export it again with torch {torch.__version__}"):
         program = torch.export.load(io.BytesIO(checked))
     return exported_model(program, options, digest=hashlib.sha256(content).hexdigest())

@@ -1,20 +1,141 @@
-"""What share of a model's weights is really quantized, read from the file rather than believed."""
+"""What share of a model is really quantized, read from the artefact rather than believed."""
 
-from robust.models.base import Model
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from robust.costing.whole_model import cost
+from robust.errors import InvalidInput, MissingExtra, ModelFault
+from robust.models.base import Model, adapter_of
+from robust.models.conversion import as_model
+from robust.quantization.layer_bits import LayerBits
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What share of a model is quantized.
+
+    Args:
+        weights: Share of the weights, biases left out, that are held in 8 bits or fewer or rounded to such, in [0, 1];
+            None where it cannot be read.
+        macc: Share of the multiply-accumulates with two quantized factors, in [0, 1]: what a device can run on
+            integers; None where they cannot be counted. Of weights alone quantized it is 0.
+        layers: What is known of each layer.
+        simulated: Whether numbers are rounded in floating point, as in quantization-aware training.
+        reason: Why a share is None; empty where none is.
+    """
+
+    weights: float | None
+    macc: float | None
+    layers: tuple[LayerBits, ...]
+    simulated: bool = False
+    reason: str = ""
+
+    def __str__(self) -> str:
+        if self.weights is None:
+            return f"what share of the weights is quantized is not known: {self.reason}"
+        how = "rounded to 8 bits or fewer in floating point" if self.simulated else "held in 8 bits or fewer"
+        text = f"{100 * self.weights:.4g} % of the weights are {how}"
+        if self.macc is not None:
+            text += f"; {100 * self.macc:.4g} % of the multiply-accumulates have two quantized factors"
+        wide = [layer.name for layer in self.layers if layer.weights and not layer.quantized]
+        if wide and self.weights > 0:
+            more = f" and {len(wide) - _SHOWN} more" if len(wide) > _SHOWN else ""
+            text += f"; in float: {', '.join(wide[:_SHOWN])}{more}"
+        return text
+
+
+def coverage_by_layer(model: Any, *, data: Any = None, input_shape: Any = None) -> Coverage:
+    """What share of the weights and of the multiply-accumulates of a model is quantized, layer by layer.
+
+    weights: Σ_l q_l / Σ_l w_l, macc: Σ_l m_l [both factors of layer l quantized] / Σ_l m_l; q_l of the w_l weights of
+    layer l in 8 bits or fewer, m_l its multiply-accumulates
+
+    ONNX files with QDQ pairs, integer operators or packed weights, torch modules and programs with tensors of torchao,
+    quantized or fake-quantized layers. Stored widths count, not what a file's name says.
+
+    Args:
+        model: Anything `as_model` takes.
+        data: Rows that `as_data` takes, one of which is run where the framework has to be watched.
+        input_shape: Shape of a row instead, where the model does not tell it.
+
+    Returns:
+        The shares; None, with the reason, for what is not known.
+
+    Raises:
+        InvalidInput: If `model`, `data` or `input_shape` are none.
+
+    >>> coverage_by_layer(lambda x: x).reason
+    'a callable does not show how its weights are stored'
+    """
+    judged = as_model(model)
+    layers = _layers(judged)
+    if layers is None:
+        what = "callable" if judged.framework == "callable" else f"{judged.framework} model"
+        return Coverage(weights=None, macc=None, layers=(), reason=f"a {what} does not show how its weights are stored")
+    weights, reason = _share_of_weights(layers)
+    counted, missed = _macc(judged, data, input_shape)
+    layers = tuple(replace(layer, name=layer.name or judged.name) for layer in layers)
+    layers = tuple(replace(layer, macc=counted.get(layer.name)) for layer in layers)
+    macc = None
+    total = sum(value for value in counted.values() if value is not None)
+    if not missed and total > 0:
+        macc = sum(layer.macc or 0.0 for layer in layers if layer.integer) / total
+    return Coverage(
+        weights=weights,
+        macc=macc,
+        layers=layers,
+        simulated=any(layer.simulated for layer in layers),
+        reason=reason or missed,
+    )
 
 
 def quantized_coverage(model: Model) -> float | None:
-    """Share of weights that are stored in 8 bits or fewer.
+    """Share of weights that are held in 8 bits or fewer, or rounded to such; None where it cannot be read.
 
     Args:
-        model: A model loaded from an ONNX file.
+        model: A model.
 
     Returns:
-        A share of weight elements in [0, 1], or None where it cannot be read. Biases and scales of quantized
-        layers are left out: they stay wide by design.
+        A share of weights in [0, 1]; biases and scales of quantized layers are left out: they stay wide by design.
     """
-    if model.framework != "onnx" or model.content is None:
-        return None
-    from robust.quantization.coverage_onnx import initialiser_coverage
+    layers = _layers(model)
+    return None if layers is None else _share_of_weights(layers)[0]
 
-    return initialiser_coverage(model.content())
+
+def _layers(model: Model) -> tuple[LayerBits, ...] | None:
+    """What the model's file or module shows."""
+    if model.framework == "onnx" and model.content is not None:
+        from robust.quantization.coverage_onnx import onnx_layers
+
+        return onnx_layers(model.content())
+    adapter = adapter_of(model)
+    if model.framework == "torch" and hasattr(adapter, "module"):
+        from robust.quantization.coverage_torch import torch_layers
+
+        return torch_layers(adapter.module)
+    return None
+
+
+def _share_of_weights(layers: Sequence[LayerBits]) -> tuple[float | None, str]:
+    """The share, or why there is none."""
+    total = sum(layer.weights for layer in layers)
+    unread = [layer.name for layer in layers if layer.quantized is None]
+    if unread:
+        return None, f"how {', '.join(unread[:_SHOWN])} keep their weights cannot be read"
+    if not total:
+        return None, "no layer has stored weights"
+    return sum(layer.quantized or 0 for layer in layers) / total, ""
+
+
+def _macc(model: Model, data: Any, input_shape: Any) -> tuple[Mapping[str, float | None], str]:
+    """Multiply-accumulates of each layer, and why their sum is not known."""
+    try:
+        found = cost(model, data=data, input_shape=input_shape)
+    except (InvalidInput, MissingExtra, ModelFault) as error:
+        return {}, f"multiply-accumulates cannot be counted: {error}"
+    missed = [part for part in found.uncounted if "macc" in part.affects]
+    reason = f"multiply-accumulates of {missed[0].name} ({missed[0].kind}) are not counted" if missed else ""
+    return {layer.name: layer.macc for layer in found.layers}, reason

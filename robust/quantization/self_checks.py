@@ -1,12 +1,13 @@
 """Whether a comparison of two models compares anything: a null result can only fake a low loss."""
 
+from robust.data.dataset import Dataset
 from robust.evidence import SelfCheck
 from robust.models.base import Model
-from robust.quantization.coverage import quantized_coverage
+from robust.quantization.coverage import coverage_by_layer
 
 
 def comparison_checks(
-    old: Model, new: Model, *, same: bool, agree: bool, quantized: bool | None
+    old: Model, new: Model, *, same: bool, agree: bool, quantized: bool | None, data: Dataset | None = None
 ) -> tuple[SelfCheck, ...]:
     """Self-checks of a comparison.
 
@@ -16,6 +17,7 @@ def comparison_checks(
         same: Whether both are one object: then a comparison with itself is what was asked for.
         agree: Whether both answer bit for bit alike on every row.
         quantized: Whether the candidate has to be quantized.
+        data: Rows, one of which is run where multiply-accumulates can only be counted by watching.
 
     Returns:
         The checks; bias `lowers`, since what they find can only have hidden a loss.
@@ -34,16 +36,14 @@ def comparison_checks(
             reason = "the two models hold different weights"
         checks.append(SelfCheck(name="two models", passed=not (equal and agree), reason=reason, bias="lowers"))
     if quantized:
-        checks.append(_coverage_check(new))
+        checks.append(_coverage_check(new, data))
     return tuple(checks)
 
 
-def _coverage_check(model: Model) -> SelfCheck:
-    coverage = quantized_coverage(model)
-    if coverage is None:
-        reason = f"{model.name}: what share of the weights is quantized cannot be read from a {model.framework} model"
-    elif coverage == 0:
+def _coverage_check(model: Model, data: Dataset | None) -> SelfCheck:
+    found = coverage_by_layer(model, data=data)
+    if found.weights == 0:
         reason = f"{model.name}: 0 % of the weights are quantized: this is the float model"
     else:
-        reason = f"{100 * coverage:.4g} % of the weights are stored in 8 bits or fewer"
-    return SelfCheck(name="quantized", passed=bool(coverage), reason=reason, bias="lowers")
+        reason = f"{model.name}: {found}"
+    return SelfCheck(name="quantized", passed=bool(found.weights), reason=reason, bias="lowers")

@@ -1,15 +1,15 @@
 """Weight storage read from graphs that are built here, node by node, and from the bundled int8 build."""
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantFormat, quantize_dynamic, quantize_static
 
 from robust.examples.catalogue import example_path
 from robust.models.base import Model
 from robust.models.loading import load_model
-from robust.quantization.coverage import quantized_coverage
-from robust.quantization.coverage_onnx import initialiser_coverage
+from robust.quantization.coverage import coverage_by_layer, quantized_coverage
+from robust.quantization.coverage_onnx import initialiser_coverage, onnx_layers
 
 
 def graph(nodes, tensors):
@@ -42,14 +42,14 @@ def node(kind, *inputs, out="out"):
             1.0,  # the bias stays wide by design
         ),
         (
-            # A float weight that is only rounded on the way (fake quantization) is not stored in 8 bits.
+            # A float weight that is rounded on the way: kernels fold it into integers when they load it.
             [
                 node("QuantizeLinear", "w", "s", "z", out="q"),
                 node("DequantizeLinear", "q", "s", "z", out="d"),
                 node("MatMul", "x", "d"),
             ],
             {"w": WIDE, "s": SCALE, "z": ZERO},
-            0.0,
+            1.0,
         ),
         (
             [node("MatMul", "x", "w", out="h"), node("DequantizeLinear", "v", "s", out="d"), node("MatMul", "h", "d")],
@@ -85,5 +85,106 @@ def test_what_cannot_be_read_is_unknown():
     assert quantized_coverage(Model(name="m", framework="torch", forward=lambda x: x)) is None
 
 
-def test_narrow_types_are_known_to_this_version_of_onnx():
-    assert onnx.TensorProto.UINT4 != onnx.TensorProto.INT4
+# --- layer by layer --------------------------------------------------------------------------------------------------
+
+
+def layers(nodes, tensors):
+    return {layer.name: layer for layer in onnx_layers(graph(nodes, tensors))}
+
+
+def test_weights_alone_quantized_are_no_integer_products():
+    nodes = [node("DequantizeLinear", "fc.weight", "s", out="d"), node("MatMul", "x", "d")]
+    (layer,) = layers(nodes, {"fc.weight": NARROW, "s": SCALE}).values()
+    assert (layer.name, layer.weights, layer.quantized, layer.bits, layer.integer) == ("fc", 12, 12, 8, False)
+
+
+def test_both_factors_out_of_integers():
+    nodes = [
+        node("QuantizeLinear", "x", "s", "z", out="xq"),
+        node("DequantizeLinear", "xq", "s", "z", out="xd"),
+        node("Reshape", "xd", "shape", out="flat"),
+        node("DequantizeLinear", "fc.weight", "s", out="d"),
+        node("Gemm", "flat", "d", "fc.bias"),
+    ]
+    tensors = {"fc.weight": NARROW, "s": SCALE, "z": ZERO, "fc.bias": np.ones(3, np.float32), "shape": np.array([1, 4])}
+    (layer,) = layers(nodes, tensors).values()
+    assert layer.integer
+    assert not layer.simulated
+
+
+def test_what_is_rounded_on_its_way_is_simulated():
+    nodes = [
+        node("QuantizeLinear", "fc.weight", "s", "z", out="q"),
+        node("DequantizeLinear", "q", "s", "z", out="d"),
+        node("MatMul", "x", "d"),
+    ]
+    (layer,) = layers(nodes, {"fc.weight": WIDE, "s": SCALE, "z": ZERO}).values()
+    assert (layer.bits, layer.simulated) == (8, True)
+
+
+def test_products_of_two_activations_have_no_weights():
+    (layer,) = layers([node("MatMul", "x", "x")], {}).values()
+    assert (layer.weights, layer.bits, layer.integer) == (0, None, False)
+
+
+def test_sixteen_bits_are_no_quantization():
+    (layer,) = layers([node("MatMul", "x", "fc.weight")], {"fc.weight": WIDE.astype(np.float16)}).values()
+    assert (layer.bits, layer.quantized) == (16, 0)
+
+
+def test_packed_weights_count_by_their_numbers_and_not_by_their_bytes():
+    packed = helper.make_node(
+        "MatMulNBits", ["x", "fc.weight_Q4", "s"], ["out"], domain="com.microsoft", K=32, N=6, bits=4, block_size=16
+    )
+    (layer,) = layers([packed], {"fc.weight_Q4": np.ones((6, 2, 8), np.uint8), "s": np.ones(12, np.float32)}).values()
+    assert (layer.name, layer.weights, layer.quantized, layer.bits, layer.integer) == ("fc", 192, 192, 4, False)
+
+
+def test_embeddings_are_weights_that_nothing_multiplies():
+    found = layers([node("Gather", "words.weight", "x")], {"words.weight": WIDE})
+    assert (found["words"].weights, found["words"].integer) == (12, False)
+    assert layers([node("Gather", "shape", "x")], {"shape": np.array([[1, 2]])}) == {}
+
+
+def test_weights_inside_a_branch():
+    inner = helper.make_graph(
+        [node("MatMul", "x", "fc.weight", out="o")],
+        "then",
+        [],
+        [helper.make_tensor_value_info("o", TensorProto.FLOAT, None)],
+    )
+    branch = helper.make_node("If", ["c"], ["out"], then_branch=inner, else_branch=inner)
+    assert layers([branch], {"c": np.array(True), "fc.weight": WIDE})["fc"].weights == 12
+
+
+# --- what onnxruntime's quantizers make ------------------------------------------------------------------------------
+
+
+class Feed:
+    def __init__(self, x):
+        self._batches = iter([{"image": x}])
+
+    def get_next(self):
+        return next(self._batches, None)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder, source = tmp_path_factory.mktemp("built"), example_path("digits")
+    x = np.load(source / "train.npz")["x"][:64]
+    quantize_static(source / "float.onnx", folder / "qoperator.onnx", Feed(x), quant_format=QuantFormat.QOperator)
+    quantize_dynamic(source / "float.onnx", folder / "dynamic.onnx")
+    quantize_static(source / "float.onnx", folder / "part.onnx", Feed(x), nodes_to_exclude=["node_Conv_39"])
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "macc"),
+    [("qoperator.onnx", 1.0, 1.0), ("dynamic.onnx", 1.0, 1.0), ("part.onnx", 1424 / 6032, 10496 / 84224)],
+)
+def test_shares_of_real_builds(built, name, weights, macc):
+    """By hand: 144 + 4608 + 1280 weights and 9216 + 73728 + 1280 products; the middle layer is left out of one."""
+    found = coverage_by_layer(load_model(built / name))
+    assert (found.weights, found.macc, found.reason) == (pytest.approx(weights), pytest.approx(macc), "")
+    assert [layer.name for layer in found.layers] == ["0", "4", "9"]
+    assert ("in float: 4" in str(found)) == (name == "part.onnx")
