@@ -3,6 +3,7 @@
 Everything heavy is imported inside the functions: `robust --help` answers at once.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ import click
 from robust.commands.saying import say
 from robust.commands.search_path import look_in
 from robust.errors import InvalidInput
+from robust.types import Output
 
 if TYPE_CHECKING:
     from robust.crosscheck.agreement_result import Agreement
+    from robust.record.shape import Record
 
 _FILE_OPTIONS = ("--inputs", "-vi", "--outputs", "-vo")
 _POSITIONS = click.Choice(["channels_first", "channels_last", "chfirst", "chlast"])
@@ -30,13 +33,16 @@ class Comparison:
         text: What is printed; its last lines are the l2r of each output.
         files: What was written, the report last.
         exit_code: 0 where l2r is below 0.01 for all outputs on these samples, or no reference was run; 1 where not.
+            With gates theirs: 0 all pass, 1 one failed, 4 one is inconclusive or invalid, 5 none was evaluated.
         found: The comparison itself.
+        gates: The record of the gates, or None where there are none.
     """
 
     text: str
     files: tuple[Path, ...]
     exit_code: int
     found: "Agreement"
+    gates: "Record | None" = None
 
 
 class _SeveralFiles(click.Command):
@@ -83,6 +89,9 @@ def repeated(args: Sequence[str]) -> list[str]:
 @click.option("--outputs-ch-position", type=_POSITIONS, help="Where the candidate's outputs have their channels.")
 @click.option("--factory", help="package.module:function that builds the candidate's torch module.")
 @click.option("--reference-factory", help="The same for the reference.")
+@click.option("--gate", "gates", multiple=True, help='A gate on --data, e.g. "degradation < 1%". Repeatable.')
+@click.option("--gates", "from_config", is_flag=True, help="Judge the gates of this folder's config too.")
+@click.option("--output", type=click.Choice(["probabilities", "logits", "values"]), help="What the outputs are.")
 @click.option("--save-csv", is_flag=True, help="Write all samples to the csv files, however long they are.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("robust-compare"), show_default=True)
 @click.option("--name", default="network", show_default=True, help="Begins the names of all files.")
@@ -95,7 +104,8 @@ def compare_command(models: tuple[str, ...], as_json: bool, **options: Any) -> i
     Without samples, random ones are drawn. Everything that went in and came out is kept beside the report in --out.
     Files come after the models: robust compare float.onnx int8.onnx --inputs a.csv b.csv
 
-    Exit codes: 0 l2r is below 0.01 for every output, on these samples; 1 it is not; 2 usage or load error.
+    Exit codes: 0 l2r is below 0.01 for every output, on these samples; 1 it is not; 2 usage or load error. With gates,
+    these decide instead: 0 all pass; 1 one failed; 4 one is inconclusive or invalid; 5 none was evaluated.
     """
     done = compare(models, **options)
     if as_json:
@@ -103,7 +113,8 @@ def compare_command(models: tuple[str, ...], as_json: bool, **options: Any) -> i
         from robust.record.json_form import encode
 
         files = [str(path) for path in done.files]
-        say(encode(plain_form(done.found) | {"files": files, "exit_code": done.exit_code}))
+        plain = plain_form(done.found) | {"files": files, "exit_code": done.exit_code}
+        say(encode(plain if done.gates is None else plain | {"gates": done.gates}))
     else:
         say(done.text)
     return done.exit_code
@@ -125,6 +136,9 @@ def compare(
     outputs_ch_position: str | None = None,
     factory: str | None = None,
     reference_factory: str | None = None,
+    gates: Sequence[str] = (),
+    from_config: bool = False,
+    output: Output | None = None,
     save_csv: bool = False,
     out: Path = Path("robust-compare"),
     name: str = "network",
@@ -148,6 +162,9 @@ def compare(
         outputs_ch_position: The same for outputs.
         factory: Builds the candidate's torch module.
         reference_factory: Builds the reference's.
+        gates: Gates on the rows of `data`, such as `degradation < 1%`.
+        from_config: Whether to judge the gates of this folder's config as well.
+        output: What the models' outputs are, for gates; None where they tell.
         save_csv: Whether csv files hold all samples.
         out: Folder of `<name>_val_io.npz`, one `.npy` and `.csv` a tensor, and `<name>_validate_report.txt`.
         name: Begins the names of all files.
@@ -173,6 +190,20 @@ def compare(
 
     if factory or reference_factory:
         look_in(Path.cwd())
+    record = None
+    if gates or from_config:
+        from robust.commands.compare_gates import judged_gates
+
+        said: dict[str, Any] = {
+            "target": target,
+            "output": output,
+            "factory": factory,
+            "reference_factory": reference_factory,
+        }
+        said |= {"level": level, "seed": seed, "trust": trust}
+        record = judged_gates(reference, candidate, data=data, gates=gates, from_config=from_config, **said)
+    elif output is not None:
+        raise InvalidInput("--output says how gates read the models' outputs: give --gate or --gates as well")
     found = agreement(
         None if reference is None else opened_file(Path(reference), factory=reference_factory, trust=trust),
         opened_file(Path(candidate), factory=factory, trust=trust),
@@ -202,6 +233,11 @@ def compare(
     except OSError as error:
         raise InvalidInput(f"{report} cannot be written: {error.strerror or error}") from error
     files = (*written, report)
+    if record is not None:
+        from robust.commands.compare_gates import gate_lines
+
+        text = f"{_text(found, files)}\n\n{gate_lines(record, shutil.get_terminal_size().columns)}"
+        return Comparison(text=text, files=files, exit_code=record.exit_code, found=found, gates=record)
     close = reference is None or found.close
     return Comparison(text=_text(found, files), files=files, exit_code=0 if close else _DIFFERENT, found=found)
 

@@ -357,3 +357,69 @@ def test_factories_are_looked_for_in_the_current_folder(folder, monkeypatch):
     )
     assert "X-cross #1" in done.text
     assert done.exit_code == 1
+
+
+# --- gates -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rows(folder):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(600, 5)).astype(np.float32)
+    w = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    np.savez(folder / "rows.npz", x=x, y=(x @ w).argmax(axis=1))
+    return "rows.npz"
+
+
+def ask(*words):
+    return CliRunner().invoke(compare_command, list(words), standalone_mode=False)
+
+
+def test_gates_decide_the_exit_code(two, far, rows):
+    same = compare(two, data=rows, gates=["degradation < 1%"])
+    assert same.exit_code == 0
+    assert same.text.endswith("May it ship? Yes: the only gate passes.")
+    worse = compare(far, data=rows, gates=["degradation < 1%", "accuracy > 1%"])
+    assert worse.exit_code == 1
+    assert "No: 1 of 2 gates fails (degradation), 1 passes." in worse.text
+    assert [entry.name for entry in worse.gates.entries] == ["accuracy", "degradation"]
+
+
+def test_too_few_rows_are_inconclusive(two, rows, folder):
+    with np.load(folder / rows) as arrays:
+        np.savez(folder / "few.npz", x=arrays["x"][:60], y=arrays["y"][:60])
+    assert compare(two, data="few.npz", gates=["degradation < 1%"]).exit_code == 4
+
+
+def test_gates_of_the_folders_config_with_their_options(two, rows, folder):
+    (folder / "robust.toml").write_text('[gates.degradation]\nlimit = "< 1%"\nquantized = true\n')
+    done = compare(two, data=rows, from_config=True)
+    assert done.exit_code == 4
+    assert "0 % of the weights are quantized: this is the float model" in done.text
+    assert compare(two, data=rows).gates is None
+
+
+def test_gates_as_json(two, rows):
+    found = ask(*two, "--data", rows, "--gate", "degradation < 1%", "--json")
+    assert json.loads(found.output)["gates"]["entries"][0]["gate"]["status"] == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gates": ["degradation < 1%"]}, "gates are judged on rows with targets: give them with --data"),
+        ({"gates": ["degradation < 1%"], "data": "rows.npz", "no_reference": True}, "leave --no-reference out"),
+        ({"from_config": True, "data": "rows.npz"}, "there is neither robust.toml nor"),
+        ({"output": "logits", "data": "rows.npz"}, "--output says how gates read the models' outputs"),
+        ({"gates": ["drop < 1%"], "data": "rows.npz"}, "drop"),
+    ],
+)
+def test_gates_that_cannot_be_judged(two, rows, options, message):
+    with pytest.raises(InvalidInput, match=message):
+        compare(two, **options)
+
+
+def test_a_config_without_gates(two, rows, folder):
+    (folder / "robust.toml").write_text('title = "none"\n')
+    with pytest.raises(InvalidInput, match=r"robust.toml has no \[gates\]: nothing would be judged"):
+        compare(two, data=rows, from_config=True)
