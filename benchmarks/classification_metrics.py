@@ -68,7 +68,6 @@ def bare_values(y: IntArray, p: FloatArray) -> dict[str, float]:
     weighted = sk.precision_recall_fscore_support(y, labels, average="weighted")
     sk.confusion_matrix(y, labels)
     one_hot = np.eye(CLASSES)[y]
-    brier = sum(sk.brier_score_loss(y == c, p[:, c]) for c in range(CLASSES))
     confidence, right = p[np.arange(len(y)), labels], labels == y
     bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
@@ -79,7 +78,7 @@ def bare_values(y: IntArray, p: FloatArray) -> dict[str, float]:
         "f1": macro[2],
         "f1_weighted": weighted[2],
         "log_loss": sk.log_loss(y, p),
-        "brier": brier,
+        "brier": sk.brier_score_loss(y, p),
         "auc": sk.roc_auc_score(y, p, multi_class="ovr"),
         "average_precision": sk.average_precision_score(one_hot, p),
         "calibration_error": float(np.abs(gaps).sum() / len(y)),

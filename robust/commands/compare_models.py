@@ -14,11 +14,11 @@ import click
 from robust.commands.saying import say
 from robust.commands.search_path import look_in
 from robust.errors import InvalidInput
-from robust.types import Output
 
 if TYPE_CHECKING:
     from robust.crosscheck.agreement_result import Agreement
     from robust.record.shape import Record
+    from robust.types import Output
 
 _FILE_OPTIONS = ("--inputs", "-vi", "--outputs", "-vo")
 _POSITIONS = click.Choice(["channels_first", "channels_last", "chfirst", "chlast"])
@@ -138,7 +138,7 @@ def compare(
     reference_factory: str | None = None,
     gates: Sequence[str] = (),
     from_config: bool = False,
-    output: Output | None = None,
+    output: "Output | None" = None,
     save_csv: bool = False,
     out: Path = Path("robust-compare"),
     name: str = "network",

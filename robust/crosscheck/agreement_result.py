@@ -163,10 +163,7 @@ class Agreement:
         self._want_reference("acc")
         classes = [i for i, output in enumerate(self.outputs) if output.classes]
         if not classes:
-            raise InvalidInput(
-                "acc has no meaning here: no output holds class probabilities; if they are scores of classes, say "
-                "classifier=True"
-            )
+            raise InvalidInput(f"acc has no meaning here: {_no_classes(self.outputs)}")
         return self._worst(
             "acc", [partial(self._share, i) for i in classes], unit="share", higher_is_better=True, reach=(0.0, 1.0)
         )
@@ -268,3 +265,13 @@ class Agreement:
             bias="none",
         )
         return same, real
+
+
+def _no_classes(outputs: Sequence[ComparedOutput]) -> str:
+    """Why no output is a choice among classes, and what would make it one."""
+    if all(output.candidate.shape[1] == 1 for output in outputs):
+        return (
+            "the outputs hold one number a row, whose largest column is always the same: compare them by rmse or l2r, "
+            "and the decisions at a threshold by degradation, or export one column a class"
+        )
+    return "no output holds class probabilities; if they are scores of classes, say classifier=True"

@@ -51,7 +51,7 @@ def fed(
         if have.quantization is not None and have.quantization != want.quantization:
             q = have.quantization
             array = dequantize(array, q)
-            notes.append(f"input {want.name!r}: {have.dtype} data are dequantized with {step_words(have)}")
+            notes.append(f"input {want.name!r}: {have.dtype} data are dequantized with {q.words}")
         try:
             shaped, reshaped = fit_shape(array, want, part="input")
             typed, converted = fit_type(shaped, want, part="input")
@@ -60,12 +60,6 @@ def fed(
         ready.append(typed)
         notes += [note for note in (reshaped, converted) if note]
     return tuple(ready), tuple(notes)
-
-
-def step_words(spec: TensorSpec) -> str:
-    """Scale and zero point of a tensor, as notes write them."""
-    q = spec.quantization
-    return "" if q is None else f"s={q.scale:.6f} zp={q.zero_point}"
 
 
 def answered(

@@ -1,38 +1,20 @@
 """One output of two models, compared with each other and with the ground truth, on dequantized values."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from robust.crosscheck.class_outputs import check_one_class, is_one_hot, may_be_probabilities, one_hot
+from robust.crosscheck.class_outputs import check_one_class, may_be_probabilities
 from robust.crosscheck.confusion_text import Confusion, count_confusion
-from robust.crosscheck.feeding import step_words
+from robust.crosscheck.output_tensor import Tensor, real_values
 from robust.crosscheck.plain_text import one_line
-from robust.crosscheck.tensor_metrics import TensorMetrics, as_rows, tensor_metrics, tied_rows, winners
+from robust.crosscheck.tensor_metrics import ONE_NUMBER, TensorMetrics, tensor_metrics, tied_rows, winners
 from robust.crosscheck.tensor_order import check_layout
+from robust.crosscheck.truth_values import read_truth
 from robust.errors import InvalidInput
-from robust.tensors.quantizing import dequantize
-from robust.tensors.spec import QUANTIZED, TensorSpec, shown
+from robust.tensors.spec import QUANTIZED, shown
 from robust.types import AnyArray, FloatArray
 
 Role: TypeAlias = Literal["candidate", "reference", "X-cross"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Tensor:
-    """One output of one model for all samples.
-
-    Args:
-        raw: As the model gave it (n, …).
-        spec: What it is.
-    """
-
-    raw: AnyArray
-    spec: TensorSpec
-
-    @property
-    def step(self) -> float:
-        """Width of a quantization step, 0 where there is none."""
-        return 0.0 if self.spec.quantization is None else self.spec.quantization.scale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,7 +84,8 @@ def compare_output(
         number: Of the output, from 1.
         reference: Its answers, or None where it was not run.
         candidate: Its answers.
-        truth: Ground truth (n, …) of the output's shape, or class labels (n,), or None.
+        truth: Ground truth (n, …) of the output's shape, or class labels (n,), or None; integers of 8 and 16 bits that
+            are neither labels nor one-hot stand for what those of the tensor of their type stand for.
         classifier: Whether the output holds scores of classes; None where the values tell: class probabilities, or
             one-hot or label ground truth.
         alone: Whether it is the models' only output, so that `classifier` is said of it and no other.
@@ -115,8 +98,10 @@ def compare_output(
             the ground truth of what is said to be a classifier names no class.
     """
     what = f"output #{number} ({candidate.spec.name!r})"
-    p, p_note = _real(candidate, reference, f"{what} of the candidate", "p")
-    old, r_note = (None, None) if reference is None else _real(reference, candidate, f"{what} of the reference", "r")
+    p, p_note = real_values(candidate, reference, f"{what} of the candidate", "p")
+    old, r_note = (
+        (None, None) if reference is None else real_values(reference, candidate, f"{what} of the reference", "r")
+    )
     if reference is not None and old is not None:
         option = "outputs_ch_position"
         check_layout(candidate.spec.shape, reference.spec.shape, what=f"{what} of the candidate", option=option)
@@ -125,7 +110,9 @@ def compare_output(
                 f"{what}: the reference gives {shown(reference.spec.shape)} a row, the candidate "
                 f"{shown(candidate.spec.shape)}: as many numbers from both would be right"
             )
-    known = None if truth is None else _truth(truth, reference or candidate, p.shape, what, classifier=classifier)
+    known = None
+    if truth is not None:
+        known = read_truth(truth, reference, candidate, p.shape, what, classifier=classifier)
     own, step = (p, candidate.step) if reference is None or old is None else (old, reference.step)
     probabilities = may_be_probabilities(own, step=step)
     told = probabilities or (known is not None and known.names_classes)
@@ -171,62 +158,6 @@ def compare_output(
     )
 
 
-def _real(tensor: Tensor, other: Tensor | None, what: str, letter: str) -> tuple[FloatArray, str | None]:
-    """Real values (n, m) of a tensor, and the note that says how they were found."""
-    spec = tensor.spec
-    if spec.dtype not in QUANTIZED:
-        return as_rows(what, tensor.raw), None
-    if spec.quantization is None and other is not None and other.spec.dtype == spec.dtype:
-        spec = replace(spec, quantization=other.spec.quantization)
-    if spec.quantization is not None:
-        note = f"{letter}/{spec.dtype} data are dequantized with {step_words(spec)}"
-        return as_rows(what, dequantize(tensor.raw, spec.quantization)), note
-    if other is not None and other.spec.dtype != spec.dtype:
-        raise InvalidInput(
-            f"{what} is {spec.dtype} without a known scale and zero point, the other model's is {other.spec.dtype}: "
-            "nothing says what one step is worth; a file that dequantizes its outputs or names their scale is needed"
-        )
-    return as_rows(what, tensor.raw), f"{letter}/{spec.dtype} data have no known scale, they are compared as they are"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Truth:
-    """Ground truth of one output: real values (n, m), what was made of it, whether it names one class a row."""
-
-    values: FloatArray
-    note: str | None
-    names_classes: bool
-    dtype: str
-
-
-def _truth(truth: AnyArray, tensor: Tensor, shape: tuple[int, ...], what: str, *, classifier: bool | None) -> _Truth:
-    """Read the ground truth of one output: of its shape, one-hot, or one label a row."""
-    where, dtype = f"the ground truth of {what}", str(truth.dtype)
-    rows, items = shape
-    if truth.ndim == 0 or len(truth) != rows:
-        raise InvalidInput(f"{where} has the shape {truth.shape}; {rows} rows, one a sample, would be right")
-    found = truth.size // rows
-    if found == 1 and items > 1:
-        if classifier is False:
-            raise InvalidInput(f"{where} has one value a row, the output {items}: labels go with a classifier alone")
-        note = f"r/{dtype} labels are taken as one-hot rows of {items} classes"
-        return _Truth(values=one_hot(truth, items, what=where), note=note, names_classes=True, dtype=dtype)
-    if found != items:
-        raise InvalidInput(
-            f"{where} has {found} values a row, the output {items}: as many, or one label, would be right"
-        )
-    check_layout(truth.shape[1:], tensor.spec.shape, what=where, option="outputs_ch_position")
-    plain, q = as_rows(where, truth), tensor.spec.quantization
-    if is_one_hot(plain):
-        return _Truth(values=plain, note=None, names_classes=True, dtype=dtype)
-    if q is not None and dtype == q.dtype:
-        note = f"r/{dtype} data are dequantized with {step_words(tensor.spec)}"
-        return _Truth(values=as_rows(where, dequantize(truth, q)), note=note, names_classes=False, dtype=dtype)
-    if q is not None and dtype in QUANTIZED:
-        raise InvalidInput(f"{where} is {dtype}, the output {q.dtype}: {q.dtype} or floating numbers would be right")
-    return _Truth(values=plain, note=None, names_classes=False, dtype=dtype)
-
-
 def _types(dtype: str, pred: Tensor) -> str | None:
     """The note on types that differ."""
     return None if dtype == pred.spec.dtype else f"data type is different: r/{dtype} instead p/{pred.spec.dtype}"
@@ -244,6 +175,8 @@ def _row(
         ties = max(tied_rows(ref), tied_rows(pred))
         if ties:
             notes.append(f"acc: in {ties} samples several classes share the largest value, the first one counts")
+    elif not classes and metrics.items == 1:
+        notes.append(ONE_NUMBER)
     elif not classes:
         notes.append("acc: the outputs are not taken for scores of classes, which --classifier (classifier=True) says")
     shape = shown(tensor.spec.shape) if tensor.spec.shape else "(1,)"

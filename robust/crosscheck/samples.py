@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from robust.data.dataset import Dataset, update_digest
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.models.runner_base import Runner
+from robust.tensors.fitting import fit_tensors
 from robust.tensors.random_data import random_inputs
 from robust.tensors.spec import TensorSpec
 from robust.tensors.validation_data import ValidationData
-from robust.tensors.validation_files import read_validation
+from robust.tensors.validation_files import holds_candidate, read_validation
 from robust.types import AnyArray
 
 _TABLE = ".parquet"
@@ -35,6 +36,8 @@ class Samples:
         fingerprint: SHA-256 of their content.
         random: Whether they were drawn at random.
         data: The data set that they came from, or None.
+        of_candidate: Whether inputs and ground truth are the candidate's own, in its order and types, though there is a
+            reference: what a run without one wrote.
     """
 
     inputs: tuple[AnyArray, ...]
@@ -45,6 +48,7 @@ class Samples:
     fingerprint: str
     random: bool = False
     data: Dataset | None = None
+    of_candidate: bool = False
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -88,6 +92,9 @@ def gather_samples(
         return _drawn(specs, rows=rows, value_range=value_range, seed=seed)
     paths = _paths(data)
     if paths is not None:
+        own = other is not None and other is not model and holds_candidate(paths)
+        if own and other is not None and other.inputs is not None:
+            return _of_candidate(paths, outputs, other.inputs)
         return _read(paths, outputs, specs)
     truth = None if outputs is None else _listed(outputs)
     if isinstance(data, ValidationData):
@@ -156,6 +163,29 @@ def _read(
     return _plain(found.inputs, specs, truth, notes=found.notes, name=", ".join(map(os.path.basename, paths)))
 
 
+def _of_candidate(paths: Sequence[str | os.PathLike[str]], outputs: Any, specs: tuple[TensorSpec, ...]) -> Samples:
+    """An archive of what a candidate was given, though a reference is run too: in the candidate's order and shapes.
+
+    Floating numbers stay what they are, so that the reference gets the very same.
+    """
+    found = _read(paths, outputs, None)
+    if len(found.inputs) != len(specs):
+        raise InvalidInput(_miscounted(len(found.inputs), specs))
+    own = [_unquantized(spec, array) for spec, array in zip(specs, found.inputs, strict=True)]
+    inputs, told = fit_tensors(found.inputs, own)
+    note = "the samples are the candidate's (keys c_inputs_1 …), in the order of its inputs and outputs"
+    return replace(
+        found, inputs=inputs, specs=_as_they_are(inputs, specs), notes=(*found.notes, *told, note), of_candidate=True
+    )
+
+
+def _unquantized(spec: TensorSpec, array: AnyArray) -> TensorSpec:
+    """What an input takes, with the type of floating samples that it would quantize."""
+    if array.dtype.kind != "f" or spec.quantization is None:
+        return spec
+    return TensorSpec(name=spec.name, shape=spec.shape, dtype=str(array.dtype))
+
+
 def _plain(
     inputs: tuple[AnyArray, ...],
     specs: tuple[TensorSpec, ...] | None,
@@ -177,10 +207,7 @@ def _as_they_are(arrays: Sequence[AnyArray], specs: tuple[TensorSpec, ...] | Non
         InvalidInput: If there are more or fewer arrays than inputs, or one holds no numbers.
     """
     if specs is not None and len(specs) != len(arrays):
-        names = ", ".join(repr(spec.name) for spec in specs)
-        raise InvalidInput(
-            f"got {len(arrays)} input arrays for {len(specs)} inputs ({names}): one each, in this order, would be right"
-        )
+        raise InvalidInput(_miscounted(len(arrays), specs))
     found = []
     for i, array in enumerate(arrays):
         told = None if specs is None else specs[i]
@@ -190,6 +217,12 @@ def _as_they_are(arrays: Sequence[AnyArray], specs: tuple[TensorSpec, ...] | Non
         q = told.quantization if told is not None and told.dtype == str(array.dtype) else None
         found.append(TensorSpec(name=name, shape=array.shape[1:], dtype=str(array.dtype), quantization=q))
     return tuple(found)
+
+
+def _miscounted(count: int, specs: Sequence[TensorSpec]) -> str:
+    """The message for more or fewer arrays than inputs."""
+    names = ", ".join(repr(spec.name) for spec in specs)
+    return f"got {count} input arrays for {len(specs)} inputs ({names}): one each, in this order, would be right"
 
 
 def _listed(outputs: Any) -> tuple[AnyArray | None, ...]:

@@ -15,6 +15,8 @@ EPS = float(np.finfo(np.float32).eps)
 _LARGEST = 1e100
 #: Variances of the reference up to this many times EPS leave nse to EPS, not to the data.
 _EPS_RULES = 100.0
+#: Why a single column has no accuracy.
+ONE_NUMBER = "acc: one number a row is no choice among classes, its largest column is always the same"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +157,7 @@ def tied_rows(rows: FloatArray) -> int:
 def _class_figures(r: FloatArray, p: FloatArray, notes: list[str]) -> tuple[float | None, float | None]:
     """Accuracy and macro-F1 of the largest columns; none of a single column, which always wins."""
     if r.shape[1] == 1:
-        notes.append("acc: one number a row is no choice among classes, its largest column is always the same")
+        notes.append(ONE_NUMBER)
         return None, None
     actual, found = winners(r), winners(p)
     _, both = np.unique(np.concatenate([actual, found]), return_inverse=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from robust.crosscheck.feeding import answered, fed
 from robust.crosscheck.ground_truth import said_classifier, truth_of_outputs
 from robust.crosscheck.identities import compared_with_itself, identity_of
 from robust.crosscheck.opening import opened
-from robust.crosscheck.output_rows import Tensor, compare_output
+from robust.crosscheck.output_rows import compare_output
+from robust.crosscheck.output_tensor import Tensor
 from robust.crosscheck.plain_text import one_line
 from robust.crosscheck.samples import Samples, gather_samples
 from robust.crosscheck.tensor_order import Position, check_position, matched, opposite
@@ -29,6 +30,9 @@ from robust.tensors.channels import transpose
 from robust.tensors.spec import TensorSpec
 from robust.tensors.validation_data import describe
 from robust.types import AnyArray
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
 
 
 def agreement(
@@ -63,8 +67,9 @@ def agreement(
             a list of arrays, one an input; `ValidationData`; or anything else that `as_data` takes, whose targets are
             the ground truth of a single output.
         outputs: Ground truth: an array, a list of arrays, one an output, or paths where `data` are paths; of the
-            output's shape, one-hot, or class labels 0 … k − 1; None in the list for an output without. An empty list
-            says that targets of `data` are none.
+            output's shape, one-hot, or class labels 0 … k − 1, in the order of the reference's outputs where there is
+            one; None in the list for an output without. Integers of 8 or 16 bits are dequantized as those of the tensor
+            of their type. An empty list says that targets of `data` are none.
         rows: Random samples to draw.
         value_range: Range to draw from, default [0, 1); integer inputs take the whole range of their type.
         classifier: Whether outputs are scores of classes, so that acc and the confusion matrix are computed. None:
@@ -114,14 +119,17 @@ def agreement(
         after = _ask(new, second, samples)
         order, order_notes = _order(before, after)
         said = said_classifier(classifier, (first, second), outputs=len(after.outputs))
-        widths = [tensor.raw[0].size for tensor in after.outputs]
-        truth = truth_of_outputs(samples, widths, (first, second))
+        # Samples, inputs and ground truth alike, are in the order of the reference where there is one.
+        named = after if before is None or samples.of_candidate else before
+        truth = truth_of_outputs(samples, [tensor.raw[0].size for tensor in named.outputs], (first, second))
+        if order_notes and samples.truth is not None and named is before:
+            order_notes.append("the ground truth is in the order of the reference's outputs")
         compared = tuple(
             compare_output(
                 k + 1,
                 None if before is None else before.outputs[order[k]],
                 tensor,
-                truth[k],
+                truth[k if named is after else order[k]],
                 classifier=said,
                 alone=len(after.outputs) == 1,
             )
@@ -143,7 +151,13 @@ def agreement(
             f"Candidate: {one_line(new.name)} ({new.framework})",
             f"Samples:   {len(samples)}, {one_line(samples.name)}",
         ),
-        log=_log(samples, before, after, truth, [*order_notes, *(finding.text for finding in meter.findings())]),
+        log=_log(
+            samples,
+            before,
+            after,
+            _each(truth, named.outputs),
+            [*order_notes, *(finding.text for finding in meter.findings())],
+        ),
         findings=meter.findings(),
         level=level,
         seed=seed,
@@ -200,15 +214,18 @@ def _order(before: _Asked | None, after: _Asked) -> tuple[list[int], list[str]]:
 
 
 def _log(
-    samples: Samples, before: _Asked | None, after: _Asked, truth: Sequence[AnyArray | None], notes: Sequence[str]
+    samples: Samples,
+    before: _Asked | None,
+    after: _Asked,
+    truth: Sequence[tuple[AnyArray | None, Tensor]],
+    notes: Sequence[str],
 ) -> tuple[str, ...]:
     """How the samples were made, what was converted for whom, and what all tensors are."""
     lines = list(samples.notes)
     lines += [f"I[{i}]: {describe(a, spec)}" for i, (a, spec) in enumerate(_each(samples.inputs, samples.specs), 1)]
-    for k, array in enumerate(truth, 1):
+    for k, (array, output) in enumerate(truth, 1):
         if array is None:
             continue
-        output = after.outputs[k - 1]
         spec = TensorSpec(name=output.spec.name, shape=array.shape[1:], dtype=str(array.dtype))
         lines.append(f"O[{k}]: {describe(array, spec)}")
         if array.shape != output.raw.shape and array.size == output.raw.size:
@@ -220,8 +237,8 @@ def _log(
     return tuple(one_line(line) for line in (*lines, *notes))
 
 
-def _each(arrays: Sequence[AnyArray], specs: Sequence[TensorSpec]) -> list[tuple[AnyArray, TensorSpec]]:
-    return list(zip(arrays, specs, strict=True))
+def _each(one: Sequence[_A], other: Sequence[_B]) -> list[tuple[_A, _B]]:
+    return list(zip(one, other, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,8 @@ def read_layout(path: Path, *, named: bool | None) -> Layout:
         The layout.
 
     Raises:
-        InvalidInput: If the file is not text in UTF-8, has no record, or writes numbers with decimal commas.
+        InvalidInput: If the file is not text in UTF-8, has no record, declares two types, or writes numbers with
+            decimal commas.
     """
     try:
         with path.open(encoding="utf-8", newline="") as stream:
@@ -150,7 +151,10 @@ def _read(path: Path, stream: TextIO, named: bool | None) -> Layout:
         marked = _SEPARATOR.fullmatch(bare)
         if bare and not bare.startswith("#") and not marked:
             break
-        dtype = dtype or _declared_dtype(path, bare)
+        declared = _declared_dtype(path, bare)
+        if dtype is not None and declared not in (None, dtype):
+            raise InvalidInput(f"{path} declares dtype={dtype} and dtype={declared}: one of them would be right")
+        dtype = dtype or declared
         separator = marked[1] if marked else separator
         offset, lines = offset + len(line.encode()), lines + 1
     if not line:

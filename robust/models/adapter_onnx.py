@@ -11,7 +11,7 @@ from robust.models.base import Model
 from robust.models.onnx_content import OnnxContent
 from robust.models.options import Options, read_labels
 from robust.models.runner_quantization import QuantizedEdges
-from robust.tensors.quantizing import dequantize
+from robust.tensors.quantizing import dequantize, quantize
 from robust.tensors.spec import QUANTIZED, Quantization
 from robust.types import AnyArray, FloatArray, Output
 
@@ -44,6 +44,7 @@ class OnnxAdapter:
         output: Name of the output.
         zipped: The output is one map from label to probability a row.
         quantization: Scale and zero point of an output of integers; None where its numbers are what they are.
+        codes: Scale and zero point of an input of integers; None where nothing tells, or its numbers are what they are.
     """
 
     session: Any
@@ -53,6 +54,7 @@ class OnnxAdapter:
     output: str
     zipped: bool
     quantization: Quantization | None = None
+    codes: Quantization | None = None
 
     def forward(self, x: AnyArray) -> FloatArray:
         """Outputs of one batch."""
@@ -63,7 +65,11 @@ class OnnxAdapter:
         return dequantize(np.asarray(outputs), self.quantization)
 
     def cast(self, x: AnyArray) -> AnyArray:
-        """A batch in the input's type; only a change between floating types may round."""
+        """A batch in the input's type.
+
+        Floating rows are quantized by an integer input's scale and zero point. Otherwise only a change between floating
+        types may round; small integers of one type are never taken for those of another, whatever their values.
+        """
         row = self.shape[1:]
         if x.ndim != len(self.shape) or any(
             want not in (None, got) for want, got in zip(row, x.shape[1:], strict=True)
@@ -74,10 +80,19 @@ class OnnxAdapter:
             )
         if self.dtype.kind == "f" or x.dtype == self.dtype:
             return np.ascontiguousarray(x, dtype=self.dtype)
+        if x.dtype.kind == "f" and self.codes is not None:
+            return quantize(x, self.codes)
         if self.dtype.itemsize == 1 and self.dtype.kind in "iu" and x.dtype.kind == "f":
             raise InvalidInput(
                 f"the model takes {self.dtype} (input {self.input!r}), got {x.dtype}: "
-                "quantize the rows with its input scale and zero point, or export it with a floating input"
+                "quantize the rows with its input scale and zero point, which nothing tells here, or export it with a "
+                "floating input"
+            )
+        if str(self.dtype) in QUANTIZED and str(x.dtype) in QUANTIZED:
+            wanted = str(self.dtype) if self.codes is None else f"{self.dtype}, or floating numbers,"
+            raise InvalidInput(
+                f"the model takes {self.dtype} (input {self.input!r}), got {x.dtype}, whose integers stand for other "
+                f"numbers: {wanted} would be right"
             )
         cast = x.astype(self.dtype)
         if not np.array_equal(cast, x):
@@ -123,6 +138,7 @@ def onnx_model(session: Any, options: Options, *, content: OnnxContent | None) -
         output=target.name,
         zipped=zipped,
         quantization=_quantization(target, content),
+        codes=_codes(source[0].name, dtype, content),
     )
     found = None if content is None or kind is None else content.classes()
     classes = options.classes
@@ -140,6 +156,13 @@ def onnx_model(session: Any, options: Options, *, content: OnnxContent | None) -
         identity=(lambda: None) if content is None else content.identity,
         weights=(lambda: None) if content is None else content.weights,
     )
+
+
+def _codes(name: str, dtype: str, content: OnnxContent | None) -> Quantization | None:
+    """Scale and zero point of an input of integers, where the file tells."""
+    if dtype not in QUANTIZED or content is None:
+        return None
+    return QuantizedEdges(content=content.content).of_input(name, dtype)
 
 
 def _quantization(output: Any, content: OnnxContent | None) -> Quantization | None:

@@ -1,6 +1,7 @@
 """Threshold tables as files."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from robust.measures.threshold_lines import threshold_csv
@@ -24,16 +25,24 @@ def write_threshold_files(tables: ClassTables, folder: Path, *, most: int | None
         classes are `fpr_tpr_thresholds_<position>_<class>.csv`, position from 0, the class without what no file name
         should hold. All have the same header.
     """
-    main = folder / f"{FILE_NAME}.csv"
-    write_whole(main, threshold_csv(tables.overall, most=most).encode())
-    if tables.pooled is None:
-        return (main,)
-    written = [main]
-    for position, (label, table) in enumerate(tables.tables):
-        path = folder / f"{FILE_NAME}_{position}_{_file_word(label)}.csv"
-        write_whole(path, threshold_csv(table, most=most).encode())
-        written.append(path)
+    written = []
+    for name, content in threshold_texts(tables, most=most):
+        write_whole(folder / name, content.encode())
+        written.append(folder / name)
     return tuple(written)
+
+
+def threshold_texts(tables: ClassTables, *, most: int | None = None) -> Iterator[tuple[str, str]]:
+    """Names and contents of these files.
+
+    Args:
+        tables: Of a model.
+        most: Rows a file at most; None for all.
+    """
+    yield f"{FILE_NAME}.csv", threshold_csv(tables.overall, most=most)
+    if tables.pooled is not None:
+        for position, (label, table) in enumerate(tables.tables):
+            yield f"{FILE_NAME}_{position}_{_file_word(label)}.csv", threshold_csv(table, most=most)
 
 
 def _file_word(label: Label) -> str:

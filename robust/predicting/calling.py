@@ -15,9 +15,11 @@ from robust.errors import InvalidInput, ModelFault
 from robust.models.base import Model, require_gradients
 from robust.models.contract import CHANGES_INPUT, output_columns
 from robust.models.foreign_errors import PASSING, blamed, brief
-from robust.predicting.metering import count_rows
+from robust.predicting.input_codes import conversion_note
+from robust.predicting.metering import count_rows, remark
+from robust.predicting.missing import missing_rows, missing_words
 from robust.predicting.settings import current_settings
-from robust.types import AnyArray, FloatArray
+from robust.types import AnyArray, FloatArray, IntArray
 
 #: Largest relative difference between two calls on the same rows that still counts as the same answer.
 REPEATABLE = 1e-5
@@ -63,11 +65,14 @@ class Caller:
             Outputs (n, k), float64, finite.
 
         Raises:
+            InvalidInput: If rows have missing values, and the model raises or answers NaN for them.
             ModelFault: If the model raises, changes its input, or its outputs are not finite, not repeatable or
                 of a wrong shape.
         """
         count_rows(forward=len(x))
         settings = current_settings()
+        if keep and (note := conversion_note(self.model, x)) is not None:
+            remark(note)
         key = self.key("outputs", x) if keep else None
         if key is not None and (found := settings.cache.get(key)) is not None:
             return found
@@ -180,21 +185,20 @@ class Caller:
                 raise ModelFault(CHANGES_INPUT)
         # The adapter refuses the rows before the model sees them, or what the model made of them.
         except (InvalidInput, ModelFault) as error:
-            raise type(error)(f"{self.model.name}: {error}") from error
+            raise self._unquantized(x, block) or type(error)(f"{self.model.name}: {error}") from error
         except PASSING:
             raise
         except BaseException as error:
-            raise ModelFault(f"{self.model.name} raised {brief(error)} {self._culprit(x, block)}") from error
+            raise self._raised(x, block, brief(error)) from error
         finite = np.isfinite(outputs).all(axis=1)
         if not finite.all():
             bad = np.flatnonzero(~finite) + block.start
-            raise ModelFault(
-                f"{self.model.name} gives NaN or infinity for {len(bad)} of {size} rows, first at position {bad[0]}"
-            )
+            said = f"{self.model.name} gives NaN or infinity for {len(bad)} of {size} rows, first at position {bad[0]}"
+            raise self._lacking(x, bad, said) or ModelFault(said)
         return outputs
 
-    def _culprit(self, x: AnyArray, block: slice) -> str:
-        """Which row of a block makes the model raise, found by calling it row by row."""
+    def _raised(self, x: AnyArray, block: slice, told: str) -> InvalidInput | ModelFault:
+        """What a model raised, on the row of a block that makes it raise, found by calling it row by row."""
         if self.model.fixed_batch is None:
             for i in range(block.start, block.stop):
                 row = np.array(x[i : i + 1])
@@ -203,8 +207,22 @@ class Caller:
                 except KeyboardInterrupt:
                     raise
                 except BaseException:
-                    return f"on the row at position {i}"
-        return f"on rows {block.start} to {block.stop - 1} (not on each alone)"
+                    said = f"{self.model.name} raised {told} on the row at position {i}"
+                    return self._lacking(x, np.array([i]), said) or ModelFault(said)
+        rows = f"on rows {block.start} to {block.stop - 1} (not on each alone)"
+        return ModelFault(f"{self.model.name} raised {told} {rows}")
+
+    def _unquantized(self, x: AnyArray, block: slice) -> InvalidInput | None:
+        """The error for missing values in rows that are quantized, by their place among all rows; None without any."""
+        missing = np.flatnonzero(missing_rows(x[block])) + block.start
+        quantized = conversion_note(self.model, x)
+        return self._lacking(x, missing, quantized) if quantized is not None and len(missing) else None
+
+    def _lacking(self, x: AnyArray, bad: IntArray, said: str) -> InvalidInput | None:
+        """The error for rows without a valid answer that all have missing values: the data is at fault; else None."""
+        rows = np.zeros(len(x), dtype=bool)
+        rows[bad] = missing_rows(x[bad])
+        return InvalidInput(f"{said}: {missing_words(x, rows, self.schema)}") if rows[bad].all() else None
 
     def _check_repeatable(self, x: AnyArray, outputs: FloatArray, block: slice) -> None:
         """Ask for the first block again."""

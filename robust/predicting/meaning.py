@@ -15,6 +15,9 @@ SUM_TOLERANCE = 1e-3
 #: of 1 by k times as much: 8 bits are off by up to 1/256, two decimals by 1/200. Rounding can at most double a number,
 #: or take all of it, so that it never makes a sum miss 1 by more than 1.
 DECLARED_TOLERANCE = 0.01
+#: Numbers that miss the range 0 … 1 by no more than this are no evident logits: nobody is told apart from probabilities
+#: that went through a lossy step.
+_NEARLY = 0.1
 _ROUNDING = 1e-9
 #: Whole numbers that span more than this may be integers of eight bits.
 _CODES = 32.0
@@ -169,10 +172,12 @@ def _kind(model: Model, outputs: FloatArray, task: Task, gap: float, outside: fl
         raise InvalidInput(f'{model.name} gives one number a row: say output="probabilities" or output="logits"')
     if max(gap, outside) <= SUM_TOLERANCE:
         return "probabilities"
-    if outside <= SUM_TOLERANCE:
+    if outside <= _NEARLY:
         # A quantized softmax, or one sigmoid a class: a softmax on top would be a silent mistake.
+        beyond = "" if outside <= SUM_TOLERANCE else f" and the range 0 … 1 by up to {outside:.3g}"
+        span = "from 0 to 1" if outside <= SUM_TOLERANCE else f"from {outputs.min():.4g} to {outputs.max():.4g}"
         raise InvalidInput(
-            f"{model.name} gives {width} numbers from 0 to 1 that miss a sum of 1 by up to {gap:.3g}: say "
+            f"{model.name} gives {width} numbers {span} that miss a sum of 1 by up to {gap:.3g}{beyond}: say "
             'output="probabilities" or output="logits" in as_model or load_model' + _several_labels(outside, width)
         )
     _refuse_codes(model, outputs)
@@ -197,8 +202,34 @@ def _multilabel_kind(model: Model, outputs: FloatArray, outside: float) -> Kind:
         return "labels"
     if outside <= SUM_TOLERANCE:
         return "probabilities"
+    if outside <= _NEARLY:
+        raise InvalidInput(
+            f"{model.name} gives {_numbers(outputs.shape[1])}, from {outputs.min():.4g} to {outputs.max():.4g}, which "
+            f"miss the range 0 … 1 of probabilities by up to {outside:.3g}: say "
+            'output="probabilities" or output="logits" in as_model or load_model'
+        )
     _refuse_codes(model, outputs)
     return "logits"
+
+
+def two_columns(outputs: FloatArray, kind: Kind) -> FloatArray:
+    """A single score of two classes as one column a class.
+
+    A probability of exactly one half (a logit of 0) is the second class, as at a threshold of 0.5 (p ≥ 0.5): the first
+    column then has the next number below. On devices it is a common score: the middle one of 8 bits.
+
+    Args:
+        outputs: Probabilities or logits of the second class (n, 1).
+        kind: Which of the two.
+
+    Returns:
+        (n, 2): 1 − p and p, or 0 and the logit.
+
+    >>> two_columns(np.array([[0.25], [0.5]]), "probabilities").argmax(axis=1).tolist()
+    [0, 1]
+    """
+    other = 1.0 - outputs if kind == "probabilities" else np.zeros_like(outputs)
+    return np.hstack([np.where(other == outputs, np.nextafter(other, -np.inf), other), outputs])
 
 
 def _refuse_codes(model: Model, outputs: FloatArray) -> None:

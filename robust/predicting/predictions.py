@@ -9,7 +9,8 @@ from robust.errors import InvalidInput
 from robust.models.base import Label, Model
 from robust.predicting.calling import bind
 from robust.predicting.company import company_note
-from robust.predicting.meaning import SUM_TOLERANCE, settled_kind, settled_task, told_miss
+from robust.predicting.input_codes import clipping_note
+from robust.predicting.meaning import SUM_TOLERANCE, settled_kind, settled_task, told_miss, two_columns
 from robust.predicting.meaning import Kind as Kind
 from robust.predicting.metering import remark
 from robust.types import AnyArray, FloatArray, IntArray, Task
@@ -42,7 +43,7 @@ class Predictions:
 
     @property
     def labels(self) -> IntArray:
-        """Predicted class indices (n,), ties go to the lower index; multi-label: (n, k), 1 where p ≥ 0.5."""
+        """Class indices (n,), of equal scores the lowest, of one p ≥ 0.5 the second; multi-label: p ≥ 0.5 (n, k)."""
         self._want("a predicted label", "classification", "multilabel")
         if self.task == "multilabel":
             # A logit is compared itself: its probability could round up to 0.5.
@@ -115,8 +116,8 @@ def predict(model: Model, data: Dataset) -> Predictions:
         data: The rows; targets, where there are any, settle what an undeclared output means.
 
     Returns:
-        Predictions, one row a row of `data`, in its order. By every open meter the evidence of what is measured is told
-        of probabilities that miss a sum of 1, or the range 0 … 1, and of few answers that depend on rows beside them.
+        Predictions, one row a row of `data`, in its order. Every open meter is told of numbers that a quantized input
+        clips, of probabilities that miss a sum of 1 or the range 0 … 1, and of answers that depend on rows beside them.
 
     Raises:
         ModelFault: If the model breaks its contract, or more than few answers depend on the rows beside them.
@@ -125,11 +126,11 @@ def predict(model: Model, data: Dataset) -> Predictions:
     caller = bind(model, data.schema)
     outputs = caller.outputs(data.x, keep=True)
     predictions = interpret(model, outputs, data.y)
-    note = company_note(caller, data, outputs, task=predictions.task, kind=predictions.kind)
-    if note is not None:
+    if (clipped := clipping_note(model, data)) is not None:
+        remark(clipped)
+    if (note := company_note(caller, data, outputs, task=predictions.task, kind=predictions.kind)) is not None:
         remark(f"answers of {model.name} on {data.name} {note}")
-    miss = told_miss(predictions.gap, predictions.outside, predictions.task)
-    if miss is not None:
+    if (miss := told_miss(predictions.gap, predictions.outside, predictions.task)) is not None:
         remark(f"probabilities of {model.name} on {data.name}: {miss}")
     return predictions
 
@@ -155,8 +156,7 @@ def interpret(model: Model, outputs: FloatArray, y: AnyArray | None) -> Predicti
     if task == "classification" and kind == "labels":
         return _as_label_indices(model, outputs, y)
     if task == "classification" and outputs.shape[1] == 1:
-        other = 1.0 - outputs if kind == "probabilities" else np.zeros_like(outputs)
-        outputs = np.hstack([other, outputs])
+        outputs = two_columns(outputs, kind)
     classes = model.classes if model.classes is not None else tuple(range(outputs.shape[1]))
     if len(classes) != outputs.shape[1]:
         raise InvalidInput(f"{model.name} has {outputs.shape[1]} outputs, but classes names {len(classes)}")

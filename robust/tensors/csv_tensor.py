@@ -26,28 +26,24 @@ def read_csv_tensor(path: Path) -> tuple[AnyArray, tuple[str, ...]]:
     """Read samples, one a line.
 
     Args:
-        path: UTF-8; lines that begin with `#` are comments, one of the first five of them may say `dtype=uint8`.
+        path: UTF-8; lines that begin with `#` are comments, one of the first five of them, wherever it stands, may say
+            `dtype=uint8` for the whole file.
 
     Returns:
         (n, items) of the tagged type, float32 without a tag; and notes.
 
     Raises:
         InvalidInput: With file, line and column: on lines of different lengths, on what is no number, on numbers
-            that the tagged type does not have.
+            that the tagged type does not have, on two tags that say different types.
     """
-    tag: str | None = None
-    notes: tuple[str, ...] = ()
-    comments, samples, width = 0, [], 0
+    samples: list[AnyArray] = []
+    width = 0
     try:
         with path.open(encoding="utf-8-sig", newline=None) as stream:
+            tag, notes = _tagged(path, stream)
+            stream.seek(0)
             for number, line in _lines(stream):
                 if line.startswith("#"):
-                    comments += 1
-                    found = _TAG.search(line)
-                    if found and comments > _TAGGED_COMMENTS:
-                        notes = (f"{path.name}: {found[0]} in comment line {comments} is not read, the first five are",)
-                    elif found:
-                        tag = tag or _type(path, number, found[1])
                     continue
                 cells = line.split(",")
                 width = width or len(cells)
@@ -98,6 +94,26 @@ def _lines(stream: TextIO) -> Iterator[tuple[int, str]]:
         stripped = line.strip()
         if stripped:
             yield number, stripped
+
+
+def _tagged(path: Path, stream: TextIO) -> tuple[str | None, tuple[str, ...]]:
+    """The type that the first five comments say, and a note on a later one that is not read."""
+    tags: dict[str, int] = {}
+    notes: tuple[str, ...] = ()
+    comments = 0
+    for number, line in _lines(stream):
+        if not line.startswith("#"):
+            continue
+        comments += 1
+        found = _TAG.search(line)
+        if found and comments > _TAGGED_COMMENTS:
+            notes = (f"{path.name}: {found[0]} in comment line {comments} is not read, the first five are",)
+        elif found:
+            tags.setdefault(_type(path, number, found[1]), number)
+    if len(tags) > 1:
+        said = " and ".join(f"dtype={name} in line {line}" for name, line in tags.items())
+        raise InvalidInput(f"{path} says {said}: one type for the whole file would be right")
+    return next(iter(tags), None), notes
 
 
 def _type(path: Path, line: int, name: str) -> str:

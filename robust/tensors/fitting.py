@@ -131,7 +131,13 @@ def fit_type(array: AnyArray, spec: TensorSpec, *, part: str = "input") -> tuple
         return _rounded(found, spec, where), None
     if floating and spec.quantization is not None:
         q = spec.quantization
-        return quantize(found, q), f"{where}: {found.dtype} data are quantized with s={q.scale:.6f} zp={q.zero_point}"
+        note = f"{where}: {found.dtype} data are quantized with {q.words}"
+        if beyond := q.clipped(found):
+            low, high = q.ends
+            note += (
+                f"; {beyond} of {found.size} numbers lie beyond {low:.6g} … {high:.6g}, all that it can hold: clipped"
+            )
+        return quantize(found, q), note
     if str(found.dtype) in QUANTIZED or (spec.dtype in QUANTIZED and part == "input"):
         raise InvalidInput(f"{where} is {spec.dtype}, got {found.dtype}, which is not converted: {_advice(spec)}")
     kind = spec.dtype if part == "input" else "float64"

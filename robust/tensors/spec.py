@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from robust.errors import InvalidInput
+from robust.types import AnyArray
 
 #: Integer types that stand for real numbers by a scale and a zero point.
 QUANTIZED = ("int8", "uint8", "int16", "uint16")
@@ -46,10 +47,39 @@ class Quantization:
             raise InvalidInput(f"a zero point of {self.dtype} lies in {low} … {high}, got {self.zero_point!r}")
 
     @property
+    def words(self) -> str:
+        """As notes and messages write it.
+
+        >>> Quantization(scale=0.5, zero_point=-3, dtype="int8").words
+        's=0.500000 zp=-3'
+        """
+        return f"s={self.scale:.6f} zp={self.zero_point}"
+
+    @property
     def range(self) -> tuple[int, int]:
         """Smallest and largest integer of the type."""
         bounds = np.iinfo(self.dtype)
         return int(bounds.min), int(bounds.max)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The smallest and largest real number that the integers stand for.
+
+        >>> Quantization(scale=0.5, zero_point=-128, dtype="int8").ends
+        (0.0, 127.5)
+        """
+        low, high = self.range
+        return (low - self.zero_point) * self.scale, (high - self.zero_point) * self.scale
+
+    def clipped(self, x: AnyArray) -> int:
+        """How many real numbers lie beyond what the integers can hold, by more than half a step.
+
+        >>> Quantization(scale=0.5, zero_point=-128, dtype="int8").clipped(np.array([-1.0, 0.0, 127.6, 128.0]))
+        2
+        """
+        low, high = self.ends
+        half = self.scale / 2
+        return int(np.count_nonzero((x < low - half) | (x > high + half)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Files of samples that a model is compared on: inputs, and references of outputs, one array a tensor."""
 
 import os
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -17,7 +18,7 @@ from robust.tensors.saving import save_validation
 from robust.tensors.spec import TensorSpec
 from robust.tensors.tensor_proto import read_tensor_proto
 from robust.tensors.validation_data import ValidationData, describe
-from robust.tensors.validation_keys import UNDERSTOOD, by_keys
+from robust.tensors.validation_keys import Keyed, by_keys, of_candidate
 from robust.types import AnyArray
 
 __all__ = ["ValidationData", "describe", "random_inputs", "read_validation", "save_validation"]
@@ -38,8 +39,9 @@ def read_validation(
 
     `.npz`: inputs and references together, by the keys x_test/y_test, inputs/outputs, in_0/out_0, m_inputs/m_outputs,
     m_inputs_1 …/m_outputs_1 …, c_inputs_1 …/c_outputs_1 … (if there are no m_inputs_1 …), looked for in this order;
-    without any of them every array is an input. `.npy`, `.csv` (one flattened sample a line; a comment among the first
-    five may say `dtype=uint8`) and `.pb` (a TensorProto): one file a tensor, in the model's order, names ignored.
+    without any of them every array is an input: matched by name where the keys are the names of the model's inputs,
+    else in the order of the file. `.npy`, `.csv` (one flattened sample a line; a comment among the first five may say
+    `dtype=uint8`) and `.pb` (a TensorProto): one file a tensor, in the model's order, names ignored.
 
     Args:
         inputs: One `.npz`, or one file an input.
@@ -70,12 +72,18 @@ def read_validation(
     if not paths:
         raise InvalidInput(f"no input files: {_FORMATS}")
     notes = [f"loading file: {path}" for path in (*paths, *references)]
-    found_in, found_out, where = _together(paths, references, notes)
+    names = None if specs_in is None else [spec.name for spec in specs_in]
+    found_in, found_out, where, keyed = _together(paths, references, notes, names)
     if specs_in is not None and len(found_in) != len(specs_in):
-        raise InvalidInput(_miscounted(len(found_in), specs_in, "input", where))
+        raise InvalidInput(_miscounted(len(found_in), specs_in, "input", where, keyed))
     if specs_out is not None and found_out is not None and len(found_out) != len(specs_out):
-        raise InvalidInput(_miscounted(len(found_out), specs_out, "output", where))
-    fitted, told = _fitted(found_in, specs_in, "input")
+        raise InvalidInput(_miscounted(len(found_out), specs_out, "output", where, keyed))
+    try:
+        fitted, told = _fitted(found_in, specs_in, "input")
+    except InvalidInput as error:
+        if keyed is None or not keyed.guessed:
+            raise
+        raise InvalidInput(f"{error}; {keyed.found}") from error  # perhaps the array is none of the inputs
     notes += told
     fitted_out: tuple[AnyArray, ...] | None = None
     if found_out is None:
@@ -91,30 +99,45 @@ def read_validation(
     return ValidationData(inputs=fitted, outputs=fitted_out, notes=tuple(notes))
 
 
+def holds_candidate(inputs: Sequence[FilePath]) -> bool:
+    """Whether input files are one archive of what a candidate was given, in its order and types, without a reference's.
+
+    What is wrong with a file is said by `read_validation`.
+    """
+    if len(inputs) != 1 or Path(inputs[0]).suffix.lower() != ".npz":
+        return False
+    try:
+        with zipfile.ZipFile(inputs[0]) as archive:
+            return of_candidate([name.removesuffix(".npy") for name in archive.namelist()])
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
+
+
 def _paths(given: FilePath | Sequence[FilePath]) -> list[Path]:
     """One path or several."""
     return [Path(given)] if isinstance(given, str | os.PathLike) else [Path(path) for path in given]
 
 
 def _together(
-    paths: list[Path], references: list[Path], notes: list[str]
-) -> tuple[tuple[AnyArray, ...], tuple[AnyArray, ...] | None, str]:
-    """Arrays of inputs and references, and words for where they are."""
+    paths: list[Path], references: list[Path], notes: list[str], names: Sequence[str] | None
+) -> tuple[tuple[AnyArray, ...], tuple[AnyArray, ...] | None, str, Keyed | None]:
+    """Arrays of inputs and references, words for where they are, and by which keys, if there are any."""
     archives = [path for path in (*paths, *references) if path.suffix.lower() == ".npz"]
     if not archives:
         arrays = tuple(_read(path, notes) for path in paths)
-        return arrays, tuple(_read(path, notes) for path in references) or None, ", ".join(path.name for path in paths)
+        others = tuple(_read(path, notes) for path in references) or None
+        return arrays, others, ", ".join(path.name for path in paths), None
     if archives[0] not in paths or len(paths) > 1:
         raise InvalidInput(
             f"{archives[0]} holds all inputs and references by their keys: it would be right as the only input file"
         )
     _check(paths[0])
-    keyed = by_keys(read_arrays(paths[0]), where=str(paths[0]))
+    keyed = by_keys(read_arrays(paths[0]), where=str(paths[0]), names=names)
     notes += keyed.notes
     if references and keyed.outputs is not None:
         raise InvalidInput(f"{paths[0]} holds references, and {references[0]} gives others: one of them would be right")
     others = tuple(_read(path, notes) for path in references) or None
-    return keyed.inputs, keyed.outputs or others, str(paths[0])
+    return keyed.inputs, keyed.outputs or others, str(paths[0]), keyed
 
 
 def _check(path: Path) -> None:
@@ -160,11 +183,8 @@ def _fitted(
     return arrays, ()
 
 
-def _miscounted(count: int, specs: Sequence[TensorSpec], part: str, where: str) -> str:
+def _miscounted(count: int, specs: Sequence[TensorSpec], part: str, where: str, keyed: Keyed | None) -> str:
     """The message for more or fewer arrays than tensors."""
     names = ", ".join(repr(spec.name) for spec in specs)
-    keys = f"; keys are understood as {UNDERSTOOD}" if where.endswith(".npz") else ""
-    return (
-        f"{where} {'gives' if keys else 'give'} {count} {part} arrays, the model has {len(specs)} {part}s ({names}): "
-        f"one each, in this order, would be right{keys}"
-    )
+    said = f"{where} {'gives' if keyed else 'give'} {count} {part} arrays, the model has {len(specs)} {part}s ({names})"
+    return f"{said}: one each, in this order, would be right" + (f"; {keyed.found}" if keyed else "")

@@ -140,8 +140,66 @@ def test_ground_truth_that_does_not_fit(truth, match):
 
 
 def test_integers_of_another_type_as_ground_truth_are_refused():
-    with pytest.raises(InvalidInput, match="is uint8, the output int8"):
+    with pytest.raises(InvalidInput, match="is uint8, the output int8.* int8 or floating numbers, or whole ones"):
         compare(tensor(quantize(P, Q), Q), tensor(quantize(P, Q), Q), np.full((40, 4), 7, dtype=np.uint8))
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.uint16])
+def test_small_integers_are_never_compared_with_real_values(kind):
+    truth = (np.arange(160).reshape(40, 4) % 100).astype(kind)
+    for reference in (tensor(P), None):
+        with pytest.raises(InvalidInput, match=f"is {truth.dtype}, the output float32: these integers may stand"):
+            compare(reference, tensor(P), truth)
+    wide = by_role(compare(tensor(P), tensor(P), truth.astype(np.int64)))["candidate"]
+    assert wide.metrics.mae == pytest.approx(np.abs(truth - P).mean())
+
+
+def test_indicators_of_several_labels_need_no_scale():
+    truth = (P > 0.2).astype(np.uint8)
+    assert (truth.sum(axis=1) != 1).any()
+    row = by_role(compare(tensor(P), tensor(P), truth))["candidate"]
+    assert row.metrics.rmse == pytest.approx(np.sqrt(((truth - P) ** 2).mean()))
+
+
+def test_ground_truth_in_the_candidates_integers_beside_a_float_reference():
+    """The candidate against its own stored output differs by nothing, the reference by half a step."""
+    codes = quantize(P, Q)
+    rows = by_role(compare(tensor(P), tensor(codes, Q), codes))
+    assert rows["candidate"].metrics.rmse == 0
+    assert 0 < rows["reference"].metrics.rmse < Q.scale / 2
+    assert rows["reference"].metrics.l2r == pytest.approx(rows["X-cross"].metrics.l2r, rel=1e-2)
+    told = "r/int8 data are dequantized with s=0.003906 zp=-128, as the candidate's output"
+    assert told in rows["candidate"].notes
+    assert told in rows["reference"].notes
+
+
+def test_ground_truth_in_the_references_integers_beside_a_float_candidate():
+    codes = quantize(P, Q)
+    rows = by_role(compare(tensor(codes, Q), tensor(P), codes))
+    assert rows["reference"].metrics.rmse == 0
+    assert 0 < rows["candidate"].metrics.rmse < Q.scale / 2
+    assert "r/int8 data are dequantized with s=0.003906 zp=-128, as the reference's output" in rows["candidate"].notes
+
+
+def test_of_two_scales_of_one_type_the_references_counts_and_is_told():
+    other = Quantization(scale=1 / 64, zero_point=-100, dtype="int8")
+    rows = by_role(compare(tensor(quantize(P, Q), Q), tensor(quantize(P, other), other), quantize(P, Q)))
+    assert rows["reference"].metrics.rmse == 0
+    assert 0 < rows["candidate"].metrics.rmse < 1 / 64
+    assert any("as the reference's output: the candidate's is of the same type" in n for n in rows["candidate"].notes)
+
+
+def test_integers_beside_a_tensor_whose_scale_nobody_knows():
+    codes = quantize(P, Q)
+    row = by_role(compare(None, tensor(codes), codes))["candidate"]
+    assert row.metrics.rmse == 0
+    assert "r/int8 data have no known scale, they are compared as they are" in row.notes
+
+
+def test_one_number_a_row_gets_no_advice_to_call_it_classes():
+    row = by_role(compare(tensor(P[:, :1]), tensor(P[:, :1])))["X-cross"]
+    assert any("one number a row is no choice among classes" in note for note in row.notes)
+    assert not any("--classifier" in note for note in row.notes)
 
 
 @pytest.mark.parametrize("tie", [0.4, 0.0, 1.0])

@@ -87,6 +87,84 @@ def test_tensors_in_another_order_are_matched_by_name(make_detector, tmp_path):
     assert any("candidate: the inputs lie in another order" in line for line in found.log)
 
 
+def test_ground_truth_is_in_the_order_of_the_reference_as_samples_are(make_detector, tmp_path):
+    """What was written of two builds whose outputs lie in another order is read back without a difference."""
+    plain, swapped = make_detector(tmp_path / "a.onnx"), make_detector(tmp_path / "b.onnx", swap=True)
+    first = agreement(plain, swapped, rows=8)
+    assert first.tensors.m_outputs is not None
+    truth = list(first.tensors.m_outputs)
+    found = agreement(plain, swapped, list(first.tensors.m_inputs), outputs=truth)
+    assert [row.metrics.rmse for row in rows(found, "reference")] == [0, 0, 0]
+    assert all(row.metrics.rmse < 1e-6 for row in rows(found, "candidate"))
+    assert "the ground truth is in the order of the reference's outputs" in found.log
+    lines = [line for line in found.log if line.startswith("O[")]
+    assert [line.rsplit(", ", 1)[1] for line in lines] == ["score", "boxes", "next_state"]
+    # Of several outputs one may have none.
+    part = agreement(plain, swapped, list(first.tensors.m_inputs), outputs=[truth[0], None, None])
+    assert [row.number for row in rows(part, "candidate")] == [3]
+    # Alone, the candidate names them itself.
+    own = agreement(None, swapped, list(first.tensors.c_inputs), outputs=list(first.tensors.c_outputs))
+    assert [row.metrics.rmse for row in rows(own, "candidate")] == [0, 0, 0]
+
+
+def test_what_the_candidate_alone_was_given_and_gave_is_its_own(make_detector, tmp_path):
+    """A run without a reference writes c_inputs_1 …, in the candidate's order: another model's order is not theirs."""
+    plain, swapped = make_detector(tmp_path / "a.onnx"), make_detector(tmp_path / "b.onnx", swap=True)
+    first = agreement(None, swapped, rows=8)
+    stored = {"c_inputs": first.tensors.c_inputs, "c_outputs": first.tensors.c_outputs}
+    path, *_ = save_validation(tmp_path / "out", "net", m_inputs=[], m_outputs=[], **stored)
+    found = agreement(plain, swapped, path)
+    assert [row.metrics.rmse for row in rows(found, "candidate")] == [0, 0, 0]
+    assert all(row.metrics.rmse < 1e-6 for row in rows(found, "reference"))
+    assert any("the samples are the candidate's" in line for line in found.log)
+    lines = [line for line in found.log if line.startswith(("I[", "O["))]
+    assert [line.rsplit(", ", 1)[1] for line in lines] == ["state", "frame", "next_state", "boxes", "score"]
+
+
+def test_int8_samples_of_the_candidate_are_dequantized_for_a_float_reference(classifiers, tmp_path):
+    first = agreement(None, classifiers[1], [samples()])
+    stored = {"c_inputs": first.tensors.c_inputs, "c_outputs": first.tensors.c_outputs}
+    path, *_ = save_validation(tmp_path / "out", "net", m_inputs=[], m_outputs=[], **stored)
+    found = agreement(*classifiers, path)
+    (own,) = rows(found, "candidate")
+    assert own.metrics.rmse == 0
+    assert found.close
+    assert any("reference: input 'x': int8 data are dequantized with s=0.020000 zp=3" in line for line in found.log)
+    # Floating samples under these keys are for both as they are.
+    floats, *_ = save_validation(
+        tmp_path / "floats", "net", m_inputs=[], m_outputs=[], c_inputs=[samples()], c_outputs=[]
+    )
+    assert agreement(*classifiers, floats).table() == agreement(*classifiers, [samples()]).table()
+    more, *_ = save_validation(
+        tmp_path / "more", "net", m_inputs=[], m_outputs=[], c_inputs=[samples()] * 2, c_outputs=[]
+    )
+    with pytest.raises(InvalidInput, match="got 2 input arrays for 1 inputs"):
+        agreement(*classifiers, more)
+    # Both at hand: the reference's come first, and nothing changes.
+    both, *_ = save_validation(tmp_path / "both", "net", m_inputs=[samples()], m_outputs=[], **stored)
+    assert not any("the samples are the candidate's" in line for line in agreement(*classifiers, both).log)
+
+
+def test_stored_int8_outputs_are_ground_truth_of_the_same_pair(classifiers, tmp_path):
+    x = samples()
+    first = agreement(*classifiers, [x])
+    paths = save_validation(
+        tmp_path / "out",
+        "net",
+        m_inputs=first.tensors.m_inputs,
+        c_inputs=first.tensors.c_inputs,
+        m_outputs=first.tensors.m_outputs,
+        c_outputs=first.tensors.c_outputs,
+    )
+    inputs, outputs = (
+        next(path for path in paths if path.name == f"net_val_{part}_1.npy") for part in ("m_inputs", "c_outputs")
+    )
+    found = agreement(*classifiers, [inputs], outputs=[outputs])
+    (own,), (other,), (cross,) = (rows(found, role) for role in ("candidate", "reference", "X-cross"))
+    assert own.metrics.rmse == 0
+    assert other.metrics.rmse == pytest.approx(cross.metrics.rmse)
+
+
 def test_files_of_several_tensors_go_by_their_order(detectors, tmp_path):
     frame, state = samples(12), samples(12, 1)[:, :4]
     np.save(tmp_path / "zz.npy", frame)
@@ -507,3 +585,11 @@ def test_the_check_of_the_catalogue():
     assert found.value > 0.01
     assert check.run(subject, AgreementOptions(figure="acc")).value == 1.0
     assert [name for name, _ in found.provenance.models] == ["new", "old"]
+
+
+def test_acc_of_one_number_a_row_advises_what_helps():
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    found = agreement(lambda x: x[:, :1], lambda x: x[:, :1] + 1e-3, as_data(x))
+    with pytest.raises(InvalidInput, match="one number a row.* by rmse or l2r") as told:
+        _ = found.acc
+    assert "classifier=True" not in str(told.value)

@@ -115,6 +115,9 @@ def test_declared_type_of_a_tensor(read):
         read("# dtype=int8\n1.5,2\n")
     with pytest.raises(InvalidInput, match="declares dtype=float80; known: float64"):
         read("# dtype=float80\n1.5,2\n")
+    with pytest.raises(InvalidInput, match="declares dtype=int8 and dtype=uint8: one of them"):
+        read("# dtype=int8\n# dtype=uint8\n1,2\n")
+    assert read("# dtype=int8\n# dtype=int8\n1,2\n").x.dtype == np.int8
 
 
 def test_a_header_of_numbers_needs_a_part_that_names_one(read):

@@ -176,6 +176,65 @@ def test_a_quantized_input_refuses_floats(tmp_path, kind):
         model.forward(np.full((2, 4), 300))
 
 
+def dequantizing(path, kind, dtype):
+    """A model that starts with the integers of its input, by a scale of 0.5 and a zero point of 1."""
+    constants = [numpy_helper.from_array(np.float32(0.5), "s"), numpy_helper.from_array(np.array(1, dtype), "z")]
+    nodes = [helper.make_node("DequantizeLinear", ["x", "s", "z"], ["y"])]
+    return write(path, nodes, [value("x", kind, ["n", 4])], [value("y", TensorProto.FLOAT, ["n", 4])], constants)
+
+
+@pytest.mark.parametrize("floating", [np.float16, np.float32, np.float64])
+def test_float_rows_are_quantized_by_the_inputs_own_scale(tmp_path, floating):
+    model = load_model(dequantizing(tmp_path / "m.onnx", TensorProto.INT8, np.int8))
+    rows = np.array([[0.25, 0.75, -0.25, 1.0], [99.0, -99.0, 0.3, 0.2]], dtype=floating)
+    # Half to even, and clipped to (-128 - 1) / 2 … (127 - 1) / 2.
+    assert model.forward(rows).tolist() == [[0.0, 1.0, 0.0, 1.0], [63.0, -64.5, 0.5, 0.0]]
+    with pytest.raises(InvalidInput, match="NaN or infinity cannot be quantized: row 1"):
+        model.forward(np.array([[0.0] * 4, [np.inf] * 4], dtype=floating))
+
+
+def test_a_live_session_with_an_integer_input_does_not_tell_its_scale(tmp_path):
+    path = dequantizing(tmp_path / "m.onnx", TensorProto.INT8, np.int8)
+    model = as_model(onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]))
+    with pytest.raises(
+        InvalidInput, match="quantize the rows with its input scale and zero point, which nothing tells"
+    ):
+        model.forward(np.zeros((1, 4)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "other"),
+    [
+        (TensorProto.INT8, np.int8, np.uint8),
+        (TensorProto.UINT8, np.uint8, np.int8),
+        (TensorProto.INT8, np.int8, np.int16),
+    ],
+)
+def test_small_integers_of_another_type_are_refused_whatever_they_are(tmp_path, kind, own, other):
+    model = load_model(dequantizing(tmp_path / "m.onnx", kind, own))
+    message = (
+        f"takes {np.dtype(own)} .* got {np.dtype(other)}, .*: {np.dtype(own)}, or floating numbers, would be"
+    )
+    for rows in (np.full((2, 4), 3), np.full((2, 4), 100), np.zeros((2, 4))):
+        with pytest.raises(InvalidInput, match=message):
+            model.forward(rows.astype(other))
+    assert model.forward(np.full((2, 4), 3, dtype=own)).tolist() == [[1.0] * 4] * 2
+    # Whole numbers without a narrow type are data as they were written, e.g. in a table.
+    assert model.forward(np.full((2, 4), 3, dtype=np.int64)).tolist() == [[1.0] * 4] * 2
+    with pytest.raises(InvalidInput, match="values that it cannot hold, between 300 and 300"):
+        model.forward(np.full((2, 4), 300))
+    unknown = load_model(identity(tmp_path / "u.onnx", kind, gives=TensorProto.FLOAT))
+    with pytest.raises(InvalidInput, match=f"got {np.dtype(other)}, .*: {np.dtype(own)} would be right"):
+        unknown.forward(np.full((2, 4), 3, dtype=other))
+
+
+def test_small_integers_are_codes_of_words_and_pixels_too(tmp_path):
+    wide = load_model(identity(tmp_path / "wide.onnx", TensorProto.INT64))
+    real = load_model(identity(tmp_path / "real.onnx", TensorProto.FLOAT))
+    for model in (wide, real):
+        assert model.forward(np.full((2, 4), 200, dtype=np.uint8)).tolist() == [[200] * 4] * 2
+
+
 def test_whole_numbers_are_cast_and_fractions_are_not(tmp_path):
     model = load_model(identity(tmp_path / "m.onnx", TensorProto.INT64))
     assert model.forward(np.full((2, 4), 3.0)).tolist() == [[3] * 4] * 2

@@ -296,3 +296,41 @@ def test_probabilities_in_range_are_not_copied():
     found = settle(softmax(LOGITS, axis=1))
     assert found.probabilities is found.outputs
     assert settle(SIGMOIDS, SEVERAL).probabilities.max() <= 1
+
+
+@pytest.mark.parametrize(("output", "score"), [("probabilities", 0.5), ("logits", 0.0)])
+def test_a_score_of_one_half_is_the_second_class_as_at_a_threshold(output, score):
+    """The middle score of 8 bits is common on devices: the default decision and p ≥ 0.5 must not differ."""
+    scores = score + np.array([-1e-9, 0.0, 1e-9])[:, None]
+    found = interpret(as_model(lambda x: x, task="classification", output=output), scores, None)
+    assert found.labels.tolist() == [0, 1, 1]
+    np.testing.assert_array_equal(found.labels, found.probabilities[:, 1] >= 0.5)
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1.0, rtol=1e-15)
+    # Two columns that share a score stay with the first, as in scikit-learn.
+    assert interpret(as_model(lambda x: x, output="probabilities"), np.full((1, 2), 0.5), None).labels.tolist() == [0]
+
+
+def test_default_f1_is_f1_at_one_half():
+    from robust import accuracy, f1
+
+    rng = np.random.default_rng(0)
+    scores, y = rng.integers(0, 257, size=(300, 1)) / 256, rng.integers(0, 2, 300)
+    scores[:40] = 0.5
+    model = as_model(lambda x: x, task="classification", output="probabilities", classes=[0, 1])
+    assert f1(model, (scores, y), label=1).value == f1(model, (scores, y), threshold=0.5).value
+    assert accuracy(model, (scores, y)).value == np.mean((scores[:, 0] >= 0.5) == y)
+
+
+@pytest.mark.parametrize("factor", [1.05, 1.09])
+def test_numbers_close_to_probabilities_are_not_taken_for_logits(factor):
+    p = np.random.default_rng(0).dirichlet([0.1, 0.1, 0.1], 200) * factor
+    match = (
+        f"numbers from .* miss a sum of 1 by up to 0.0{str(factor)[-1]} and the range 0 … 1 by up to 0.0.*: say output="
+    )
+    with pytest.raises(InvalidInput, match=match):
+        interpret(as_model(lambda x: x), p, None)
+    with pytest.raises(InvalidInput, match=r"3 numbers a row, .* miss the range 0 … 1 of probabilities by up to 0.0"):
+        interpret(as_model(lambda x: x, task="multilabel"), p, None)
+    assert interpret(as_model(lambda x: x, output="logits"), p, None).kind == "logits"
+    assert interpret(as_model(lambda x: x), p * 5, None).kind == "logits"
+    assert interpret(as_model(lambda x: x), p - 1, None).kind == "logits"

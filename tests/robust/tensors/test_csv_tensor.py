@@ -66,6 +66,21 @@ def test_the_tag_is_read_in_the_first_five_comments_alone(written, place):
     assert bool(notes) is (place > 5)
 
 
+@pytest.mark.parametrize("lines", [["1,2", "# dtype=int8", "3,4"], ["1,2", "3,4", "# dtype=int8"]])
+def test_a_tag_behind_samples_counts_for_all_of_them(written, lines):
+    x, notes = read_csv_tensor(written("\n".join([*lines, ""])))
+    assert (x.dtype, x.tolist(), notes) == (np.int8, [[1, 2], [3, 4]], ())
+    with pytest.raises(InvalidInput, match=r"line 1, column 2: '200' is no int8"):
+        read_csv_tensor(written("1,200\n# dtype=int8\n3,4\n"))
+
+
+def test_two_tags_must_say_the_same(written):
+    with pytest.raises(InvalidInput, match="dtype=int8 in line 1 and dtype=uint8 in line 3: one type"):
+        read_csv_tensor(written("# dtype=int8\n1,2\n# dtype=uint8\n"))
+    x, _ = read_csv_tensor(written("# dtype=int8\n# again, dtype=int8\n1,2\n"))
+    assert x.dtype == np.int8
+
+
 def test_short_integers_are_parsed_as_float32(written):
     """254.99999999 is 255 in float32, which the format parses in."""
     assert read_csv_tensor(written("# dtype=uint8\n254.99999999\n"))[0].tolist() == [[255]]

@@ -60,7 +60,10 @@ def test_class_numbers_as_references_are_named(shape):
 def test_floats_are_quantized_by_the_inputs_scale_and_told():
     (found,), notes = fit_tensors([np.array([[[0.25], [99.0]]])], [INT8])
     np.testing.assert_array_equal(found, np.array([[[-1], [127]]], dtype=np.int8))
-    assert notes == ("input 'image': float64 data are quantized with s=0.500000 zp=-1",)
+    assert notes == (
+        "input 'image': float64 data are quantized with s=0.500000 zp=-1"
+        "; 1 of 2 numbers lie beyond -63.5 … 64, all that it can hold: clipped",
+    )
 
 
 @pytest.mark.parametrize("spec", [INT8, BARE, FLOAT])
@@ -147,3 +150,13 @@ def test_counts_and_rows_must_agree():
         fit_tensors([x, x], [FLOAT])
     with pytest.raises(InvalidInput, match=r"different numbers of rows: 'image' has 3, 'ids' has 2"):
         fit_tensors([x, np.zeros((2, 2), dtype=np.int64)], [FLOAT, CODES])
+
+
+def test_numbers_beyond_what_the_integers_hold_are_counted():
+    spec = TensorSpec(
+        name="x", shape=(3,), dtype="int8", quantization=Quantization(scale=0.02, zero_point=0, dtype="int8")
+    )
+    typed, note = fit_type(np.array([[10.0, 0.5, -29.0]], dtype=np.float32), spec)
+    assert typed.tolist() == [[127, 25, -128]]
+    assert note.endswith("; 2 of 3 numbers lie beyond -2.56 … 2.54, all that it can hold: clipped")
+    assert "beyond" not in fit_type(np.array([[1.0, 0.5, -2.0]], dtype=np.float32), spec)[1]

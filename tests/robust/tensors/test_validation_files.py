@@ -99,11 +99,36 @@ def test_more_files_than_inputs(write):
 
 def test_wrong_keys_say_which_are_understood(write):
     with pytest.raises(
-        InvalidInput, match=r"gives 2 input arrays, .* understood as x_test/y_test, inputs/outputs, in_0"
+        InvalidInput,
+        match=r"gives 2 input arrays, .* has the keys images, labels; .* understood as x_test/y_test, inputs/outputs, in_0",
     ):
         read(write("t.npz", images=X, labels=Y))
+    for x, y in (("x_train", "y_train"), ("X_test", "Y_test"), ("X", "Y"), ("x", "y")):
+        with pytest.raises(InvalidInput, match=f"gives 2 input arrays, .*has the keys {x}, {y}; keys are understood"):
+            read(write("t.npz", **{x: X, y: Y}))
+        # As many arrays as inputs, of other shapes: the keys are told all the same.
+        with pytest.raises(InvalidInput, match=f"input 'state' takes rows .*has the keys {x}, {y}; keys are"):
+            read(write("t.npz", **{x: X, y: Y}), specs_in=(IMAGE, STATE))
+    with pytest.raises(InvalidInput, match="input 'image' takes rows of shape") as known:
+        read(write("t.npz", x_test=Y))
+    assert "keys" not in str(known.value)
+    with pytest.raises(
+        InvalidInput, match="has the keys m_inputs_1, m_inputs_3: numbers 1 to 2 .*understood as x_test"
+    ):
+        read(write("t.npz", m_inputs_1=X, m_inputs_3=X))
+    with pytest.raises(InvalidInput, match="gives 1 input arrays, the model has 2 .*has the keys m_inputs_1; keys are"):
+        read(write("t.npz", m_inputs_1=X), specs_in=(IMAGE, STATE))
     with pytest.raises(InvalidInput, match="keys X, y_test, of which 'y_test' is an output without its inputs"):
         read(write("t.npz", X=X, y_test=Y))
+
+
+def test_arrays_with_the_names_of_the_inputs_are_matched_by_name(write):
+    """Both have the same shape, so that nothing but the name tells them apart."""
+    specs = tuple(TensorSpec(name=name, shape=(6,), dtype="float32") for name in ("a", "b"))
+    found = read(write("t.npz", b=X + 1, a=X), specs_in=specs)
+    np.testing.assert_array_equal(found.inputs[0], X)
+    np.testing.assert_array_equal(found.inputs[1], X + 1)
+    assert any("matched by the names of the model's inputs: a, b" in note for note in found.notes)
 
 
 def test_rows_must_agree(write):

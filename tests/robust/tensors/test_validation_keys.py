@@ -47,13 +47,42 @@ def test_the_candidates_arrays_only_without_the_references():
 
 
 def test_other_keys_are_all_inputs_in_the_order_of_the_file():
-    assert chosen("b", "a") == (["b", "a"], None, ())
-    assert chosen("m_inputs_x", "in_1") == (["m_inputs_x", "in_1"], None, ())
+    note = "t.npz: no known key, every array is an input, in this order: b, a"
+    assert chosen("b", "a") == (["b", "a"], None, (note,))
+    assert chosen("m_inputs_x", "in_1")[:2] == (["m_inputs_x", "in_1"], None)
+
+
+def test_names_of_the_models_inputs_are_matched_whatever_their_order():
+    found = by_keys(arrays("b", "a"), where="t.npz", names=["a", "b"])
+    assert [int(part[0]) for part in found.inputs] == [1, 0]
+    assert found.notes == ("t.npz: the arrays are matched by the names of the model's inputs: a, b",)
+    same = by_keys(arrays("a", "b"), where="t.npz", names=["a", "b"])
+    assert ([int(part[0]) for part in same.inputs], same.notes) == ([0, 1], ())
+    # Names that are not all there are no names; nor is a key that means something else.
+    other = by_keys(arrays("b", "c"), where="t.npz", names=["a", "b"])
+    assert ([int(part[0]) for part in other.inputs], other.guessed) == ([0, 1], True)
+    known = by_keys(arrays("in_0", "inputs"), where="t.npz", names=["in_0", "inputs"])
+    assert [int(part[0]) for part in known.inputs] == [1]
+
+
+@pytest.mark.parametrize("keys", [("X", "Y"), ("x", "y"), ("X", "y"), ("x_train", "y_train"), ("X_test", "Y_test")])
+def test_a_pair_of_a_data_set_is_not_guessed_where_the_model_says_nothing(keys):
+    match = f"t.npz has the keys {', '.join(keys)}, which may be two inputs.*understood as x_test/y_test"
+    with pytest.raises(InvalidInput, match=match):
+        chosen(*keys)
+    assert len(by_keys(arrays(*keys), where="t.npz", names=["a", "b"]).inputs) == 2
+
+
+@pytest.mark.parametrize("keys", [("x", "y_train"), ("xy", "y"), ("x", "y", "z"), ("x", "X")])
+def test_no_pair_of_a_data_set(keys):
+    assert len(chosen(*keys)[0]) == len(keys)
 
 
 @pytest.mark.parametrize("keys", [("m_inputs_0", "m_inputs_1"), ("m_inputs_1", "m_inputs_3"), ("c_inputs_2",)])
 def test_numbers_start_at_one_and_have_no_gaps(keys):
-    with pytest.raises(InvalidInput, match=f"t.npz has the keys {', '.join(keys)}: numbers 1 to {len(keys)}"):
+    with pytest.raises(
+        InvalidInput, match=f"t.npz has the keys {', '.join(keys)}: numbers 1 to {len(keys)}.*x_test/y_"
+    ):
         chosen(*keys)
 
 
