@@ -94,7 +94,8 @@ class Figure(Struct, frozen=True, kw_only=True, tag_field="type"):
     * `matrix`: x, y (labels), value;
     * `histogram`: x, optional series.
 
-    `rule` draws reference lines, (`x` or `y`, position, label).
+    `rules` draws reference lines, (`x` or `y`, position, label). `diagonal` labels the line y = x of a `point` figure,
+    whose axes then have the same limits.
     """
 
     kind: Literal["line", "bar", "point", "interval", "matrix", "histogram"]
@@ -104,6 +105,7 @@ class Figure(Struct, frozen=True, kw_only=True, tag_field="type"):
     columns: tuple[Series, ...]
     rules: tuple[tuple[Literal["x", "y"], float, str], ...] = ()
     note: str = ""
+    diagonal: str = ""
 
 
 Evidence: TypeAlias = Values | Flips | Slices | Rows | Fact | Finding | Figure
@@ -142,10 +144,11 @@ class Cost(Struct, frozen=True, kw_only=True):
 
 
 class Provenance(Struct, frozen=True, kw_only=True):
-    """Where a number comes from: content hashes, seed, options, and what it cost."""
+    """Where a number comes from: content hashes, seed, options, what it cost, and on which host it was measured."""
 
     models: tuple[tuple[str, str], ...] = ()
     data: tuple[tuple[str, str], ...] = ()
     seed: int | None = None
     options: tuple[tuple[str, str], ...] = ()
     cost: Cost = Cost()
+    host: tuple[tuple[str, str], ...] = ()

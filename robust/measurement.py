@@ -53,6 +53,8 @@ class Measurement:
         row_values: The value of each row (n,), where `value` is their mean: what `degradation` pairs when
             this measure is its metric. Not part of a record.
         reach: Smallest and largest value that there can be; None for what the unit says.
+        resolution: By how much other settings of the host (threads, graph optimization) were seen to move the value:
+            a verdict that this could turn is `INVALID`.
 
     Raises:
         InvalidInput: If the bounds do not enclose the value, an exact measure has a width, it rests on no
@@ -82,6 +84,7 @@ class Measurement:
     provenance: Provenance = Provenance()  # noqa: RUF009 - immutable
     row_values: "FloatArray | None" = None
     reach: tuple[float, float] | None = None
+    resolution: float = 0.0
 
     # numpy scalars and arrays on the left of a comparison must hand it to us.
     __array_ufunc__: ClassVar[None] = None
@@ -105,6 +108,8 @@ class Measurement:
             raise InvalidInput(f"{self.name} must rest on at least one row, got n={self.n}")
         if not 0.5 < self.level < 1:
             raise InvalidInput(f"level is the confidence of a one-sided bound, in (0.5, 1), got {self.level!r}")
+        if not 0.0 <= self.resolution < math.inf:
+            raise InvalidInput(f"resolution is a finite number of at least 0, got {self.resolution!r}")
 
     @property
     def exact(self) -> bool:
@@ -138,13 +143,16 @@ class Measurement:
             limit: The limit.
 
         Returns:
-            Rows, or None when no n settles it (value and limit are equal) or the bounds cannot be resized.
+            Rows, or None when no n settles it (value and limit are equal, or no further apart than `resolution`) or the
+            bounds cannot be resized.
         """
-        if self.sizing is None or self.value == limit or math.isnan(self.value):
+        if self.sizing is None or math.isnan(self.value) or abs(self.value - limit) <= self.resolution:
             return None
         from robust.intervals.interval import needed_n  # scipy is loaded only when something was measured
 
-        return needed_n(self.sizing, limit=limit, settles="below" if self.value < limit else "above", n=self.n)
+        if self.value < limit:
+            return needed_n(self.sizing, limit=limit - self.resolution, settles="below", n=self.n)
+        return needed_n(self.sizing, limit=limit + self.resolution, settles="above", n=self.n)
 
     # --- comparisons with a number are verdicts -------------------------------------------------------------
 
@@ -210,6 +218,7 @@ class Measurement:
             else not self.higher_is_better,
             row_values=None if self.row_values is None else scale * self.row_values + shift,
             sizing=None if self.sizing is None else Affine(sizing=self.sizing, scale=scale, shift=shift),
+            resolution=abs(scale) * self.resolution,
             validity=tuple(
                 check if keep else structs.replace(check, bias=OPPOSITE[check.bias]) for check in self.validity
             ),

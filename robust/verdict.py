@@ -9,6 +9,9 @@ With bounds l ≤ v ≤ u, each one-sided at the measurement's level, and a limi
 
 This is the confidence-interval inclusion rule of non-inferiority testing (Wellek 2010, §3.1): a PASS at the
 limit itself happens with probability at most 1 − level.
+
+Where other settings of the host move the value by up to f, its resolution, a PASS or FAIL must hold for its bound moved
+by f towards the limit, and a limit within f of 0 is asked of a value that is not known that finely: else INVALID.
 """
 
 import operator
@@ -108,6 +111,8 @@ class Verdict:
         """Value, operator, limit, verdict, deciding bound and n in one line."""
         m = self.measurement
         value, limit, bound = aligned(m.value, self.limit, self.bound)
+        if m.resolution > 1e-3 * abs(self.limit):  # a smaller one is rounding beside it
+            limit += f" (host floor {m.resolution:.3g})"
         if self.decided_by == "value":
             decider = "exact" if m.exact else f"decided by the value, {percentage(m.level)} interval ignored"
         else:
@@ -142,7 +147,7 @@ def judge(measurement: "Measurement", comparison: Operator, limit: object) -> Ve
     _refuse_empty(measurement, comparison, number)
     status, decided_by = _settle(measurement, comparison, number)
     bound: float = getattr(measurement, decided_by)
-    fault = measurement.fault(comparison, status)
+    fault = measurement.fault(comparison, status) or _unresolved(measurement, comparison, status, bound, number)
     needed = None
     if fault is not None:
         reason, status = fault, "INVALID"
@@ -181,6 +186,21 @@ def _settle(m: "Measurement", comparison: Operator, limit: float) -> tuple[Statu
     if fails(getattr(m, refutes), limit):
         return "FAIL", refutes
     return "INCONCLUSIVE", proves
+
+
+def _unresolved(m: "Measurement", comparison: Operator, status: Status, bound: float, limit: float) -> str | None:
+    """Why other settings of the host could have made another verdict, or None."""
+    step = m.resolution
+    if not step or m.exact:
+        return None
+    moved, shown = f"another setting of the host moves the value by up to {step:.3g}", f"{limit:g}"
+    if status in ("PASS", "FAIL"):
+        told = comparison if status == "PASS" else _NEGATION[comparison]
+        if not _COMPARE[told](bound + step if told in ("<", "<=") else bound - step, limit):
+            return f"host floor: {moved}, which is more than lies between {aligned(bound)[0]} and the limit {shown}"
+    elif abs(limit) < step:
+        return f"host floor: {moved}, which is more than the limit {shown}"
+    return None
 
 
 def reach_of(m: "Measurement") -> tuple[float, float]:
@@ -242,7 +262,7 @@ def reach_words(reach: tuple[float, float]) -> str:
 
 
 def aligned(*numbers: float) -> list[str]:
-    """Write numbers with the fewest decimals that keep different numbers different.
+    """Write numbers with the fewest decimals that keep different numbers different, and small ones from reading as 0.
 
     At least four decimals, fewer where numbers are large. Numbers that no twelve decimals tell apart, or too large
     for decimals, are written in full.
@@ -251,8 +271,8 @@ def aligned(*numbers: float) -> list[str]:
     ['0.0104', '0.01']
     >>> aligned(0.010004, 0.01)
     ['0.010004', '0.01']
-    >>> aligned(53.29017, 60)
-    ['53.29', '60']
+    >>> aligned(53.29017, 60), aligned(0.0000091, 0.1)
+    (['53.29', '60'], ['0.00001', '0.1'])
     """
     plain = [float(number) + 0.0 for number in numbers]  # + 0.0: a negative zero is written as 0
     different = len({number for number in plain if not isnan(number)})
@@ -262,7 +282,8 @@ def aligned(*numbers: float) -> list[str]:
         for decimals in range(4 if largest < 10 else max(3 - floor(log10(largest)), 1), 13):
             rounded = [f"{number:.{decimals}f}" for number in plain]
             # As numbers, not as texts: -0.0000 and 0.0000 read the same.
-            if len({float(text) for text in rounded if text != "nan"}) == different:
+            zeros = any(number and not float(text) for number, text in zip(plain, rounded, strict=True))
+            if not zeros and len({float(text) for text in rounded if text != "nan"}) == different:
                 texts = rounded
                 break
     # A number that came in short (a limit such as 0.01) stays short; a measured one keeps its decimals.

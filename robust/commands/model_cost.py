@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from robust.costing.whole_model import ModelCost
     from robust.data.dataset import Dataset
     from robust.measurement import Measurement
+    from robust.types import AnyArray
     from robust.verdict import Verdict
 
 _FAILED, _UNSETTLED = 1, 4
@@ -51,7 +52,11 @@ class CostReport:
 
 @click.command("cost")
 @click.argument("model")
-@click.option("--data", help="Rows, one of which is run where the framework has to be watched; needed for --latency.")
+@click.option(
+    "--data",
+    help="Rows, one of which is run where the framework has to be watched; needed for --latency. Of several inputs an "
+    ".npz by their names, or as `robust compare` writes it.",
+)
 @click.option("--target", help="Column or key of the targets in --data, which is no input.")
 @click.option(
     "--input-shape",
@@ -147,22 +152,45 @@ def cost_report(
         "ram": None if ram is None else as_bytes(ram),
         "macc": None if macc is None else _count(macc),
     }
-    rows = _rows(data, target)
+    if shapes and data is not None and not timed:
+        raise InvalidInput("--data and --input-shape both say what a row is: leave one of them out")
     if factory is not None:
         look_in(Path.cwd())
     file = Path(model).suffix.lower() == ".onnx" and Path(model).is_file() and factory is None
     opened: Any = model if file else load_model(model, factory=factory, trust=trust)
     given = tuple(_sizes(text) for text in shapes)
-    found = cost(opened, data=rows, input_shape=given or None)
+    inputs = _several(Path(model), data, target) if file else None
+    rows: Any = inputs if inputs is not None else _rows(data, target)
+    if inputs is not None and not given:
+        given = tuple(array.shape[1:] for array in inputs)
+    found = cost(opened, data=None if given else rows, input_shape=given or None)
     timing: Measurement | None = None
     layer_times: tuple[LayerTime, ...] = ()
     if timed:
         from robust.costing.timing import latency_by_layer
 
-        loaded = load_model(model, factory=factory, trust=trust) if file else opened
+        loaded = load_model(model, factory=factory, trust=trust) if file and inputs is None else opened
         timing, layer_times = latency_by_layer(loaded, rows, batch_size=batch_size, runs=runs, level=level)
     verdicts = tuple((name, getattr(found, name) <= limit) for name, limit in budgets.items() if limit is not None)
     return CostReport(found=found, latency=timing, layer_times=layer_times, budgets=verdicts)
+
+
+def _several(model: Path, data: str | None, target: str | None) -> "list[AnyArray] | None":
+    """Arrays for an ONNX file with several inputs, as `robust compare` reads and writes them; None for one input."""
+    if data is None:
+        return None
+    from robust.models.runner import load_runner
+    from robust.tensors.validation_files import read_validation
+
+    try:
+        specs = load_runner(model).inputs or ()
+    except InvalidInput:  # a batch that is not in front can be counted all the same
+        return None
+    if len(specs) <= 1:
+        return None
+    if target is not None:
+        raise InvalidInput(f"--target is for models of one input, and {model.name} takes {len(specs)}: leave it out")
+    return list(read_validation([data], specs_in=specs, specs_out=None).inputs)
 
 
 def _rows(data: str | None, target: str | None) -> "Dataset | None":

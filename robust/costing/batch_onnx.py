@@ -10,7 +10,7 @@ from math import prod
 from typing import Any, Literal
 
 from robust.costing.graph_onnx import Graph
-from robust.costing.operators_onnx import AGAIN, macc_of, row_axis
+from robust.costing.operators_onnx import AGAIN, macc_of, row_axis, step_axes
 from robust.costing.weights_onnx import is_folded
 from robust.errors import InvalidInput
 
@@ -108,6 +108,10 @@ def _of_node(before: Any, after: Any, graph: Graph, other: Graph) -> Finding | N
     label = f"{before.name or before.output[0]} ({before.op_type})"
     if before.op_type in ("Reshape", "Flatten") and not _keeps_rows(before, graph, other):
         return "unknown", f"{label} is made for one length"
+    for name, axis in step_axes(before):
+        grown = _scaled(name, graph, other) or set()
+        if axis % max(len(graph.shapes.get(name, ())), 1) in grown:
+            return "none", f"{label} takes its steps along it"
     once = macc_of(before, graph)
     if not once:
         return None

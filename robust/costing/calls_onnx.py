@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,20 @@ def onnx_call(adapter: OnnxAdapter, rows: AnyArray) -> Callable[[], None]:
         adapter: The session.
         rows: One batch (b, *row shape).
     """
-    feeds, wanted = {adapter.input: adapter.cast(rows)}, [adapter.output]
+    return session_call(adapter.session, {adapter.input: adapter.cast(rows)}, [adapter.output])
+
+
+def session_call(session: Any, feeds: Mapping[str, AnyArray], wanted: Sequence[str] | None) -> Callable[[], None]:
+    """A call on all inputs.
+
+    Args:
+        session: The session.
+        feeds: Each input in its own type.
+        wanted: Outputs that are computed; None for all.
+    """
 
     def call() -> None:
-        adapter.session.run(wanted, feeds)
+        session.run(wanted, feeds)
 
     return call
 
@@ -45,15 +55,30 @@ def onnx_layer_times(
     Returns:
         Seconds a run by the node's name after fusing, with its operator.
     """
+    feeds = {adapter.input: adapter.cast(rows)}
+    return node_times(content, feeds, [adapter.output], runs=runs, warmup=warmup)
+
+
+def node_times(
+    source: bytes | str, feeds: Mapping[str, AnyArray], wanted: Sequence[str] | None, *, runs: int, warmup: int
+) -> dict[str, list[float]]:
+    """The same for all inputs of a file.
+
+    Args:
+        source: Bytes of the file, or its path where it keeps tensors beside it.
+        feeds: Each input in its own type.
+        wanted: Outputs that are computed; None for all.
+        runs: Timed calls.
+        warmup: Calls before them.
+    """
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = _ERRORS_ONLY
-    feeds = {adapter.input: adapter.cast(rows)}
     with tempfile.TemporaryDirectory() as folder:
         settings.enable_profiling = True
         settings.profile_file_prefix = str(Path(folder, "profile"))
-        session = onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(source, settings, providers=["CPUExecutionProvider"])
         for _ in range(warmup + runs):
-            session.run([adapter.output], feeds)
+            session.run(wanted, feeds)
         events = json.loads(Path(session.end_profiling()).read_bytes())
     found: dict[str, list[float]] = {}
     for event in events:
@@ -74,6 +99,6 @@ def _by_run(times: list[float], runs: int) -> list[float]:
     return [sum(times[start : start + per_run]) for start in range(0, per_run * runs, per_run)]
 
 
-def onnx_threads(adapter: OnnxAdapter) -> int:
+def onnx_threads(session: Any) -> int:
     """Threads that one operator may use; 0 where the runtime takes as many as there are cores."""
-    return int(adapter.session.get_session_options().intra_op_num_threads)
+    return int(session.get_session_options().intra_op_num_threads)

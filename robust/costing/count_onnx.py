@@ -10,8 +10,8 @@ from robust.costing.liveness import peak_memory
 from robust.costing.memory_onnx import Plan, memory_run
 from robust.costing.operators_onnx import RULES, macc_of, reason
 from robust.costing.tally import Layer, Quantity, Tally, Uncounted
+from robust.costing.unread import unread_note
 from robust.costing.weights_onnx import Owned, is_folded, owners
-from robust.costing.words import counted
 from robust.models.layer_names import layer_of
 from robust.types import AnyArray
 
@@ -19,7 +19,6 @@ _NOTE = (
     "operators run in the file's order; activations between quantization nodes are priced at their integer width, "
     "folded constants belong to ROM, scratch memory of an operator is not counted"
 )
-_SHOWN = 3
 
 
 def count_onnx(
@@ -91,15 +90,8 @@ def _unread(graph: Graph, owned: Sequence[Owned]) -> tuple[Layer, str] | None:
     sizes = {name: stored.bytes for name, stored in graph.stored.items() if name not in read and stored.bytes}
     if not sizes:
         return None
-    total, shown = sum(sizes.values()), sorted(sizes, key=lambda name: -sizes[name])[:_SHOWN]
-    listed = ", ".join(f"{name!r} ({counted(sizes[name], 'byte')})" for name in shown)
-    more = f" and {len(sizes) - _SHOWN} more" if len(sizes) > _SHOWN else ""
-    what = counted(len(sizes), "stored tensor")
-    note = (
-        f"ROM includes {counted(total, 'byte')} of {what} that no operator of a run reads, and a converter may drop: "
-    )
-    layer = Layer(name="unread tensors", kind="stored", macc=0, parameters=0, rom=total, output=0)
-    return layer, f"{note}{listed}{more}"
+    layer = Layer(name="unread tensors", kind="stored", macc=0, parameters=0, rom=sum(sizes.values()), output=0)
+    return layer, unread_note(sizes)
 
 
 def _sizeless(name: str) -> Uncounted:

@@ -1,5 +1,6 @@
 """Counts a torch module by one traced run."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,13 +10,16 @@ import numpy as np
 import torch
 
 from robust.costing.batch_torch import rows_finding
+from robust.costing.decided_torch import DataFlow, compiled_lists, values_given_away, watched
 from robust.costing.liveness import Buffer, Step, peak_memory
 from robust.costing.operators_torch import arguments
 from robust.costing.outside_torch import outside_work
 from robust.costing.program_inputs_torch import takes_more_rows
+from robust.costing.read_numbers_torch import Instead, steering_numbers
 from robust.costing.recorder_torch import Recorder, scoped
 from robust.costing.tally import Layer, Tally, Uncounted
-from robust.costing.weights_torch import Stored, stored_weights
+from robust.costing.unread import unread_note
+from robust.costing.weights_torch import Stored, stored_weights, unread_tensors
 from robust.errors import InvalidInput, ModelFault
 from robust.models.adapter_torch import TorchAdapter, evaluating, placement
 from robust.models.foreign_errors import PASSING, brief
@@ -66,8 +70,21 @@ def count_torch(adapter: TorchAdapter, inputs: Sequence[AnyArray], *, name: str,
             except ModelFault:
                 return None
 
+        def steered(instead: Instead | None, most: int | None) -> tuple[Recorder, bool]:
+            attempt = Recorder((), flow=DataFlow(instead=instead, most=most))
+            try:  # a copy: what the numbers leave behind in buffers is not for the model
+                copied = replace(adapter, module=copy.deepcopy(module))
+                _run(copied, inputs, attempt, name)
+            except (ModelFault, RuntimeError, TypeError, AttributeError):
+                return attempt, False
+            return attempt, True
+
         finding, why = rows_finding(recorder, outputs, rows, again)
-        missed += outside_work(recorder, inputs, integer=adapter.integer, run=changed)
+        missed += compiled_lists(module)
+        outside = outside_work(recorder, inputs, integer=adapter.integer, run=changed)
+        missed += outside or values_given_away(recorder)
+        missed += steering_numbers(recorder, steered)
+    unread = unread_note(unread_tensors(module, recorder.touched))
     if finding != "none" and len({len(array) for array in inputs}) > 1:
         finding, why = "none", "the inputs differ in the length of their first axis"
     if finding == "none" and not fixed:
@@ -88,7 +105,7 @@ def count_torch(adapter: TorchAdapter, inputs: Sequence[AnyArray], *, name: str,
         ram_without_io=peak_memory(steps, recorder.sizes, inputs=given, outputs=taken, boundary=False),
         rows=samples,
         whole_call=whole,
-        notes=(*_batch_note(module, rows, why if whole else None, fixed=fixed), _NOTE),
+        notes=(*_batch_note(module, rows, why if whole else None, fixed=fixed), *([unread] if unread else []), _NOTE),
     )
 
 
@@ -122,13 +139,20 @@ def _recorded(
     earlier: Recorder | None = None,
 ) -> tuple[Recorder, tuple[Buffer, ...], object]:
     """One run, what it read, and what it returned."""
+    recorder = Recorder(weights, earlier=earlier)
+    return recorder, *_run(adapter, inputs, recorder, name)
+
+
+def _run(
+    adapter: TorchAdapter, inputs: Sequence[AnyArray], recorder: Recorder, name: str
+) -> tuple[tuple[Buffer, ...], object]:
+    """Run a module under a recorder; what it read, and what it returned."""
     device, dtype = placement(adapter.module)
     kind = torch.int64 if adapter.integer else dtype
     batch = [torch.from_numpy(np.array(array)).to(device=device, dtype=kind) for array in inputs]
-    recorder = Recorder(weights, earlier=earlier)
     given = recorder.given(batch)
     try:
-        with _unfused(), _running(adapter.module, recorder) as run, recorder:
+        with _unfused(), _running(adapter.module, recorder) as run, watched(recorder), recorder:
             outputs = run(*batch)
         recorder.scope = ""
         recorder.look(outputs)
@@ -137,7 +161,7 @@ def _recorded(
     except BaseException as error:
         shapes = ", ".join(str(tuple(array.shape)) for array in inputs)
         raise ModelFault(f"{name} raised {brief(error)} on inputs of shape {shapes}") from error
-    return recorder, given, outputs
+    return given, outputs
 
 
 @contextmanager

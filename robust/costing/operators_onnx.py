@@ -205,6 +205,16 @@ def row_axis(node: Any) -> tuple[int, str] | None:
     return (1 if steps_first else 0), doing
 
 
+def step_axes(node: Any) -> list[tuple[str, int]]:
+    """Inputs of a node that steps through them one slice at a time, each with the axis; none for most nodes."""
+    if node.op_type != "Scan" or node.domain not in STANDARD:
+        return []
+    count = int(setting(node, "num_scan_inputs", 0))
+    names = list(node.input)[len(node.input) - count :]
+    axes = list(setting(node, "scan_input_axes", ())) or [0] * count
+    return list(zip(names, map(int, axes), strict=False))
+
+
 def is_free(node: Any) -> bool:
     """Whether a node is known to do no product that counts, nor anything inside it."""
     inner = subgraphs(node)

@@ -50,7 +50,9 @@ upsample_trilinear3d var var_mean xlogy zero zero_ zeros zeros_like
 """
 FREE = frozenset(_FREE.split())
 #: Namespaces whose operators are known; any other is somebody's own.
-KNOWN = frozenset({"aten", "prims", "prim", "quantized", "quantized_decomposed"})
+KNOWN = frozenset({"aten", "prims", "prim", "quantized", "quantized_decomposed", "profiler"})
+#: Those in which nothing multiplies: what compiled code is held together by, conversions, and marks for a profile.
+_NO_WORK = ("prim", "quantized_decomposed", "profiler")
 _FREE_TAGS = tuple(
     getattr(torch.Tag, name)
     for name in ("pointwise", "view_copy", "inplace_view", "reduction")
@@ -155,7 +157,7 @@ def is_free(operator: Any) -> bool:
     if any(tag in operator.tags for tag in _FREE_TAGS):
         return True
     views = any(value.alias_info is not None and not value.alias_info.is_write for value in operator._schema.returns)
-    return views or name in FREE or name.removesuffix("_") in FREE or namespace in ("prim", "quantized_decomposed")
+    return views or name in FREE or name.removesuffix("_") in FREE or namespace in _NO_WORK
 
 
 def is_elementwise(operator: Any) -> bool:

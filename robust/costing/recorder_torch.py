@@ -8,9 +8,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from robust.costing.decided_torch import DataFlow
 from robust.costing.liveness import Buffer, Step
 from robust.costing.operators_torch import arguments, is_elementwise, is_free, rule_of
 from robust.costing.outside_torch import content
+from robust.costing.storages_torch import PLAIN, storages
 from robust.costing.tally import Quantity, Uncounted
 
 
@@ -32,11 +34,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
             fewer).
         outside: What entered the run and is neither input, weight nor result of an operator: scope, and content; None
             for what an operator of an earlier run made, such as a state.
+        touched: Memory of weights that an operator read or wrote.
+        flow: What depends on the inputs, or was drawn.
     """
 
     supports_higher_order_operators = True
 
-    def __init__(self, weights: Sequence[torch.Tensor], *, earlier: "Recorder | None" = None) -> None:
+    def __init__(
+        self, weights: Sequence[torch.Tensor], *, earlier: "Recorder | None" = None, flow: DataFlow | None = None
+    ) -> None:
         super().__init__()
         self.scope = ""
         self.macc: dict[str, int] = {}
@@ -52,8 +58,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         self._entered: set[Buffer] = set()
         self._made: set[Buffer] = set()
         self._before: set[Buffer] = set() if earlier is None else earlier._before | earlier._made - earlier._entered
+        self.flow = DataFlow() if flow is None else flow
+        self.touched: set[Buffer] = set()
         self._looking = False
-        self._weights = {storage for tensor in weights for storage in _storages(tensor)}
+        self._weights = {storage for tensor in weights for storage in storages(tensor)}
         # Kept until the end: a storage's address is its name, and would be used again.
         self._kept: list[Any] = [*weights]
 
@@ -72,7 +80,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         # Before it runs: an operator in place may change the shapes that it is counted by.
         read = self._buffers((args, kwargs))
         self.look((args, kwargs))
-        result = func(*args, **kwargs)
+        decided = self.flow.decided(func, args, kwargs)
+        if decided:
+            self.missed(str(func).removesuffix(".default"), decided)
+        self._looking = schema is None  # what it runs inside is its own
+        try:
+            result = self.flow.run(func, args, kwargs, self.scope)
+        finally:
+            self._looking = False
         self._kept.append(result)
         self.order.setdefault(self.scope)
         self._count(func, args, kwargs, result)
@@ -101,21 +116,24 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         """The same for the inputs of the run, which come from elsewhere by right."""
         names = self.buffers(value)
         self._made.update(names)
+        self.flow.memory.update(names)
         return names
 
     def look(self, value: object) -> None:
         """Note tensors that come from elsewhere, each where it is first seen."""
+        if self._looking:
+            return
         for leaf in tree_leaves(value):
             if not isinstance(leaf, torch.Tensor):
                 continue
-            storages = _storages(leaf).keys()
-            if all(name in self._made or name in self._weights or name in self._entered for name in storages):
+            memory = storages(leaf).keys()
+            if all(name in self._made or name in self._weights or name in self._entered for name in memory):
                 continue
-            self._entered |= storages
+            self._entered |= memory
             self._kept.append(leaf)
             self._looking = True  # reading it is none of the model's operators
             try:
-                self.outside.append((self.scope, None if storages <= self._before else content(leaf)))
+                self.outside.append((self.scope, None if memory <= self._before else content(leaf)))
             finally:
                 self._looking = False
 
@@ -127,24 +145,27 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
     def _count(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
         schema = getattr(func, "_schema", None)
         rule = None if schema is None else rule_of(func)
+        kind = str(func).removesuffix(".default")
         if rule is not None:
             try:
                 found = rule(arguments(func, args, kwargs), result)
             except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
-                self._missed(func, f"its arguments have no shapes that are understood ({type(error).__name__})")
+                self.missed(
+                    kind, f"its arguments have no shapes that are understood ({type(error).__name__})", ("macc",)
+                )
                 return
             self.macc[self.scope] = self.macc.get(self.scope, 0) + int(found)
             factors = self._activations(args, kwargs)
             if len(factors) > 1:
                 self.meeting.append((self.scope, factors[0].shape[0] if factors[0].ndim > 2 else 0))
         elif schema is None:
-            self._missed(func, "what it runs inside cannot be seen", ("macc", "ram"))
+            self.missed(kind, "what it runs inside cannot be seen")
         elif not is_free(func):
-            self._missed(func, "this operator is not known")
+            self.missed(kind, "this operator is not known", ("macc",))
 
-    def _missed(self, func: Any, reason: str, affects: tuple[Quantity, ...] = ("macc",)) -> None:
-        kind = str(func).removesuffix(".default")
-        known = {(missed.name, missed.kind) for missed in self.uncounted}
+    def missed(self, kind: str, reason: str, affects: tuple[Quantity, ...] = ("macc", "ram")) -> None:
+        """Note once for each module what could not be counted in it."""
+        known = {(item.name, item.kind) for item in self.uncounted}
         if (self.scope, kind) not in known:
             self.uncounted.append(Uncounted(name=self.scope, kind=kind, reason=reason, affects=affects))
 
@@ -156,20 +177,22 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
     def _activations(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
         """Tensors of a call, none if one of them is a weight."""
         leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        return [] if any(self._weights.intersection(_storages(leaf)) for leaf in leaves) else leaves
+        return [] if any(self._weights.intersection(storages(leaf)) for leaf in leaves) else leaves
 
     def _has_weights(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         """Whether weights of a type of their own take part: what they are made of is their own business."""
         return any(type(leaf) not in PLAIN for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor))
 
     def _buffers(self, value: object) -> list[Buffer]:
-        """Names of the memory behind tensors, in order, each once; new ones are measured."""
+        """Names of the memory behind tensors, weights aside, in order, each once; new ones are measured."""
         names: dict[Buffer, None] = {}
         for leaf in tree_leaves(value):
             if not isinstance(leaf, torch.Tensor):
                 continue
-            for storage, size in _storages(leaf).items():
-                if storage not in self._weights:
+            for storage, size in storages(leaf).items():
+                if storage in self._weights:
+                    self.touched.add(storage)
+                else:
                     self.sizes.setdefault(storage, size)
                     names.setdefault(storage)
         return list(names)
@@ -177,21 +200,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
 
 #: Classes of recurrent layers, quantized ones included.
 _RECURRENT = frozenset({"RNN", "GRU", "LSTM"})
-PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
-
-
-def _storages(tensor: torch.Tensor) -> dict[Buffer, int]:
-    """Address and bytes of the memory behind a tensor; of each part, where it is made of several."""
-    if hasattr(tensor, "__tensor_flatten__") and type(tensor) not in PLAIN:
-        parts: dict[Buffer, int] = {}
-        for name in tensor.__tensor_flatten__()[0]:
-            parts |= _storages(getattr(tensor, name))
-        return parts
-    try:
-        storage = tensor.untyped_storage()
-    except (NotImplementedError, RuntimeError):  # sparse and other tensors without one
-        return {id(tensor): tensor.numel() * tensor.element_size()}
-    return {storage._cdata: storage.nbytes()}
 
 
 @contextmanager

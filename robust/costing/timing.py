@@ -12,23 +12,22 @@ from typing import Any
 import numpy as np
 
 from robust.costing.median_bounds import median_interval
+from robust.costing.several_inputs import WholeCall, whole_call
+from robust.costing.steadiness import steadiness
 from robust.costing.whole_model import NO_RELATION
 from robust.data.dataset import Dataset
 from robust.data.live import as_data
 from robust.errors import InvalidInput, ModelFault
-from robust.evidence import Cost, Evidence, Fact, Figure, Provenance, SelfCheck, Series
+from robust.evidence import Cost, Evidence, Fact, Figure, Provenance, Series
 from robust.intervals.arguments import check_whole
 from robust.measurement import Measurement
 from robust.models.base import Model, adapter_of
 from robust.models.conversion import as_model
 from robust.models.foreign_errors import PASSING, brief
 from robust.predicting.calling import bind
-from robust.types import FloatArray
+from robust.types import AnyArray, FloatArray
 
 _MOST_BARS = 40
-#: Runs test: how rarely runs that do not follow each other would look so.
-_RARE = 1e-3
-_FEWEST = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +57,9 @@ def latency(
     The rows lie ready in the model's own type; a module runs without gradients, in evaluation mode.
 
     Args:
-        model: What `as_model` takes.
-        data: Rows, as `as_data` takes them; the first `batch_size` are used, repeated where there are fewer.
+        model: What `as_model` takes, or the path of an ONNX file with several inputs.
+        data: Rows, as `as_data` takes them; the first `batch_size` are used, repeated where there are fewer. For a file
+            with several inputs a list of arrays (n, …), one an input in its order, or a mapping by their names.
         batch_size: Rows a call; a file with a fixed batch takes no other.
         runs: Timed calls, at least 1; below 5 nothing is proved at 95 %.
         warmup: Calls before them that are not timed.
@@ -72,7 +72,7 @@ def latency(
         the host).
 
     Raises:
-        InvalidInput: If a number is out of range, or the file's batch is another.
+        InvalidInput: If a number is out of range, the file's batch is another, or the arrays do not fit its inputs.
         ModelFault: If the model breaks its contract.
 
     Source:
@@ -106,16 +106,15 @@ def latency_by_layer(
         InvalidInput: If a number is out of range, or the file's batch is another.
         ModelFault: If the model breaks its contract.
     """
-    opened, rows = as_model(model), as_data(data)
     runs, warmup = check_whole("runs", runs, least=1), check_whole("warmup", warmup, least=0)
-    batch_size = _batch(opened, batch_size)
-    batch = rows.rows(np.arange(batch_size) % len(rows))
+    several = whole_call(model, data, batch_size=check_whole("batch_size", batch_size, least=1))
+    timed = _rows_call(model, data, batch_size) if several is None else several
     started = time.perf_counter()
-    _check_answers(opened, batch)
-    with _call(opened, batch) as call:
-        times = _times(call, opened.name, runs=runs, warmup=warmup)
+    timed.check()
+    with timed.open() as call:
+        times = _times(call, timed.name, runs=runs, warmup=warmup)
     interval = median_interval(times, level=level)
-    layers = layer_latency(opened, batch, batch_size=batch_size, runs=min(runs, 10), warmup=min(warmup, 3))
+    layers = _ordered(timed.layers(min(runs, 10), min(warmup, 3)))
     quartiles = np.quantile(times, [0.0, 0.25, 0.75, 1.0])
     facts: list[Evidence] = [
         Fact(name="quartiles", value=f"{quartiles[1]:.3g} s .. {quartiles[2]:.3g} s"),
@@ -124,7 +123,7 @@ def latency_by_layer(
         Fact(name="MACC and time", value=NO_RELATION),
     ]
     facts += [] if not layers else [_bars(layers)]
-    options = {"batch_size": batch_size, "runs": runs, "warmup": warmup, **_host(opened)}
+    options = {"batch_size": batch_size, "runs": runs, "warmup": warmup, **_host(timed.threads)}
     measured = Measurement(
         name="latency",
         value=interval.value,
@@ -137,10 +136,10 @@ def latency_by_layer(
         method=interval.method,
         sizing=interval.sizing,
         evidence=tuple(facts),
-        validity=(_steadiness(times),),
+        validity=(steadiness(times),),
         provenance=Provenance(
-            models=((opened.name, opened.identity() or ""),),
-            data=((rows.name, rows.fingerprint),),
+            models=((timed.name, timed.identity),),
+            data=(timed.data,),
             options=tuple((key, str(value)) for key, value in sorted(options.items())),
             cost=Cost(forward_rows=batch_size * (runs + warmup), seconds=time.perf_counter() - started),
         ),
@@ -169,20 +168,44 @@ def layer_latency(
     Raises:
         InvalidInput: If a number is out of range, or the file's batch is another.
     """
-    opened, rows = as_model(model), as_data(data)
     runs, warmup = check_whole("runs", runs, least=1), check_whole("warmup", warmup, least=0)
-    batch_size = _batch(opened, batch_size)
-    x = np.array(rows.x[np.arange(batch_size) % len(rows)])
-    adapter = adapter_of(opened)
-    found: Mapping[str, list[float]] = {}
-    if opened.framework == "torch" and hasattr(adapter, "module"):
+    several = whole_call(model, data, batch_size=check_whole("batch_size", batch_size, least=1))
+    timed = _rows_call(model, data, batch_size) if several is None else several
+    return _ordered(timed.layers(runs, warmup))
+
+
+def _rows_call(model: object, data: object, batch_size: int) -> WholeCall:
+    """A call of a model of one input on the first rows."""
+    opened, rows = as_model(model), as_data(data)
+    size = _batch(opened, batch_size)
+    batch = rows.rows(np.arange(size) % len(rows))
+    return WholeCall(
+        name=opened.name,
+        identity=opened.identity() or "",
+        data=(rows.name, rows.fingerprint),
+        check=lambda: _check_answers(opened, batch),
+        open=lambda: _call(opened, batch),
+        layers=lambda runs, warmup: _layer_times(opened, np.array(batch.x), runs, warmup),
+        threads=_threads(opened),
+    )
+
+
+def _layer_times(model: Model, x: AnyArray, runs: int, warmup: int) -> Mapping[str, list[float]]:
+    """Seconds of each layer in each run; nothing for frameworks that do not tell."""
+    adapter = adapter_of(model)
+    if model.framework == "torch" and hasattr(adapter, "module"):
         from robust.costing.calls_torch import torch_layer_times
 
-        found = torch_layer_times(adapter, x, runs=runs, warmup=warmup)
-    elif opened.framework == "onnx" and hasattr(adapter, "session") and opened.content is not None:
+        return torch_layer_times(adapter, x, runs=runs, warmup=warmup)
+    if model.framework == "onnx" and hasattr(adapter, "session") and model.content is not None:
         from robust.costing.calls_onnx import onnx_layer_times
 
-        found = onnx_layer_times(adapter, opened.content(), x, runs=runs, warmup=warmup)
+        return onnx_layer_times(adapter, model.content(), x, runs=runs, warmup=warmup)
+    return {}
+
+
+def _ordered(found: Mapping[str, list[float]]) -> tuple[LayerTime, ...]:
+    """Median and quartiles of each layer's times, longest first."""
     layers = []
     for name, times in found.items():
         lower, median, upper = map(float, np.quantile(times, [0.25, 0.5, 0.75]))
@@ -240,37 +263,24 @@ def _times(call: Callable[[], object], name: str, *, runs: int, warmup: int) -> 
     return times
 
 
-def _host(model: Model) -> dict[str, Any]:
+def _host(threads: object) -> dict[str, Any]:
     """What times depend on beside the model."""
-    found: dict[str, Any] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    found = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    return found if threads is None else found | {"threads": threads}
+
+
+def _threads(model: Model) -> object:
+    """Threads of an operator, where the framework has them."""
     adapter = adapter_of(model)
     if model.framework == "torch" and hasattr(adapter, "module"):
         from robust.costing.calls_torch import torch_threads
 
-        found["threads"] = torch_threads()
-    elif model.framework == "onnx" and hasattr(adapter, "session"):
+        return torch_threads()
+    if model.framework == "onnx" and hasattr(adapter, "session"):
         from robust.costing.calls_onnx import onnx_threads
 
-        found["threads"] = onnx_threads(adapter) or "one a core"
-    return found
-
-
-def _steadiness(times: FloatArray) -> SelfCheck:
-    """Whether slow and fast calls alternate as they would by chance (runs above and below the median)."""
-    above = times > np.median(times)
-    high, low = int(above.sum()), int((~above).sum())
-    runs, n = 1 + int(np.count_nonzero(np.diff(above))), len(times)
-    if n < _FEWEST or not high:
-        reason, passed = f"{n} calls are too few to tell whether times follow a trend", True
-    else:
-        expected = 1 + 2 * high * low / n
-        variance = 2 * high * low * (2 * high * low - n) / (n * n * (n - 1))
-        p = 0.5 * math.erfc((expected - runs) / math.sqrt(2 * variance))
-        passed = p >= _RARE
-        halves = np.median(times[: n // 2]), np.median(times[n // 2 :])
-        told = f"medians of the first and second half are {halves[0]:.3g} s and {halves[1]:.3g} s"
-        reason = f"calls {'do not follow' if passed else 'follow'} a trend (p = {p:.2g}); {told}"
-    return SelfCheck(name="steady host", passed=passed, reason=reason, bias="none")
+        return onnx_threads(adapter.session) or "one a core"
+    return None
 
 
 def _bars(layers: tuple[LayerTime, ...]) -> Figure:

@@ -1,11 +1,13 @@
 """What a torch module stores: parameters, and bytes at the width that they are kept in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 
-from robust.costing.recorder_torch import PLAIN
+from robust.costing.liveness import Buffer
+from robust.costing.storages_torch import PLAIN, storages
 from robust.costing.tally import Uncounted
 
 #: A counter that batch normalisation keeps for training; inference does not read it.
@@ -70,6 +72,22 @@ def stored_weights(module: torch.nn.Module) -> tuple[dict[str, Stored], list[tor
         if parameters or rom:
             tables[name] = Stored(parameters=parameters, rom=rom)
     return tables, tensors, missed
+
+
+def unread_tensors(module: torch.nn.Module, touched: Set[Buffer]) -> dict[str, int]:
+    """Bytes of the stored tensors whose memory no operator touched, by name.
+
+    Args:
+        module: The whole model.
+        touched: Memory that was.
+    """
+    found = {}
+    for name, tensor in chain(module.named_parameters(), module.named_buffers()):
+        lazy = isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin)
+        if lazy or name.rpartition(".")[2] == _TRAINING_ONLY or not touched.isdisjoint(storages(tensor)):
+            continue
+        found[name] = sum(size for _, size in _pieces(tensor))
+    return {name: size for name, size in found.items() if size}
 
 
 def _unread(name: str, part: torch.nn.Module, reason: str) -> Uncounted:

@@ -17,7 +17,7 @@ from robust.measures.score_evidence import CONFIDENT, parted_histogram, top_and_
 from robust.mistakes.wrong_rows import Judged, judge_rows
 from robust.models.base import Model
 from robust.operating.class_thresholds import ClassTables, class_tables
-from robust.operating.threshold_files import write_threshold_files
+from robust.operating.threshold_files import threshold_texts
 from robust.report.drawing import png
 from robust.types import IntArray
 
@@ -129,10 +129,8 @@ def _curves(writer: FolderWriter, model: Model, data: Dataset, judged: Judged) -
         writer.skip(THRESHOLDS, str(error))
         return None
     writer.put(ROC, png(roc_picture(tables), width=560, height=420))
-    try:
-        writer.written += write_threshold_files(tables, writer.folder, most=MOST_THRESHOLDS)
-    except OSError as error:
-        raise InvalidInput(f"{writer.folder} cannot be written to: {error.strerror or error}") from error
+    for name, content in threshold_texts(tables, most=MOST_THRESHOLDS):
+        writer.put(name, content)
     return tables
 
 

@@ -11,9 +11,10 @@ from robust.filesets.plain_results import findings, plain_measurement
 from robust.filesets.testing_options import Testing
 from robust.mistakes.grouped_errors import ErrorGroups, error_groups
 from robust.mistakes.nearest_rows import NearestRows, nearest_training_rows
-from robust.mistakes.sample_files import FOLDER, save_error_samples
+from robust.mistakes.sample_files import FOLDER, write_error_samples
 from robust.mistakes.spreadsheet_cells import csv_line
 from robust.mistakes.suspected_labels import LabelErrors, label_errors
+from robust.mistakes.wrong_rows import judge_rows
 from robust.models.base import Model
 from robust.report.drawing import png
 
@@ -117,8 +118,7 @@ def mistake_files(
     """
     saved = 0
     if testing.save_errors:
-        files = save_error_samples(model, data, writer.folder, most_per_class=testing.max_errors_per_class)
-        writer.written += files
+        files = write_error_samples(judge_rows(model, data), writer.files, most_per_class=testing.max_errors_per_class)
         saved = len(files)
         if not files:
             writer.skip(f"{FOLDER}/error_001.csv", "there are no mistakes")

@@ -11,6 +11,7 @@ from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.filesets.advising import advice
 from robust.filesets.anomaly_files import anomaly_files
+from robust.filesets.claimed_names import RESULTS, always, of_classifier, of_detector, of_regression
 from robust.filesets.classification_files import ClassifierTest, classification_files
 from robust.filesets.folder_writer import FolderWriter
 from robust.filesets.idle_roles import COMPARISON, OPERATING, tell_idle
@@ -29,9 +30,8 @@ from robust.models.conversion import as_model
 from robust.operating.choosing import OperatingPoint, choose_threshold
 from robust.operating.threshold_rates import ThresholdRates, at_threshold
 from robust.predicting.predictions import predict
+from robust.quantization.coverage import quantized_coverage
 from robust.quantization.degradation_paired import degradation
-
-RESULTS = "test_results.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,8 +84,8 @@ def write_testing(
     Args:
         model: The model under test; anything `as_model` takes, or for anomaly detection `anomaly_detection`.
         data: Test rows that `as_data` takes, with targets.
-        folder: Where to; made where it lacks. Files of an earlier run that this one does not write are removed, others
-            are left alone.
+        folder: Where to; made where it lacks. Files that an earlier run wrote there and this one does not are removed,
+            if nobody changed them since; all others are left alone.
         testing: What is asked for; None for everything.
         reference: The float model that a quantized one is compared with, or None.
         train: Training rows, or None.
@@ -101,7 +101,8 @@ def write_testing(
 
     Raises:
         InvalidInput: If a comparison is asked for without `reference`, `testing` is not enabled, something does not
-            fit, or the folder cannot be written to.
+            fit, or the folder cannot be written to, or holds a file that no run wrote under a name that this one
+            needs; then nothing is written.
         MissingExtra: If a report as PDF is asked for and the library that makes it is not installed.
         ModelFault: If a model breaks its contract.
     """
@@ -112,11 +113,13 @@ def write_testing(
         require_pdf()  # before the test, which may take long
     rows = as_data(data)
     writer = FolderWriter(Path(folder))
+    writer.claim(always(asked))
     if positive is not None and validation is None:
         raise InvalidInput(
             f"positive got {positive!r}, the class of a threshold, which validation rows choose: give both"
         )
     if normal is not None:
+        writer.claim(of_detector(asked))
         tell_idle(writer, rows, judged="an anomaly detector", train=train, validation=validation, reference=reference)
         return _anomalies(writer, model, rows, as_data(normal, name="normal"), asked, anomalous, level=level, seed=seed)
     judged, other, compared = _roles(model, reference, asked)
@@ -124,6 +127,7 @@ def write_testing(
     task = predict(judged, rows).task
     results["task"] = task
     if task == "regression":
+        writer.claim(of_regression(asked))
         tell_idle(writer, rows, judged="a regression model", train=train, validation=validation)
         report = regression_files(writer, judged, rows, asked.regression_metrics, level=level, seed=seed)
         if compared and other is not None:
@@ -131,6 +135,9 @@ def write_testing(
             results["comparison"] = {"float": plain_model(other), "degradation": plain_measurement(drop)}
             return _done(writer, results | report.results, [report.text, str(drop)], (), asked, judged, rows)
         return _done(writer, results | report.results, [report.text], (), asked, judged, rows)
+    given = compared and other is not None
+    names = of_classifier(asked, judge_rows(judged, rows), writer.folder, compared=given, train=train is not None)
+    writer.claim(names)
     test = classification_files(writer, judged, rows, asked, level=level, seed=seed)
     results |= test.results
     parts = [test.text]
@@ -219,6 +226,7 @@ def _compared(
         accuracies=(accuracy(other, data, level=level, seed=seed), test.metrics["accuracy"]),
         f1s=(f1(other, data, level=level, seed=seed), test.metrics["f1"]),
         degradation=degradation(other, model, data, level=level, seed=seed),
+        coverages=(quantized_coverage(other), quantized_coverage(model)),
     )
 
 

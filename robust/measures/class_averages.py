@@ -91,7 +91,7 @@ def measure_ratio(
         facts: tuple[Evidence, ...] = ()
         one = None if label is None else position_of(predictions, label)
         if threshold is not None:
-            scored, one = _at_threshold(scored, threshold, one, average)
+            scored, one = detected_at(scored, threshold, one, average)
             facts = (Fact(name="threshold", value=threshold_value(threshold)),)
             if isinstance(threshold, ChosenThreshold):
                 what = str(getattr(threshold, "validation", "the rows that it was chosen on"))
@@ -162,10 +162,23 @@ def threshold_value(threshold: Threshold) -> float:
     return float(number) if isinstance(threshold, ChosenThreshold) else require_reachable(float(number))
 
 
-def _at_threshold(
+def detected_at(
     scored: Scored, threshold: Threshold, one: int | None, average: Average | None
 ) -> tuple[Scored, int | None]:
-    """Predictions by a threshold on probabilities, and the class that it is for, where it is for one."""
+    """Predictions by a threshold on probabilities.
+
+    Args:
+        scored: The rows.
+        threshold: Scores of at least this are detections.
+        one: Position of the class whose score it is for; None where it, or two classes, tell.
+        average: Over the classes of which a figure is wanted; None for that of one class.
+
+    Returns:
+        The rows with predictions so made, and the class that the threshold is for, where a figure of one is wanted.
+
+    Raises:
+        InvalidInput: If the arguments contradict each other, or no class is told.
+    """
     predictions = scored.predictions
     value = threshold_value(threshold)
     if isinstance(threshold, ChosenThreshold):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ def floored_by_class(
     level: float,
     slopes: Callable[[], FloatArray] | None = None,
     added: Callable[[BoolArray, int | None], float] | None = None,
+    classes: Sequence[object] = (),
 ) -> Interval:
     """An interval, widened to what the rows of each class can prove where few of them differ.
 
@@ -48,6 +49,7 @@ def floored_by_class(
         slopes: Gives the influence of each row (n,), which says how long blocks are; asked of rows with an order alone.
         added: From rows of a class (n,), and of several labels the label, to what they have added to a change of two
             models; None for the figure of one, where a = pe · (share that differs)/p.
+        classes: Their labels, for the note; none for their numbers.
 
     Returns:
         The interval, widened to the worst class; a note names it.
@@ -57,7 +59,7 @@ def floored_by_class(
     """
     owner, unit = _units(data, slopes)
     doubts, names = [], []
-    for name, own, odd, effect, column in _sides(truth, differ, effects):
+    for name, own, odd, effect, column in _sides(truth, differ, effects, classes):
         rows, strange = int(own.sum()), int(odd.sum())
         if owner is None:
             units, differing, largest = rows, strange, 1
@@ -152,19 +154,19 @@ class ClassSizing:
 
 
 def _sides(
-    truth: AnyArray, differ: BoolArray, effects: FloatArray
+    truth: AnyArray, differ: BoolArray, effects: FloatArray, classes: Sequence[object]
 ) -> Iterator[tuple[str, BoolArray, BoolArray, float, int | None]]:
     """Name, rows, those of them that differ, effect and label of each class, or of what has and has not each label."""
     if truth.ndim == 1:
         for c in np.unique(truth).tolist():
             own = truth == c
-            yield f"of class {c}", own, own & differ, float(effects[c]), None
+            yield f"of class {classes[c] if classes else c}", own, own & differ, float(effects[c]), None
         return
     for c in range(truth.shape[1]):
         for one, word in ((0, "without"), (1, "with")):
             own = truth[:, c] == one
             if own.any():
-                yield f"{word} label {c}", own, own & differ[:, c], float(effects[c, one]), c
+                yield f"{word} label {classes[c] if classes else c}", own, own & differ[:, c], float(effects[c, one]), c
 
 
 def _units(data: Dataset, slopes: Callable[[], FloatArray] | None) -> tuple[IntArray | None, str]:

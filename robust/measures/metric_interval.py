@@ -90,6 +90,7 @@ def _by_class(
         effects=metric.class_effects(scored.truth, scored.prediction),
         slopes=None if statistic is None else lambda: influence(statistic, np.ones(len(data))),
         level=level,
+        classes=scored.predictions.classes or (),
     )
 
 

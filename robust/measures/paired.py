@@ -151,7 +151,15 @@ def paired_change(
         moved, slopes = differing_by_class(metric, reference, candidate, statistic, differ)
         added = undone_change(metric, reference, candidate, relative=relative)
         interval = floored_by_class(
-            interval, data, reference.truth, differ=moved, effects=effects, slopes=slopes, level=level, added=added
+            interval,
+            data,
+            reference.truth,
+            differ=moved,
+            effects=effects,
+            slopes=slopes,
+            level=level,
+            added=added,
+            classes=reference.predictions.classes,
         )
     if abs(interval.value) <= resolution:
         interval = replace(interval, value=0.0, lower=min(interval.lower, 0.0), upper=max(interval.upper, 0.0))

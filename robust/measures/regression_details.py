@@ -87,6 +87,7 @@ def _scatter(scored: Scored) -> Figure:
         y_title="target",
         columns=(numbers("x", scored.prediction[keep, output]), numbers("y", scored.truth[keep, output])),
         note=_note(keep, scored.truth, "the worst"),
+        diagonal="prediction = target",
     )
 
 

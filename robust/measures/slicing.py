@@ -44,11 +44,24 @@ def slicings(scored: Scored, data: Dataset) -> tuple[tuple[Slicing, ...], tuple[
         By true class (not where a row can have several), then by each slicing column: numbers that take many values are
         cut at their quartiles. Columns of text with too many values are named in the facts instead.
     """
+    columns, facts = column_slicings(data)
+    if scored.multilabel:
+        return columns, facts
+    names = np.asarray([str(label) for label in scored.predictions.classes])
+    return (_parted("class", names[scored.truth]), *columns), facts
+
+
+def column_slicings(data: Dataset) -> tuple[tuple[Slicing, ...], tuple[Fact, ...]]:
+    """Ways to part rows by their slicing columns.
+
+    Args:
+        data: Names the columns.
+
+    Returns:
+        One a column, and facts about columns with too many values.
+    """
     found: list[Slicing] = []
     facts = []
-    if not scored.multilabel:
-        names = np.asarray([str(label) for label in scored.predictions.classes])
-        found.append(_parted("class", names[scored.truth]))
     for column in data.slices:
         labels = _labels(column)
         distinct = len(np.unique(labels))
@@ -57,6 +70,13 @@ def slicings(scored: Scored, data: Dataset) -> tuple[tuple[Slicing, ...], tuple[
         else:
             found.append(_parted(column.name, labels))
     return tuple(found), tuple(facts)
+
+
+def target_slicing(data: Dataset) -> tuple[Slicing, ...]:
+    """The way to part rows by their own labels, where these are few; by what a model calls them, see `slicings`."""
+    if data.y is None or data.y.ndim != 1 or len(np.unique(data.y)) > _MOST_TEXTS:
+        return ()
+    return (_parted("class", np.asarray([str(label) for label in data.y.tolist()])),)
 
 
 def _parted(by: str, labels: AnyArray) -> Slicing:

@@ -12,7 +12,8 @@ class ConfidentJoint:
     """What the confident rows say about labels.
 
     Args:
-        thresholds: Mean probability of each class over the rows labelled so (k,); inf for a class without rows.
+        thresholds: Mean probability of each class over the rows labelled so (k,); of a class without rows the mean of
+            the other thresholds.
         guess: Class of each row (n,): of those whose probability reaches their threshold the most probable; −1 where
             none does.
         counts: Rows by label and guess (k, k), those without a guess left out.
@@ -34,7 +35,8 @@ def confident_joint(labels: IntArray, probabilities: FloatArray) -> ConfidentJoi
     """Count confident rows by label and by the class that the model would give them.
 
     t_j = mean of p_j over the rows labelled j; guess_i = argmax_{j: p_ij ≥ t_j} p_ij; C_jl = rows labelled j with
-    guess l; Q_jl = (C_jl / Σ_l C_jl)·n_j / n.
+    guess l; Q_jl = (C_jl / Σ_l C_jl)·n_j / n. A class that no row is labelled with has no such mean and takes the mean
+    of the other t, which is ours: rows that are confidently of it are suspect, too.
 
     Args:
         labels: Given labels (n,), 0 … k−1, some of which are wrong.
@@ -52,9 +54,10 @@ def confident_joint(labels: IntArray, probabilities: FloatArray) -> ConfidentJoi
     """
     n, k = probabilities.shape
     rows = np.bincount(labels, minlength=k)
-    thresholds = np.full(k, np.inf)
+    thresholds = np.zeros(k)
     for label in np.flatnonzero(rows):
         thresholds[label] = probabilities[labels == label, label].mean()
+    thresholds[rows == 0] = thresholds[rows > 0].mean()
     # A mean of equal numbers may be rounded above them.
     reached = probabilities >= thresholds * (1.0 - 1e-12)
     best = np.where(reached, probabilities, -np.inf).argmax(axis=1)

@@ -5,36 +5,42 @@ from collections.abc import Sequence
 from robust.mistakes.group_rates import GroupRate
 
 _MOST_NAMES = 4
-#: Mistakes come "all from" some values where these are at most this share of the values.
+#: Values that are above the rest, though not beyond doubt, are named where they are at most this share of the values.
 _FEW = 0.5
 
 
-def spread_sentence(by: str, rates: Sequence[GroupRate], p: float) -> str:
-    """Say from which values the mistakes come.
+def spread_sentence(by: str, rates: Sequence[GroupRate], p: float, *, sign: str = "=") -> str:
+    """Say from which values the mistakes come: those above the rest beyond doubt, else those above it at all.
 
     Args:
         by: Name of the column.
         rates: All its values, the highest rate first.
         p: The p-value of an even spread, adjusted for the number of columns.
+        sign: How it relates to the true one, `=` or `≤`.
 
     Returns:
         A sentence.
 
-    >>> own = dict(lower=0.0, upper=1.0, excess=0.0, excess_lower=0.0, excess_upper=1.0)
-    >>> errors = [6, 6, 0, 0, 0]
-    >>> rates = [GroupRate(value=str(i), n=9, errors=e, rate=e / 9, share=e / 12, **own) for i, e in enumerate(errors)]
+    >>> own = dict(lower=0.0, upper=1.0, excess_upper=1.0)
+    >>> cells = [(6, 0.1), (6, 0.1), (0, -1.0), (0, -1.0), (0, -1.0)]  # mistakes, and the lower bound of their excess
+    >>> rates = [
+    ...     GroupRate(value=str(i), n=9, errors=e, rate=e / 9, share=e / 12, excess=low, excess_lower=low, **own)
+    ...     for i, (e, low) in enumerate(cells)
+    ... ]
     >>> spread_sentence("recording", rates, 0.001)
     'all 12 errors come from recordings 0 and 1 (2 of 5 values, 40% of the rows): p = 0.001 if they fell evenly'
     """
     total, rows = sum(rate.errors for rate in rates), sum(rate.n for rate in rates)
-    behind = f": p = {p:.2g} if they fell evenly"
-    struck = [rate for rate in rates if rate.errors]
-    if len(struck) <= _FEW * len(rates) and len(struck) <= _MOST_NAMES:
-        which, what = struck, f"all {total} errors come" if total > 1 else "the only error comes"
-    else:
-        which = [rate for rate in rates if rate.excess_lower > 0][:_MOST_NAMES] or [max(rates, key=_surplus)]
-        found = sum(rate.errors for rate in which)
-        what = f"{found} of {total} errors ({found / total:.0%}) come"
+    behind = f": p {sign} {p:.2g} if they fell evenly"
+    which = [rate for rate in rates if rate.excess_lower > 0][:_MOST_NAMES]
+    if not which:
+        above = [rate for rate in rates if rate.errors and rate.excess > 0]
+        few = len(above) <= _FEW * len(rates) and len(above) <= _MOST_NAMES
+        which = above if above and few else [max(rates, key=_surplus)]
+    found = sum(rate.errors for rate in which)
+    what = f"all {total} errors come" if found == total else f"{found} of {total} errors ({found / total:.0%}) come"
+    if total == 1 and found:
+        what = "the only error comes"
     part = sum(rate.n for rate in which) / rows
     names = _joined([rate.value for rate in which])
     noun = by if len(which) == 1 else _plural(by)

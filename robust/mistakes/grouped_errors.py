@@ -33,6 +33,7 @@ class GroupedErrors:
         p: P-value of an even spread.
         p_adjusted: The same, adjusted for the number of columns (Holm 1979).
         method: How it was tested.
+        at_most: Whether both are only known to be no larger: nothing that was drawn was as uneven.
         sentence: Where the mistakes come from, in words; empty where there are none.
     """
 
@@ -41,6 +42,7 @@ class GroupedErrors:
     p: float
     p_adjusted: float
     method: str
+    at_most: bool
     sentence: str
 
 
@@ -113,7 +115,14 @@ def error_groups(
             (column, group_rates(column, wrong, rows, level=level, family=family, seed=seed)) for column in parted
         )
         tests = [
-            even_spread(wrong, column.owner, rows, is_group=column.by == GROUPS and rows.groups is not None, seed=seed)
+            even_spread(
+                wrong,
+                column.owner,
+                rows,
+                is_group=column.by == GROUPS and rows.groups is not None,
+                seed=seed,
+                smallest=(1 - level) / (10 * len(parted)),
+            )
             for column in parted
         ]
         adjusted = holm(np.array([test.p for test in tests]))
@@ -124,7 +133,8 @@ def error_groups(
                 p=test.p,
                 p_adjusted=float(p),
                 method=test.method,
-                sentence=spread_sentence(column.by, rates, float(p)) if wrong.any() else "",
+                at_most=test.at_most,
+                sentence=spread_sentence(column.by, rates, float(p), sign=test.sign) if wrong.any() else "",
             )
             for (column, rates), test, p in zip(rated, tests, adjusted, strict=True)
         ]
@@ -170,7 +180,8 @@ def _evidence(columns: Sequence[GroupedErrors], *, level: float) -> tuple[Eviden
     tests = [
         Fact(
             name=f"even spread over {column.by}",
-            value=f"p = {column.p:.3g}, {column.p_adjusted:.3g} adjusted for {len(columns)} columns ({column.method})",
+            value=f"p {'≤' if column.at_most else '='} {column.p:.3g}, {column.p_adjusted:.3g} adjusted for "
+            f"{len(columns)} columns ({column.method})",
         )
         for column in columns
     ]

@@ -1,9 +1,7 @@
 """Wrong rows as files, one a row, to be looked at and opened in other tools."""
 
 import os
-import re
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +9,12 @@ import numpy as np
 
 from robust.errors import InvalidInput
 from robust.intervals.arguments import check_whole
+from robust.mistakes.owned_files import OwnedFiles
 from robust.mistakes.spreadsheet_cells import csv_line
 from robust.mistakes.wrong_rows import Judged, judge_rows
 from robust.types import IntArray
-from robust.whole_files import write_whole
 
 FOLDER = "error_samples"
-_OURS = re.compile(r"error_[0-9]{3,}\.csv")
 
 
 def save_error_samples(
@@ -32,7 +29,7 @@ def save_error_samples(
     Args:
         model: A classifier that `as_model` takes.
         data: Anything `as_data` takes, with targets.
-        folder: Where `error_samples` is made; error files of an earlier run are removed from it.
+        folder: Where `error_samples` is made; files that an earlier call wrote there, and nobody changed, are removed.
         most_per_class: Files of one true class, at least 1; of several labels a row, of one set of labels.
 
     Returns:
@@ -40,7 +37,7 @@ def save_error_samples(
 
     Raises:
         InvalidInput: If `most_per_class` is no whole number of at least 1, the model is no classifier, or the folder
-            cannot be written to.
+            cannot be written to or holds files of these names that no earlier call wrote.
         ModelFault: If the model breaks its contract.
 
     >>> import tempfile
@@ -51,22 +48,45 @@ def save_error_samples(
     error_001.csv ['row,id,1', 'label,true,1', 'label,predicted,0']
     """
     most = check_whole("most_per_class", most_per_class, least=1)
-    judged = judge_rows(model, data)
-    place = Path(folder) / FOLDER
-    written = []
+    files = OwnedFiles(Path(folder))
+    written = write_error_samples(judge_rows(model, data), files, most_per_class=most)
+    files.clear(inside=f"{FOLDER}/")
+    return written
+
+
+def write_error_samples(judged: Judged, files: OwnedFiles, *, most_per_class: int) -> tuple[Path, ...]:
+    """The same for predictions that are known, without clearing away what an earlier run left.
+
+    Args:
+        judged: Predictions beside the truth.
+        files: Of the folder.
+        most_per_class: Files of one true class.
+
+    Returns:
+        The files.
+
+    Raises:
+        InvalidInput: If the folder cannot be written to, or holds such files that no run wrote.
+    """
+    rows, place = capped(judged, most_per_class).tolist(), files.folder / FOLDER
+    names = [f"{FOLDER}/{sample_name(number)}" for number in range(1, len(rows) + 1)]
     try:
+        files.claim(names)
         place.mkdir(parents=True, exist_ok=True)
-        for number, row in enumerate(capped(judged, most).tolist(), start=1):
-            path = place / f"error_{number:03d}.csv"
-            write_whole(path, "".join(_lines(judged, row)).encode())
-            written.append(path)
-        for old in place.iterdir():
-            if _OURS.fullmatch(old.name) and old not in written:
-                with suppress(FileNotFoundError):
-                    old.unlink()
+        return tuple(
+            files.put(name, "".join(_lines(judged, row)).encode()) for name, row in zip(names, rows, strict=True)
+        )
     except OSError as error:
         raise InvalidInput(f"error samples cannot be written to {place}: {error.strerror or error}") from error
-    return tuple(written)
+
+
+def sample_name(number: int) -> str:
+    """Name of the file of a wrong row.
+
+    Args:
+        number: Its place among them, from 1.
+    """
+    return f"error_{number:03d}.csv"
 
 
 def capped(judged: Judged, most: int) -> IntArray:

@@ -23,6 +23,7 @@ from robust.predicting.metering import metered
 from robust.types import BoolArray, FloatArray, IntArray
 
 _LISTED = 10
+_NAMED = 3
 #: A share of right rows from which on a model has perhaps seen the labels that it is asked to judge.
 _MEMORISED = 0.999
 
@@ -62,7 +63,7 @@ def label_errors(model: Any, data: Any, *, train: Any = None, level: float = 0.9
 
     A row labelled j is suspected where another class l reaches its threshold t_l, the mean probability of l over the
     rows labelled l, and is the most probable of those that do (confident learning). Suspects are ranked by the
-    normalised margin p_j − max_{l≠j} p_l.
+    normalised margin p_j − max_{l≠j} p_l. A class that no row is labelled with takes the mean of the other thresholds.
 
     Few right labels are suspected, at the price of wrong ones that are missed: of 5 % planted in the handwritten digits
     of scikit-learn, under a forest, 6 of 10 are found, without a false alarm; `.noise` estimates how many there are.
@@ -81,7 +82,8 @@ def label_errors(model: Any, data: Any, *, train: Any = None, level: float = 0.9
     Returns:
         A share in [0, 1], lower is better, with `.suspects` and `.noise`. Bounds are those of a share, with the
         thresholds taken as given. If rows of `data` are among the training rows a self-check fails: the share can only
-        be too low.
+        be too low. So it can where the model says of rows that they are of a class that no row is labelled with: its
+        threshold is not known, only assumed.
 
     Raises:
         InvalidInput: If the model gives labels only, is no classifier, or gives several labels a row.
@@ -119,7 +121,7 @@ def label_errors(model: Any, data: Any, *, train: Any = None, level: float = 0.9
             meter=meter,
             seed=seed,
             evidence=_evidence(judged, joint, suspects, margins, trained=train is not None),
-            validity=_checks(rows, train, judged.wrong),
+            validity=(*_checks(rows, train, judged.wrong), *_unlabelled(judged, labels)),
         )
     base = {field.name: getattr(measured, field.name) for field in fields(Measurement)}
     return LabelErrors(**base, suspects=suspects, noise=joint.noise)
@@ -159,11 +161,38 @@ def _checks(rows: Dataset, train: Any, wrong: BoolArray) -> tuple[SelfCheck, ...
         SelfCheck(
             name="labels not seen in training",
             passed=not memorised,
-            reason=f"{1.0 - wrong.mean():.4g} of the rows of {rows.name} are predicted as labelled: the model was "
-            "perhaps trained on them, and then it repeats wrong labels too; give train= to make sure"
+            reason=f"{_all_but(int(wrong.sum()))} rows of {rows.name} are predicted as labelled: the model was perhaps "
+            "trained on them, and then it repeats wrong labels too; give train= to make sure"
             if memorised
             else "not known: the training rows were not given (train=)",
             bias="none",
+        ),
+    )
+
+
+def _all_but(wrong: int) -> str:
+    return "all" if not wrong else f"all but {wrong} of the"
+
+
+def _unlabelled(judged: Judged, labels: IntArray) -> tuple[SelfCheck, ...]:
+    """Whether rows look like classes that no row is labelled with, whose thresholds are assumed."""
+    scores, classes = judged.scored.predictions.probabilities, judged.scored.predictions.classes
+    absent = np.bincount(labels, minlength=len(classes)) == 0
+    if not absent.any():
+        return ()
+    taken = np.bincount(scores.argmax(axis=1), minlength=len(classes)) * absent
+    names = ", ".join(str(classes[c]) for c in np.argsort(-taken, kind="stable")[: int((taken > 0).sum())][:_NAMED])
+    more = f" and {int((taken > 0).sum()) - _NAMED} other classes" if (taken > 0).sum() > _NAMED else ""
+    rows = "1 row is" if taken.sum() == 1 else f"{taken.sum()} rows are"
+    return (
+        SelfCheck(
+            name="labelled rows of each class",
+            passed=not taken.any(),
+            reason=f"{rows} most probably {names}{more}, which no row is labelled: its threshold is not known, and the "
+            "mean of the others, which it is given, may miss wrong labels"
+            if taken.any()
+            else f"{int(absent.sum())} of {len(absent)} classes have no labelled rows, and no row looks like them",
+            bias="lowers",
         ),
     )
 

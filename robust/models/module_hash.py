@@ -13,6 +13,8 @@ _KEPT_BY_TORCH = (
     "_load_state_dict_post_hooks call_super_init"
 )
 _BOOKKEEPING = frozenset(_KEPT_BY_TORCH.split())
+# Weak references of recurrent layers to parameters that are hashed themselves.
+_OF_RECURRENT = _BOOKKEEPING | {"_flat_weight_refs"}
 
 
 def module_identity(module: torch.nn.Module) -> str | None:
@@ -72,7 +74,8 @@ def _parts(module: torch.nn.Module) -> object:
     if isinstance(module, torch.fx.GraphModule):  # its class is made on the spot; the code says what it does
         constants = {name: value for name, value in sorted(vars(module).items()) if isinstance(value, torch.Tensor)}
         return ("graph", module.code, constants, tensors, inside)
-    settings = {name: value for name, value in sorted(vars(module).items()) if name not in _BOOKKEEPING}
+    known = _OF_RECURRENT if isinstance(module, torch.nn.RNNBase) else _BOOKKEEPING
+    settings = {name: value for name, value in sorted(vars(module).items()) if name not in known}
     return ("module", type(module), settings, tensors, inside)
 
 

@@ -8,9 +8,9 @@ from robust.intervals.mcnemar import mcnemar_p
 from robust.measures.dependence import bindings
 from robust.measures.details import numbers, row_ids, sampled, words
 from robust.measures.mean_change import mean_change_interval
-from robust.measures.slicing import Slicing, slicings
+from robust.measures.slicing import Slicing, column_slicings, slicings, target_slicing
 from robust.measures.truth import Scored
-from robust.types import BoolArray
+from robust.types import BoolArray, FloatArray
 
 _SHOWN = 20
 
@@ -62,11 +62,59 @@ def _accuracy_drops(
     return Slices(by=table.by, measure="accuracy drop", level=level, slices=tuple(parts[:_SHOWN]))
 
 
+def row_drops(
+    before: FloatArray,
+    after: FloatArray,
+    data: Dataset,
+    *,
+    name: str,
+    worse: FloatArray,
+    share: bool,
+    level: float,
+    seed: int,
+) -> tuple[Evidence, ...]:
+    """Change of a mean of row values on each part of the rows, with bounds that hold for all parts at once.
+
+    Args:
+        before: Row values of the reference (n,).
+        after: Of the candidate.
+        data: The rows; its slicing columns part them.
+        name: What the values are of.
+        worse: Their paired differences (n,), positive is worse.
+        share: Whether the values are 0 or 1.
+        level: Confidence that all bounds of a table hold at once.
+        seed: Seed of the bootstrap, where one is used.
+
+    Returns:
+        A table of classes, where the values are 0 or 1, and of each slicing column, worst part first; and facts about
+        columns that make none.
+    """
+    found: list[Evidence] = []
+    tables, facts = column_slicings(data)
+    for table in (*(target_slicing(data) if share else ()), *tables):
+        parts = []
+        for part, inside in table.parts:
+            interval = mean_change_interval(
+                worse[inside],
+                bindings(data, inside),
+                level=table.level(level),
+                seed=seed,
+                share=share,
+                typical=float(np.abs(before[inside]).mean() + np.abs(after[inside]).mean()) / 2,
+            )
+            parts.append(
+                Slice(name=part, n=interval.n, value=interval.value, lower=interval.lower, upper=interval.upper)
+            )
+        parts.sort(key=lambda part: (-part.value, part.name))
+        found.append(Slices(by=table.by, measure=f"loss of {name}", level=level, slices=tuple(parts[:_SHOWN])))
+    return (*found, *facts, *(_drop_figure(table) for table in found[:1] if isinstance(table, Slices)))
+
+
 def _drop_figure(table: Slices) -> Figure:
     slices = table.slices
     return Figure(
         kind="interval",
-        title=f"Accuracy drop by {table.by}",
+        title=f"{table.measure[0].upper()}{table.measure[1:]} by {table.by}",
         x_title="drop (positive is worse)",
         y_title=table.by,
         columns=(
@@ -80,8 +128,10 @@ def _drop_figure(table: Slices) -> Figure:
     )
 
 
-def regression_evidence(reference: Scored, candidate: Scored, data: Dataset) -> tuple[Evidence, ...]:
-    """Rows whose error grew most, and errors of both models against each other."""
+def regression_evidence(
+    reference: Scored, candidate: Scored, data: Dataset, *, level: float, seed: int
+) -> tuple[Evidence, ...]:
+    """Rows whose error grew most, errors of both models against each other, and growth by slice."""
     old = np.abs(reference.truth - reference.prediction).mean(axis=1)
     new = np.abs(candidate.truth - candidate.prediction).mean(axis=1)
     order = np.argsort(old - new, kind="stable")[:10]
@@ -99,4 +149,5 @@ def regression_evidence(reference: Scored, candidate: Scored, data: Dataset) -> 
         y_title="candidate",
         columns=(numbers("x", old[keep]), numbers("y", new[keep])),
     )
-    return (grown, figure)
+    drops = row_drops(old, new, data, name="mean absolute error", worse=new - old, share=False, level=level, seed=seed)
+    return (grown, figure, *drops)

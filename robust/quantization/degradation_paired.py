@@ -1,33 +1,47 @@
 """How much a candidate model loses against a reference on the same rows."""
 
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
-
-import numpy as np
-from msgspec import structs
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, overload
 
 from robust.check import Check, Subject
-from robust.data.dataset import Dataset
 from robust.data.live import as_data
 from robust.errors import InvalidInput
-from robust.evidence import Evidence, Values
 from robust.measurement import Measurement
-from robust.measures import classification, error_quantiles, regression, score_quality
-from robust.measures.assembling import assemble
-from robust.measures.class_alignment import aligned
-from robust.measures.paired import paired_change
-from robust.measures.truth import score
-from robust.metrics.catalogue import find_metric
-from robust.models.base import Model
 from robust.models.conversion import as_model
-from robust.predicting.metering import metered
-from robust.predicting.predictions import predict
-from robust.quantization.degradation_evidence import classification_evidence, regression_evidence
-from robust.quantization.row_value_change import MetricCallable, row_value_change
-from robust.quantization.self_checks import comparison_checks
+from robust.quantization.compared import comparison
+from robust.quantization.plain_statistic import Statistic
+from robust.quantization.row_value_change import MetricCallable
+from robust.quantization.several_candidates import Degradations
 
-_HOMES = tuple(module.__name__ for module in (classification, regression, score_quality, error_quantiles))
+
+@overload
+def degradation(
+    reference: Any,
+    candidate: Mapping[str, Any],
+    data: Any,
+    *,
+    metric: str | MetricCallable | Statistic = "accuracy",
+    quantized: bool | None = None,
+    relative: bool | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Degradations: ...
+
+
+@overload
+def degradation(
+    reference: Any,
+    candidate: Any,
+    data: Any,
+    *,
+    metric: str | MetricCallable | Statistic = "accuracy",
+    quantized: bool | None = None,
+    relative: bool | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Measurement: ...
 
 
 def degradation(
@@ -35,12 +49,12 @@ def degradation(
     candidate: Any,
     data: Any,
     *,
-    metric: str | MetricCallable = "accuracy",
+    metric: str | MetricCallable | Statistic = "accuracy",
     quantized: bool | None = None,
     relative: bool | None = None,
     level: float = 0.95,
     seed: int = 0,
-) -> Measurement:
+) -> Measurement | Degradations:
     """How much worse a candidate is than a reference, row by row on the same data.
 
     absolute: m(reference) − m(candidate) where higher is better, m(candidate) − m(reference) where lower is better;
@@ -49,10 +63,12 @@ def degradation(
     Args:
         reference: The model compared with, e.g. the float build; anything `as_model` takes. One object given twice is
             taken as meant: it measures what the host itself changes.
-        candidate: The model under test, e.g. the int8 build.
+        candidate: The model under test, e.g. the int8 build; or several, `{"int8": …, "int4": …}`.
         data: Anything `as_data` takes, with targets.
-        metric: A metric's name, the public measure of that name, or another callable `(model, data) -> Measurement`
-            that carries `row_values`, e.g. `functools.partial(robust_accuracy, attack=PGD(eps=0.03))`.
+        metric: A metric's name; the public measure of that name, with options if need be, e.g.
+            `functools.partial(f1, label="cat")`; a `Statistic`, which is a function of targets and predictions; or
+            another callable `(model, data) -> Measurement` that carries `row_values`, e.g.
+            `functools.partial(robust_accuracy, attack=PGD(eps=0.03))`.
         quantized: True demands that the candidate is quantized: where no weight is stored in 8 bits or fewer, or that
             cannot be read, the measurement is `INVALID`. None compares any two models.
         relative: Whether to divide by the reference; None follows the metric: relative for RMSE, MAE and log-loss,
@@ -64,10 +80,13 @@ def degradation(
         The degradation, positive is worse. Accuracy: Tango's score bound (1998) with a half-count correction; AUC:
         DeLong (1988); others: paired BCa bootstrap (Efron 1987); blocks or clusters where rows have an order or
         groups; never narrower than what the rows that differ can prove. Evidence: both values, flips both ways with
-        row ids, McNemar's exact p, the worst class.
+        row ids, McNemar's exact p, the worst class and slice, and the noise floor of the host, which is also the
+        `resolution`: what other threads, graph optimization or batches change in the degradation itself. A verdict that
+        this could turn is `INVALID`. Of several candidates a mapping of such measurements, `Degradations`.
 
     Raises:
-        InvalidInput: If the models do not fit each other or the data, or the metric is unknown.
+        InvalidInput: If the models do not fit each other or the data, the metric is unknown, or of several candidates
+            there is none.
         ModelFault: If a model breaks its contract.
 
     >>> import numpy as np
@@ -76,65 +95,30 @@ def degradation(
     >>> degradation(good, bad, (x, y)).value
     0.1
     """
-    old, new, rows = as_model(reference), as_model(candidate), as_data(data)
-    metric = _by_its_name(metric)
-    with metered() as meter:
-        if callable(metric):
-            if relative:
-                raise InvalidInput(
-                    "the degradation of a callable metric is absolute; relative=True is for metrics by name"
-                )
-            result, agree = row_value_change(metric, old, new, rows, level=level, seed=seed)
-        else:
-            result, agree = _by_name(metric, old, new, rows, relative=relative, level=level, seed=seed)
-        checks = comparison_checks(old, new, same=reference is candidate, agree=agree, quantized=quantized)
-        return replace(
-            result,
-            validity=(*checks, *result.validity),
-            provenance=structs.replace(result.provenance, cost=meter.cost()),
-        )
+    old, rows = as_model(reference), as_data(data)
+    by = comparison(metric, rows, relative=relative, quantized=quantized, seed=seed)
+    if not isinstance(candidate, Mapping):
+        new = as_model(candidate)
+        return by.between(by.ask(old), by.ask(new), same=reference is candidate)(level)
+    if not candidate or not all(isinstance(name, str) for name in candidate):
+        raise InvalidInput(f"candidates got {list(candidate)!r}; at least one, by name, would be right")
+    models = {name: as_model(one) for name, one in candidate.items()}
+    asked = by.ask(old)
+    pairs = {
+        name: by.between(asked, by.ask(model), same=reference is candidate[name]) for name, model in models.items()
+    }
 
+    def measure(at: float) -> Mapping[str, Measurement]:
+        return MappingProxyType({name: measured(at) for name, measured in pairs.items()})
 
-def _by_its_name(metric: str | MetricCallable) -> str | MetricCallable:
-    """A public measure of the catalogue, bare or with level and seed alone, as its name: both say the same."""
-    function: Any = metric
-    if isinstance(metric, partial) and not metric.args and set(metric.keywords) <= {"level", "seed"}:
-        function = metric.func
-    home = getattr(function, "__module__", "")
-    return str(function.__name__) if home in _HOMES else metric
-
-
-def _by_name(
-    name: str, old: Model, new: Model, data: Dataset, *, relative: bool | None, level: float, seed: int
-) -> tuple[Measurement, bool]:
-    """Degradation of a metric of the catalogue, and whether both models answer alike on every row."""
-    metric = find_metric(name)
-    with metered() as meter:
-        reference, candidate = aligned(score(metric, predict(old, data), data), score(metric, predict(new, data), data))
-        change = paired_change(metric, reference, candidate, data, relative=relative, level=level, seed=seed)
-        evidence: tuple[Evidence, ...] = (
-            Values(metric=metric.title, reference=change.reference, candidate=change.candidate),
-        )
-        if metric.task == "classification":
-            evidence += classification_evidence(reference, candidate, data, level=level, seed=seed)
-        else:
-            evidence += regression_evidence(reference, candidate, data)
-        measured = assemble(
-            change.interval,
-            name="degradation" if name == "accuracy" else f"degradation of {metric.title}",
-            unit=change.unit,
-            higher_is_better=False,
-            models=(new, old),
-            data=data,
-            meter=meter,
-            seed=seed,
-            options={"metric": name, "relative": change.unit == "relative"},
-            evidence=evidence,
-            validity=change.validity,
-            reach=change.reach,
-        )
-    agree = np.array_equal(reference.predictions.outputs, candidate.predictions.outputs)
-    return change.settled(measured), bool(agree)
+    return Degradations(
+        reference=old,
+        candidates=MappingProxyType(models),
+        data=rows,
+        level=level,
+        measured=measure(level),
+        measure=measure,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

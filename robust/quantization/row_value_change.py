@@ -12,8 +12,8 @@ from robust.measurement import OPPOSITE, Measurement
 from robust.measures.assembling import assemble
 from robust.measures.mean_change import mean_change_interval
 from robust.models.base import Model
-from robust.predicting.metering import metered
-from robust.quantization.degradation_evidence import flips
+from robust.predicting.metering import Meter
+from robust.quantization.degradation_evidence import flips, row_drops
 from robust.types import FloatArray
 from robust.verdict import reach_of
 
@@ -21,14 +21,14 @@ MetricCallable = Callable[[Any, Any], Measurement]
 
 
 def row_value_change(
-    metric: MetricCallable, old: Model, new: Model, data: Dataset, *, level: float, seed: int
+    before: Measurement, after: Measurement, models: tuple[Model, Model], data: Dataset, *, level: float, seed: int
 ) -> tuple[Measurement, bool]:
     """Change of a measure whose value is the mean of its row values, paired by row; positive is worse.
 
     Args:
-        metric: From a model and data to a measurement with row values.
-        old: The reference.
-        new: The candidate.
+        before: The measure of the reference, with row values.
+        after: Of the candidate.
+        models: Reference and candidate.
         data: The rows.
         level: Confidence of each bound.
         seed: Seed of the bootstrap, where one is used.
@@ -40,47 +40,86 @@ def row_value_change(
         InvalidInput: If the measure gives no row values, not one a row, values whose mean is another number, or has no
             direction.
     """
-    with metered() as meter:
-        before, after = metric(old, data), metric(new, data)
-        a, b = _row_values(before, len(data)), _row_values(after, len(data))
-        if before.higher_is_better is None:
-            raise InvalidInput(f"{before.name} has no direction (higher_is_better), so that nothing can be worse")
-        worse = a - b if before.higher_is_better else b - a
-        share = _is_share(a, b)
-        interval = mean_change_interval(
-            worse, data, level=level, seed=seed, share=share, typical=float(np.abs(a).mean() + np.abs(b).mean()) / 2
-        )
-        evidence: tuple[Evidence, ...] = (Values(metric=before.name, reference=before.value, candidate=after.value),)
-        if share:
-            right = (a == 1, b == 1) if before.higher_is_better else (a == 0, b == 0)
-            evidence += (flips(*right, data),)
-        low, high = reach_of(before)
-        measured = assemble(
-            interval,
-            name=f"degradation of {before.name}",
-            unit=before.unit,
-            higher_is_better=False,
-            models=(new, old),
-            data=data,
-            meter=meter,
-            seed=seed,
-            options={"metric": before.name},
-            evidence=evidence,
-            validity=_both(before, after),
-            reach=(low - high, high - low),
-        )
+    a, b = _row_values(before, len(data)), _row_values(after, len(data))
+    if before.higher_is_better is None:
+        raise InvalidInput(f"{before.name} has no direction (higher_is_better), so that nothing can be worse")
+    worse = a - b if before.higher_is_better else b - a
+    share = _is_share(a, b)
+    interval = mean_change_interval(
+        worse, data, level=level, seed=seed, share=share, typical=float(np.abs(a).mean() + np.abs(b).mean()) / 2
+    )
+    evidence: tuple[Evidence, ...] = (Values(metric=before.name, reference=before.value, candidate=after.value),)
+    if share:
+        right = (a == 1, b == 1) if before.higher_is_better else (a == 0, b == 0)
+        evidence += (flips(*right, data),)
+    evidence += row_drops(a, b, data, name=before.name, worse=worse, share=share, level=level, seed=seed)
+    low, high = reach_of(before)
+    measured = assemble(
+        interval,
+        name=f"degradation of {before.name}",
+        unit=before.unit,
+        higher_is_better=False,
+        models=models[::-1],
+        data=data,
+        meter=Meter(),
+        seed=seed,
+        options={"metric": before.name} | _settings(before, after),
+        evidence=evidence,
+        validity=_both(before, after),
+        reach=(low - high, high - low),
+    )
     return measured, bool(np.array_equal(a, b))
 
 
-def _row_values(m: object, n: int) -> FloatArray:
+def called(metric: MetricCallable, model: Model, data: Dataset) -> Measurement:
+    """What a metric callable gives for one model.
+
+    Raises:
+        InvalidInput: If it is a plain function of targets and predictions, or gives no measurement.
+    """
+    home = str(getattr(getattr(metric, "func", metric), "__module__", ""))
+    if home.startswith("sklearn.metrics"):
+        name = getattr(getattr(metric, "func", metric), "__name__", "function")
+        raise InvalidInput(
+            f"{name} is a function of targets and predictions, not of a model and data: "
+            f'metric=Statistic({name}, of="labels", higher_is_better=…) would be right'
+        )
+    found: object = metric(model, data)
+    if not isinstance(found, Measurement):
+        raise InvalidInput(
+            f"a metric callable must give a Measurement, got {type(found).__name__}; a plain function "
+            "(y, prediction) -> float goes into Statistic(…)"
+        )
+    return found
+
+
+def _settings(before: Measurement, after: Measurement) -> dict[str, object]:
+    """Options of the measure that it tells itself, such as an attack with its budget: the same for both models."""
+    others = dict(after.provenance.options)
+    return {
+        name: _Told(value)
+        for name, value in before.provenance.options
+        if name != "metric" and others.get(name) == value
+    }
+
+
+class _Told(str):
+    """Text that is its own repr: it already was one."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _row_values(m: Measurement, n: int) -> FloatArray:
     """Row values of a measurement, if they are what its value rests on."""
-    if not isinstance(m, Measurement):
-        raise InvalidInput(f"a metric callable must give a Measurement, got {type(m).__name__}")
     rows = m.row_values
     if rows is None:
         raise InvalidInput(
             f"{m.name} carries no row values, so the two models' rows cannot be paired; a metric callable must give a "
-            "Measurement with row_values, as robust_accuracy does"
+            "Measurement with row_values, as robust_accuracy does, be a measure of this package with its options "
+            "(functools.partial(f1, label=…)), or a Statistic of targets and predictions"
         )
     if rows.shape != (n,):
         raise InvalidInput(f"{m.name} must give one value for each of {n} rows, got row values of shape {rows.shape}")

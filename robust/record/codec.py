@@ -75,6 +75,8 @@ def bounded(m: Measurement) -> Bounded:
         options=m.provenance.options,
         forward_rows=m.provenance.cost.forward_rows,
         backward_rows=m.provenance.cost.backward_rows,
+        resolution=m.resolution,
+        host=m.provenance.host,
     )
 
 
@@ -101,7 +103,9 @@ def measurement(b: Bounded) -> Measurement:
             seed=b.seed,
             options=b.options,
             cost=Cost(forward_rows=b.forward_rows, backward_rows=b.backward_rows),
+            host=b.host,
         ),
+        resolution=b.resolution,
     )
 
 

@@ -20,7 +20,8 @@ class Bounded(Struct, frozen=True, kw_only=True):
     """A measurement.
 
     `sizing` says how the bounds move with n, `reach` which values there can be (null has no end, or is what the unit
-    says); `cost` is in rows asked of the models.
+    says); `cost` is in rows asked of the models; `resolution` is by how much other settings of the host move the value,
+    and `host` says which one it was.
     """
 
     name: str
@@ -42,6 +43,8 @@ class Bounded(Struct, frozen=True, kw_only=True):
     forward_rows: int
     backward_rows: int
     reach: tuple[float | None, float | None] | None = None
+    resolution: float = 0.0
+    host: tuple[tuple[str, str], ...] = ()
 
 
 class Gate(Struct, frozen=True, kw_only=True):

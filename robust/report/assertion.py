@@ -60,6 +60,7 @@ def evidence_lines(verdict: Verdict) -> list[str]:
     lines += [_line("data", f"{name}  {digest}") for name, digest in made.data]
     seed = [] if made.seed is None else [("seed", str(made.seed))]
     lines += [_line("option", f"{name}={setting}") for name, setting in [*made.options, *seed]]
+    lines += [_line("host", f"{name}: {fact}") for name, fact in made.host]
     if made.cost != Cost():
         asked = f"{made.cost.forward_rows} rows forwards, {made.cost.backward_rows} backwards"
         lines.append(_line("cost", f"{asked}, {made.cost.seconds:.3g} s"))

@@ -18,10 +18,20 @@ _X_LETTERS, _Y_LETTERS = 60, 34
 _GROUPED = "abs(datum.value) < 1e4 || abs(datum.value) >= 1e9 ? datum.label : format(datum.value, ',.10~r')"
 
 
-def numbers(channel: Any, field: str, title: str, *, zero: bool = True, stacked: bool = True) -> Any:
-    """A position along numbers, from zero or as wide as the data; titles are wrapped so that none is cut."""
+def numbers(
+    channel: Any,
+    field: str,
+    title: str,
+    *,
+    zero: bool = True,
+    stacked: bool = True,
+    limits: tuple[float, float] | None = None,
+) -> Any:
+    """A position along numbers, from zero or as wide as the data, or between limits; titles are wrapped."""
     # Without zero the outermost marks would lie half outside.
     scale = alt.Scale(zero=True, nice=True) if zero else alt.Scale(zero=False, nice=False, padding=8)
+    if limits is not None:
+        scale = alt.Scale(domain=list(limits), nice=False)
     axis = alt.Axis(labelFlush=False, format=".6~g", labelExpr=_GROUPED, tickCount=7)
     encoded = channel(f"{field}:Q", title=_wrapped(channel, title), axis=axis, scale=scale)
     return encoded if stacked else encoded.stack(None)

@@ -21,6 +21,7 @@ from robust.report.chart_encodings import (
     whiskers,
 )
 from robust.report.chart_rows import Row, Table
+from robust.report.chart_rules import common_limits, diagonal_layers
 from robust.report.chart_theme import DARK_INK, LIGHT_INK, PALETTE, SHADES
 from robust.report.numbers import brief
 
@@ -58,20 +59,22 @@ def _line(figure: Figure, content: Table) -> Layers:
 
 
 def _point(figure: Figure, content: Table) -> Layers:
-    """A scatter; series differ in shape as well as in colour."""
+    """A scatter; series differ in shape as well as in colour. With a diagonal both axes have the same limits."""
+    limits = common_limits(content) if figure.diagonal else None
     dots = (
         alt.Chart()
         .mark_point(filled=True, size=28, color=PALETTE[0])
         .encode(
-            x=_across(figure, content),
-            y=numbers(alt.Y, "y", figure.y_title, zero=False),
+            x=_across(figure, content, limits),
+            y=numbers(alt.Y, "y", figure.y_title, zero=False, limits=limits),
             tooltip=tooltips(figure, content),
             **hue(content),
             **shape(content),
             **faded(content, 0.6),
         )
     )
-    return handled([dots], content, zoom=not content.x_labels), 260, content.rows
+    layers = handled([dots], content, zoom=not content.x_labels)
+    return layers + ([] if limits is None else diagonal_layers(figure.diagonal, limits)), 260, content.rows
 
 
 def _bar(figure: Figure, content: Table) -> Layers:
@@ -167,11 +170,11 @@ def _bins(content: Table) -> list[Row]:
     return bins
 
 
-def _across(figure: Figure, content: Table) -> Any:
+def _across(figure: Figure, content: Table, limits: tuple[float, float] | None = None) -> Any:
     """The x axis of a line or a scatter, numbers or labels."""
     if content.x_labels:
         return labels(alt.X, "x", figure.x_title)
-    return numbers(alt.X, "x", figure.x_title, zero=False)
+    return numbers(alt.X, "x", figure.x_title, zero=False, limits=limits)
 
 
 #: The layers of a figure, by kind.

@@ -37,6 +37,35 @@ def rule_layers(figure: Figure, content: Table) -> list[Any]:
     return layers
 
 
+def common_limits(content: Table) -> tuple[float, float] | None:
+    """Limits that hold the numbers of both axes, with a margin; None where an axis has none.
+
+    Args:
+        content: Rows with x and y.
+    """
+    found = [[row[axis] for row in content.rows if isinstance(row[axis], float)] for axis in ("x", "y")]
+    if not all(found):
+        return None
+    low, high = min(map(min, found)), max(map(max, found))
+    margin = 0.03 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+def diagonal_layers(label: str, limits: tuple[float, float]) -> list[Any]:
+    """The line y = x from one corner to the other, and its label left of its upper end.
+
+    Args:
+        label: What the line means.
+        limits: Of both axes.
+    """
+    corners = [{"along": limits[0]}, {"along": limits[1]}]
+    line = alt.Chart(alt.Data(values=corners)).mark_line(strokeDash=[5, 4], strokeWidth=1.2, color=INK)
+    end = alt.Chart(alt.Data(values=[{"along": limits[1], "label": _fitting(label)}]))
+    text = end.mark_text(align="right", dx=-30, dy=8, fontSize=10.5, color=INK)
+    where = {"x": alt.X("along:Q"), "y": alt.Y("along:Q")}
+    return [line.encode(**where), text.encode(**where, text="label:N")]
+
+
 def _label(base: Any, axis: str, where: Any, late: bool, number: int) -> Any:
     """A label beside its line; one near the right end is set to the left of it, one at the top below it."""
     if axis == "y":

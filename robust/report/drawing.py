@@ -72,6 +72,7 @@ def draw(figure: Figure, identifier: str, folder: Path | None = None) -> Drawn:
     except InvalidInput as error:
         return Drawn(id=identifier, title=figure.title, fault=str(error))
     rules = [f"dashed line: {label} ({grouped(position)})" for _, position, label in figure.rules if label]
+    rules += [f"dashed line: {figure.diagonal}"] if figure.diagonal else []
     fields = [field for field in content.rows[0] if not (field in _HIDDEN and content.bounded)]
     titles = {"x": figure.x_title or "x", "y": figure.y_title or "y"}
     return Drawn(

@@ -50,7 +50,7 @@ def test_T03_output_folder_has_the_exact_names(classifier, folder, run):
     code, text = run("metrics", path, "--data", "test.npz", "--output", "probabilities")
     assert code == 0
     place = folder / "testing"
-    names = {file.relative_to(place).as_posix() for file in place.rglob("*")}
+    names = {file.relative_to(place).as_posix() for file in place.rglob("[!.]*")}
     assert names >= {
         "confusion_matrix_test.png",
         "One_vs_Rest_MultiClass_ROC_test.png",

@@ -115,6 +115,29 @@ def test_latency(linear, tmp_path):
     assert ".. inf s, 4 calls, this host)" in text
 
 
+def test_a_shape_beside_rows_to_time(linear, tmp_path):
+    np.savez(tmp_path / "rows.npz", x=np.zeros((3, 6)))
+    code, text = run(linear, "--data", tmp_path / "rows.npz", "--input-shape", "6", "--latency", "--runs", 3)
+    assert code == 0
+    assert "latency " in text
+
+
+@pytest.mark.parametrize("keys", [("x", "h"), ("m_inputs_1", "m_inputs_2"), ("c_inputs_1", "c_inputs_2")])
+def test_latency_of_several_inputs(tmp_path, keys):
+    nodes = [helper.make_node("Add", ["x", "h"], ["y"])]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 6]) for name in "xhy"]
+    graph = helper.make_graph(nodes, "g", values[:2], values[2:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), tmp_path / "a.onnx")
+    np.savez(tmp_path / "rows.npz", **{key: np.ones((3, 6), np.float32) for key in keys})
+    words = [tmp_path / "a.onnx", "--data", tmp_path / "rows.npz", "--latency", "--runs", 5]
+    code, text = run(*words)
+    assert code == 0
+    assert "latency " in text
+    assert "layer time  " in text
+    with pytest.raises(InvalidInput, match="--target is for models of one input, and a.onnx takes 2"):
+        run(*words, "--target", "y")
+
+
 def test_latency_gives_the_time_of_each_layer(linear, tmp_path):
     np.savez(tmp_path / "rows.npz", x=np.zeros((3, 6)))
     words = [linear, "--data", tmp_path / "rows.npz", "--latency", "--runs", 6]
@@ -215,6 +238,7 @@ def test_names_from_a_file_cannot_steer_a_terminal(tmp_path, linear):
         (["--macc", "many"], "--macc got 'many'; a number such as 1e6"),
         (["--macc", "nan"], "finite number"),
         (["--latency"], "--latency needs rows to run: give --data"),
+        (["--data", "x.npz", "--input-shape", "6"], "both say what a row is: leave one of them out"),
         (["--target", "y"], "--target is a column of --data"),
     ],
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from onnx import TensorProto
+from onnx import TensorProto, helper
 from torch import nn
 
 from robust.costing.count_onnx import count_onnx
@@ -363,3 +363,24 @@ def test_files_are_not_changed_by_a_second_look(files, graph):
     before = bytes(content)
     assert counted(content) == counted(content)
     assert content == before
+
+
+@pytest.mark.parametrize(
+    ("axis", "shape", "whole"), [(0, [5, 2, 8], True), (1, [5, 2, 8], False), (-2, [5, 2, 8], False)]
+)
+def test_the_axis_that_a_scan_steps_along_is_no_batch(files, graph, axis, shape, whole):
+    slice_shape = [size for place, size in enumerate(shape) if place != axis % 3]
+    inner = helper.make_graph(
+        [files.node("MatMul", ["i", "w"], ["o"]), files.node("Identity", ["s"], ["t"])],
+        "body",
+        [files.value("s", [1]), files.value("i", slice_shape)],
+        [files.value("t", [1]), files.value("o", slice_shape)],
+    )
+    scan = files.node(
+        "Scan", ["s0", "x"], ["last", "y"], body=inner, num_scan_inputs=1, scan_input_axes=[axis],
+        scan_output_axes=[axis], name="scan",
+    )  # fmt: skip
+    tally = counted(graph([scan], {"x": shape}, {"y": shape}, {"w": zeros(8, 8), "s0": zeros(1)}))
+    assert (tally.whole_call, tally.rows) == (whole, 1 if whole else 5)
+    assert ("scan (Scan) takes its steps along it" in tally.notes[0]) == whole
+    assert [missed.kind for missed in tally.uncounted] == ["Scan"]

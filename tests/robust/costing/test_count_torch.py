@@ -490,3 +490,27 @@ def test_exiting_from_inside_does_not_end_the_program():
 
     with pytest.raises(ModelFault, match="raised SystemExit"):
         counted(Function(leave), (4,))
+
+
+# --- what is stored and not read ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("exported", [False, True])
+def test_stored_tensors_that_no_operator_reads_are_named(exported):
+    net = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4)).eval()
+    net.register_buffer("table", torch.zeros(1000))
+    net.register_buffer("made_anew", torch.zeros(100), persistent=False)
+    module = torch.export.export(net, (torch.zeros(1, 8),)).module() if exported else net
+    tally = counted(module, (8,))
+    # The counter of batches is for training and belongs to nothing; buffers that no file keeps do.
+    assert tally.rom == 4 * (36 + 16 + 1000 + 100)
+    assert tally.notes[-2] == (
+        "ROM includes 4,400 bytes of 2 stored tensors that no operator of a run reads, and a converter may drop: "
+        "'table' (4,000 bytes), 'made_anew' (400 bytes)"
+    )
+    assert len(counted(nn.LSTM(4, 4, batch_first=True), (3, 4)).notes) == 1
+
+
+def test_a_module_spread_over_devices_counts_as_its_part():
+    tally = counted(nn.DataParallel(nn.Linear(8, 4)), (8,))
+    assert (macc(tally), tally.parameters, tally.uncounted) == (32, 36, ())

@@ -11,6 +11,7 @@ from sklearn.linear_model import LinearRegression
 from torch import nn
 
 import robust.costing.timing as timing
+from robust.costing.steadiness import steadiness
 from robust.costing.timing import latency, latency_by_layer, layer_latency
 from robust.errors import InvalidInput, ModelFault
 from robust.evidence import Fact, Figure
@@ -87,10 +88,10 @@ def test_a_trend_is_told_and_decides_nothing(clock):
 
 def test_steady_hosts_are_rarely_called_unsteady():
     generator = np.random.default_rng(1)
-    failed = [not timing._steadiness(generator.lognormal(size=30)).passed for _ in range(2000)]
+    failed = [not steadiness(generator.lognormal(size=30)).passed for _ in range(2000)]
     # The normal approximation at p = 0.001, within four standard errors.
     assert np.mean(failed) <= 0.001 + 4 * math.sqrt(0.001 / 2000)
-    assert timing._steadiness(np.ones(30)).passed
+    assert steadiness(np.ones(30)).passed
 
 
 def test_rows_and_host_are_told(clock):
@@ -223,3 +224,53 @@ def test_models_that_fail_are_told():
 
     with pytest.raises(ModelFault, match="raised OSError: gone while it was timed"):
         latency(failing, np.ones((2, 3)))
+
+
+@pytest.fixture
+def recurrent(tmp_path, files):
+    """y = x W + h, the state of the next step: two inputs."""
+    nodes = [files.node("MatMul", ["x", "w"], ["z"], name="product"), files.node("Add", ["z", "h"], ["y"])]
+    inputs = [files.value("x", ["n", 4]), files.value("h", ["n", 6])]
+    path = tmp_path / "state.onnx"
+    path.write_bytes(files.model(nodes, inputs, [files.value("y", ["n", 6])], {"w": np.ones((4, 6), np.float32)}))
+    return path
+
+
+def test_a_file_with_several_inputs_is_timed(recurrent):
+    x, h = np.ones((5, 4)), np.zeros((5, 6))
+    for data in ([x, h], (x, h), {"h": h, "x": x}):
+        m, layers = latency_by_layer(str(recurrent), data, batch_size=3, runs=6)
+        assert 0 < m.lower <= m.value <= m.upper
+        assert (m.n, dict(m.provenance.options)["batch_size"]) == (6, "3")
+        assert any("product" in layer.name for layer in layers)
+    other = latency(recurrent, [x + 1, h], runs=3)
+    assert other.provenance.data != m.provenance.data
+    assert other.provenance.models == m.provenance.models
+    assert m.provenance.models[0][0] == "state.onnx"
+    assert m.provenance.models[0][1]
+    assert {layer.name for layer in layer_latency(recurrent, [x, h], runs=3)} == {layer.name for layer in layers}
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (np.ones((5, 4)), r"state.onnx takes 2 inputs, got ndarray; one array each for 'x', 'h'"),
+        ([np.ones((5, 4))], "takes 2 inputs, got 1 arrays"),
+        ({"x": np.ones((5, 4)), "state": np.ones((5, 6))}, "got arrays for 'x', 'state'"),
+        ([np.ones((5, 4)), np.ones((5, 7))], "state.onnx: .*'h'"),
+        ([np.ones((5, 4)), np.ones((3, 6))], "rows"),
+    ],
+)
+def test_arrays_that_do_not_fit_several_inputs_are_refused(recurrent, data, match):
+    with pytest.raises(InvalidInput, match=match):
+        latency(recurrent, data, runs=3)
+
+
+def test_a_fixed_batch_of_several_inputs_is_kept(tmp_path, files):
+    path, shape = tmp_path / "fixed.onnx", [2, 6]
+    inputs = [files.value(name, shape) for name in "xh"]
+    path.write_bytes(files.model([files.node("Add", ["x", "h"], ["y"])], inputs, [files.value("y", shape)]))
+    data = [np.ones((5, 6)), np.ones((5, 6))]
+    assert latency(path, data, batch_size=2, runs=3).n == 3
+    with pytest.raises(InvalidInput, match="takes exactly 2 rows a call, got batch_size=1"):
+        latency(path, data, runs=3)

@@ -1,5 +1,7 @@
 """Advice: each rule speaks where its number calls for it, and nowhere else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,7 @@ def test_the_block_of_the_worked_example():
         accuracies=(measured(0.992), measured(0.988)),
         f1s=(measured(0.992, name="f1"), measured(0.988, name="f1")),
         degradation=measured(0.992 - 0.988, -0.01, 0.02, name="degradation"),
+        coverages=(0.0, 0.98),
     )
     # Indentation apart, the printed block: percentage points, not the relative drop, which would be 0.403 %.
     assert [line.strip() for line in found.text.splitlines()] == [
@@ -106,7 +109,26 @@ def test_the_block_of_the_worked_example():
         "F1-Score: 0.988",
         "Degradation: 0.4%",
     ]
-    better = ModelComparison(
-        accuracies=found.accuracies, f1s=found.f1s, degradation=measured(-0.0001, -0.01, 0.01, name="degradation")
-    )
+    better = replace(found, degradation=measured(-0.0001, -0.01, 0.01, name="degradation"))
     assert better.text.endswith("Degradation: 0.0%")
+
+
+@pytest.mark.parametrize(
+    ("coverages", "titles"),
+    [
+        ((0.0, 1.0), ("Float32 Model:", "INT8 Quantized Model:")),
+        ((0.0, 0.001), ("Float32 Model:", "INT8 Quantized Model:")),
+        ((0.0, 0.0), ("Float32 Model:", "Candidate Model (no quantized weights):")),
+        ((None, None), ("Float Model:", "Candidate Model:")),
+        ((0.5, None), ("Float Model (50% quantized weights):", "Candidate Model:")),
+    ],
+)
+def test_models_are_called_what_they_are_known_to_be(coverages, titles):
+    found = ModelComparison(
+        accuracies=(measured(0.9), measured(0.8)),
+        f1s=(measured(0.9, name="f1"), measured(0.8, name="f1")),
+        degradation=measured(0.1, 0.0, 0.2, name="degradation"),
+        coverages=coverages,
+    )
+    lines = found.text.splitlines()
+    assert (lines[0], lines[3]) == titles

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from robust import InvalidInput, as_data, as_model
+from robust import InvalidInput, as_data, as_model, load_data, load_model
 from robust.filesets.testing_folder import write_testing
 from robust.filesets.testing_options import AnomalyParts, RegressionParts, Testing
 
@@ -151,8 +151,69 @@ def test_only_what_is_asked_for_is_written_and_the_rest_is_cleared_away(tmp_path
     (tmp_path / "notes.txt").write_text("mine")
     testing = Testing(roc_curve=False, class_histograms=False, error_analysis=False)
     write_testing(SCORES, (p, y), tmp_path, testing=testing)
-    names = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    names = {path.name for path in tmp_path.glob("[!.]*") if path.is_file()}
     assert names == {"confusion_matrix_test.png", "classification_report.txt", "test_results.json", "notes.txt"}
+
+
+def test_files_that_no_run_wrote_stay(tmp_path):
+    p, y = probabilities(60, 3, skill=0.5)
+    samples = tmp_path / "error_samples"
+    samples.mkdir()
+    own = {"report.html": "an audit", "regression_report.txt": "mine", "fpr_tpr_thresholds_7_owl.csv": "mine"}
+    for name, content in own.items():
+        (tmp_path / name).write_text(content)
+    (samples / "error_900.csv").write_text("mine")
+    quiet = Testing(**PLAIN)
+    assert len(write_testing(SCORES, (p, y), tmp_path, testing=quiet).files) > 5
+    assert (samples / "error_001.csv").exists()
+    write_testing(SCORES, (p, y), tmp_path, testing=Testing(**PLAIN, save_errors=False))
+    assert {name: (tmp_path / name).read_text() for name in own} == own
+    assert [path.name for path in samples.iterdir()] == ["error_900.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "testing"),
+    [
+        ("test_results.json", QUIET),
+        ("classification_report.txt", QUIET),
+        ("report.html", replace(QUIET, generate_report=True)),
+        ("error_samples/error_002.csv", Testing(**PLAIN)),
+        ("label_errors.csv", Testing(**PLAIN)),
+        ("fpr_tpr_thresholds_1_1.csv", Testing(confusion_matrix=False, class_histograms=False, error_analysis=False)),
+    ],
+)
+def test_a_file_of_somebody_else_is_not_written_over(tmp_path, name, testing):
+    p, y = probabilities(60, 3, skill=0.5)
+    other = tmp_path / name
+    other.parent.mkdir(exist_ok=True)
+    other.write_text("mine")
+    with pytest.raises(InvalidInput, match=rf"holds '{name}', which no earlier run wrote"):
+        write_testing(SCORES, (p, y), tmp_path, testing=testing)
+    assert other.read_text() == "mine"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [other]
+
+
+def test_regression_and_anomaly_files_are_not_written_over(tmp_path):
+    (tmp_path / "residuals_test.png").write_text("mine")
+    with pytest.raises(InvalidInput, match=r"holds 'residuals_test\.png'"):
+        write_testing(as_model(lambda x: x[:, 0], task="regression"), (np.ones((9, 1)), np.arange(9.0)), tmp_path)
+    (tmp_path / "anomaly_report.txt").write_text("mine")
+    with pytest.raises(InvalidInput, match=r"holds 'anomaly_report\.txt'"):
+        write_testing(lambda x: x, (np.ones((9, 1)), np.arange(9) % 2), tmp_path, normal=np.ones((9, 1)))
+
+
+def test_a_file_that_was_changed_since_is_somebodys(tmp_path):
+    p, y = probabilities(60, 3)
+    write_testing(SCORES, (p, y), tmp_path, testing=QUIET)
+    write_testing(SCORES, (p, y), tmp_path, testing=QUIET)
+    report = tmp_path / "classification_report.txt"
+    report.write_text(report.read_text() + "checked by me")
+    with pytest.raises(InvalidInput, match="somebody changed since"):
+        write_testing(SCORES, (p, y), tmp_path, testing=QUIET)
+    # One that this run does not write is left where it is.
+    write_testing(as_model(lambda x: x[:, 0], task="regression"), (p, y * 1.0), tmp_path)
+    assert report.read_text().endswith("checked by me")
+    assert not (tmp_path / "fpr_tpr_thresholds.csv").exists()
 
 
 def test_the_cap_of_error_samples(tmp_path):
@@ -186,15 +247,32 @@ def test_a_quantized_model_is_compared_in_percentage_points(tmp_path):
     f, g = (sk.f1_score(y, part.argmax(1), average="macro") for part in (p, worse))
     lines = (tmp_path / "float_vs_quantized.txt").read_text(encoding="utf-8").splitlines()
     assert lines[:7] == [
-        "Float32 Model:",
+        "Float Model:",
         f"  Accuracy: {100 * a:.1f}%",
         f"  F1-Score: {f:.3f}",
-        "INT8 Quantized Model:",
+        "Candidate Model:",
         f"  Accuracy: {100 * b:.1f}%",
         f"  F1-Score: {g:.3f}",
         f"Degradation: {100 * (a - b):.1f}%",
     ]
     assert results(tmp_path)["comparison"]["degradation"]["value"] == pytest.approx(a - b)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "title"),
+    [("int8.onnx", "INT8 Quantized Model:"), ("other.onnx", "Candidate Model (no quantized weights):")],
+)
+def test_only_quantized_weights_are_called_so(tmp_path, candidate, title):
+    from robust.examples.catalogue import example_path
+
+    digits = example_path("digits")
+    full = load_model(digits / "float.onnx")
+    (tmp_path / "other.onnx").write_bytes((digits / "float.onnx").read_bytes())
+    judged = load_model((tmp_path if candidate == "other.onnx" else digits) / candidate)
+    data = load_data(digits / "test.npz").rows(np.arange(60))
+    write_testing(judged, data, tmp_path / "out", testing=QUIET, reference=full)
+    lines = (tmp_path / "out" / "float_vs_quantized.txt").read_text().splitlines()
+    assert (lines[0], lines[3]) == ("Float32 Model:", title)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +332,7 @@ def test_regression(tmp_path):
     y = x[:, 0] + rng.normal(size=80) * 0.2
     model = as_model(lambda x: x[:, 0], task="regression")
     done = write_testing(model, (x, y), tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {
+    assert {path.name for path in tmp_path.glob("[!.]*")} == {
         "actual_vs_predicted_test.png", "residuals_test.png", "regression_report.txt", "test_results.json",
     }  # fmt: skip
     lines = done.text.splitlines()

@@ -6,11 +6,40 @@ from robust.mistakes.group_rates import GroupRate
 from robust.mistakes.group_words import spread_sentence
 
 
-def rates(errors):
-    own = {"lower": 0.0, "upper": 1.0, "excess": 0.0, "excess_lower": 0.0, "excess_upper": 1.0}
+def rates(errors, n=9, proved=()):
+    total, others = sum(errors), n * (len(errors) - 1)
     return [
-        GroupRate(value=str(i), n=9, errors=e, rate=e / 9, share=e / sum(errors), **own) for i, e in enumerate(errors)
+        GroupRate(
+            value=str(i),
+            n=n,
+            errors=e,
+            rate=e / n,
+            lower=0.0,
+            upper=1.0,
+            share=e / total,
+            excess=e / n - (total - e) / others,
+            excess_lower=0.01 if i in proved else -1.0,
+            excess_upper=1.0,
+        )
+        for i, e in enumerate(errors)
     ]
+
+
+def test_values_without_an_excess_are_not_named():
+    errors = [27, 26, 1, 1, 0, 0, 0, 0, 0, 0]
+    text = spread_sentence("recording", rates(errors, n=80, proved=(0, 1)), 1e-4)
+    assert text.startswith("53 of 55 errors (96%) come from recordings 0 and 1 (2 of 10 values, 20% of the rows)")
+    assert spread_sentence("recording", rates(errors, n=80), 1e-4) == text  # nothing proved: those above the rest
+    assert spread_sentence("recording", rates([27, 26, 0, 0], n=80, proved=(0,)), 0.01).startswith("27 of 53 errors")
+
+
+def test_a_p_value_that_is_only_bounded_is_told_so():
+    assert "p ≤ 0.0001 if" in spread_sentence("day", rates([6, 0, 0], proved=(0,)), 1e-4, sign="≤")
+    assert "p = 0.0001 if" in spread_sentence("day", rates([6, 0, 0], proved=(0,)), 1e-4)
+
+
+def test_one_error():
+    assert spread_sentence("day", rates([1, 0, 0]), 0.5).startswith("the only error comes from day 0 ")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import beta
+from scipy.stats import beta, hypergeom
 
 from robust import InvalidInput, as_data, percent
 from robust.evidence import Fact, Figure, Finding, Slices
@@ -35,7 +35,10 @@ def test_all_errors_from_two_recordings_are_a_finding():
     assert text.startswith("all 12 errors come from recordings 7 and 8 (2 of 30 values, 7% of the rows)")
     (column,) = found.columns
     assert [group.value for group in column.groups[:2]] == ["7", "8"]
-    assert column.p == pytest.approx(1 / 10_000)
+    # Two of 30 values with 7 and 5 of 12: 30 times twice the chance that a value has 7 or more of them.
+    assert column.p == pytest.approx(60 * hypergeom.sf(6, 300, 12, 10))
+    assert column.at_most
+    assert "p ≤ 1.3e-07" in text
     assert found.value == pytest.approx(7 / 10 - 5 / 290)
     assert found > percent(10)  # proved, although 30 recordings were looked at
     assert {type(item) for item in found.evidence} == {Finding, Slices, Fact, Figure}
@@ -185,3 +188,20 @@ def test_rows_in_order_have_bounds_of_the_highest_rates_alone():
     assert found.columns[0].groups[0].lower > 0
     assert [group.upper for group in found.columns[0].groups[12:]] == [1.0, 1.0]
     assert found.upper == 1.0
+
+
+@pytest.mark.parametrize("known", [{}, {"groups": True}])
+def test_one_bad_value_is_found_among_six_hundred_columns(known):
+    rng = np.random.default_rng(0)
+    number = np.arange(400) % 4
+    wrong = (number == 2) & (rng.random(400) < 0.9)
+    columns = {f"c{i}": rng.integers(0, 4, 400).astype(str) for i in range(599)}
+    if known:  # groups that have each value: their rows are dealt anew
+        known = {"groups": np.arange(400) // 40}
+        columns = dict(list(columns.items())[:19])
+    data = judged(wrong, slices=columns | {"site": number.astype(str)}, **known)
+    found = error_groups(always_right, data, by=[*columns, "site"])
+    texts = [item.text for item in found.evidence if isinstance(item, Finding)]
+    assert len(texts) == 1
+    assert "come from site 2" in texts[0]
+    assert "p ≤ " in texts[0]

@@ -70,9 +70,13 @@ def test_samples_of_an_earlier_run_go_and_other_files_stay(tmp_path):
     assert len(save_error_samples(SCORES, (x, y), tmp_path)) == 5
     own = tmp_path / "error_samples" / "notes.txt"
     own.write_text("mine")
+    (own.parent / "error_900.csv").write_text("mine")
     assert len(save_error_samples(SCORES, (x[:2], y[:2]), tmp_path)) == 2
     left = sorted(path.name for path in (tmp_path / "error_samples").iterdir())
-    assert left == ["error_001.csv", "error_002.csv", "notes.txt"]
+    assert left == ["error_001.csv", "error_002.csv", "error_900.csv", "notes.txt"]
+    (own.parent / "error_003.csv").write_text("mine")
+    with pytest.raises(InvalidInput, match=r"holds 'error_samples/error_003\.csv'"):
+        save_error_samples(SCORES, (x, y), tmp_path)
 
 
 def test_images_are_flattened_and_codes_shown_as_their_labels(tmp_path):

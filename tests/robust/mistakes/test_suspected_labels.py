@@ -81,12 +81,37 @@ def test_where_two_classes_reach_their_thresholds_the_more_probable_is_the_guess
     assert confident_joint(np.array([0, 1, 2]), p).guess.tolist() == [0, 2, 1]
 
 
-def test_a_class_without_rows_is_never_suggested():
+def test_a_class_without_rows_takes_the_mean_of_the_other_thresholds():
     p = np.array([[0.2, 0.3, 0.5], [0.1, 0.4, 0.5]])
     found = confident_joint(np.array([0, 1]), p)
-    assert found.thresholds[2] == np.inf
-    assert 2 not in found.guess
+    assert found.thresholds.tolist() == pytest.approx([0.2, 0.4, 0.3])
+    assert found.guess.tolist() == [2, 2]
     np.testing.assert_allclose(found.joint.sum(), 1.0)
+
+
+def test_a_class_without_rows_lets_no_limit_pass():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 300)
+    p = np.full((300, 3), 0.02)
+    p[np.arange(300), y] = 0.96
+    p[:12] = [0.01, 0.01, 0.98]  # labelled 0 or 1, and certainly of the class that nobody is labelled with
+    found = label_errors(SCORES, (p, y))
+    assert {row.suggested for row in found.suspects} == {"2"}
+    assert len(found.suspects) == 12
+    (check,) = [check for check in found.validity if check.name == "labelled rows of each class"]
+    assert "12 rows are most probably 2, which no row is labelled" in check.reason
+    assert (found < 0.5).status == "INVALID"
+    assert (found < 0.01).status == "FAIL"
+    calm = label_errors(SCORES, (p[12:], y[12:]))  # nothing looks like it
+    assert (calm < 0.5).status == "PASS"
+    whole = label_errors(SCORES, (p, np.where(np.arange(300) < 12, 2, y)))
+    assert [check.name for check in whole.validity] == ["labels not seen in training"]
+
+
+def test_labels_that_all_agree_are_counted_in_plain_words():
+    p = np.tile([[0.9, 0.1], [0.1, 0.9]], (60, 1))
+    (check,) = label_errors(SCORES, (p, np.arange(120) % 2)).validity
+    assert check.reason.startswith("all rows of data are predicted as labelled")
 
 
 def test_margins():

@@ -153,3 +153,15 @@ def test_an_exported_program_that_is_alive_hashes_by_its_graph():
     assert export(1.0).weights() == export(1.0).weights() != export(2.0).weights()
     assert export(1.0).identity() == export(1.0).identity()
     assert export(1.0).identity() is None or export(1.0).identity() != export(2.0).identity()
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+def test_recurrent_layers_are_known_by_their_parameters(kind):
+    def made(seed, **options):
+        torch.manual_seed(seed)
+        return kind(3, 4, **options)
+
+    first = module_identity(made(0))
+    assert first is not None
+    assert first == module_identity(made(0)) == module_identity(copy.deepcopy(made(0)))
+    assert len({first, module_identity(made(1)), module_identity(made(0, batch_first=True))}) == 3

@@ -273,3 +273,30 @@ def test_the_label_of_a_line_at_the_top_stands_below_it(figures: dict[str, Figur
         return next(layer["mark"]["dy"] for layer in layers if layer["mark"]["type"] == "text")
 
     assert shift(10.0) > 0 > shift(5.0)
+
+
+def test_a_diagonal_shows_an_offset() -> None:
+    columns = (Series(name="x", values=(100.0, 101.0, 102.0)), Series(name="y", values=(0.0, 1.0, 2.0)))
+    figure = Figure(
+        kind="point", title="t", x_title="prediction", y_title="target", columns=columns, diagonal="prediction = target"
+    )
+    spec = live(figure)
+    alt.LayerChart.from_dict(spec, validate=True)
+    encoding = spec["layer"][0]["encoding"]
+    low, high = encoding["x"]["scale"]["domain"]
+    assert encoding["y"]["scale"]["domain"] == [low, high]
+    assert low < 0.0
+    assert high > 102.0
+    line = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "line")
+    assert line["data"]["values"] == [{"along": low}, {"along": high}]
+    assert "prediction = target" in _texts(_drawn(figure))
+    assert _marks(_drawn(figure), "symbol") == 3
+    plain = live(structs.replace(figure, diagonal=""))
+    assert "domain" not in plain["layer"][0]["encoding"]["x"]["scale"]
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, float("nan")])
+def test_a_diagonal_of_one_value_is_drawn(value: float) -> None:
+    columns = (Series(name="x", values=(value, value)), Series(name="y", values=(value, value)))
+    figure = Figure(kind="point", title="t", x_title="x", y_title="y", columns=columns, diagonal="x = y")
+    assert "x = y" in _texts(_drawn(figure)) or value != value
