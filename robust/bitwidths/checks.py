@@ -1,0 +1,174 @@
+"""The checks of simulated bit widths in the catalogue."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from robust.bitwidths.precision_mix import mixed_precision
+from robust.bitwidths.settings import Part
+from robust.bitwidths.simulation import can_be_simulated
+from robust.bitwidths.width_curves import bit_width_sweep
+from robust.check import Check, Subject
+from robust.data.dataset import Dataset
+from robust.errors import InvalidInput
+from robust.evidence import Fact, Figure, Finding
+from robust.measurement import Measurement
+from robust.measures.details import sampled
+from robust.models.base import Model
+
+#: Training rows that ranges are taken from, at most: more do not move them.
+_CALIBRATION = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepOptions:
+    """What a gate on a sweep may set.
+
+    Args:
+        bits: The width that is judged.
+        part: What is rounded where it is judged.
+        widths: Widths of the curves.
+        per_channel: Whether each channel of the weights has a scale of its own.
+        metric: Name of a metric; empty for accuracy, or RMSE of a regression model.
+        calibrate: How ranges of activations are taken.
+    """
+
+    bits: int = 8
+    part: Part = "both"
+    widths: tuple[int, ...] = (8, 6, 4, 3, 2)
+    per_channel: bool = True
+    metric: str = ""
+    calibrate: Literal["minmax", "percentile"] = "minmax"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixOptions:
+    """What a gate on mixed precision may set.
+
+    Args:
+        most: Largest loss on the validation rows.
+        budget: Most bytes, such as `64KiB`, instead.
+        widths: Bits to choose from.
+        activations: Bits of what goes into each layer; 32 for float.
+        per_channel: Whether each channel of the weights has a scale of its own.
+        by: What of a loss on the validation rows counts.
+        metric: Name of a metric; empty for accuracy, or RMSE of a regression model.
+    """
+
+    most: float | None = None
+    budget: str | None = None
+    widths: tuple[int, ...] = (8, 6, 4, 3, 2)
+    activations: int = 8
+    per_channel: bool = True
+    by: Literal["upper", "value"] = "upper"
+    metric: str = ""
+
+
+def simulable(subject: Subject) -> Model | None:
+    """The float model whose bits an audit can simulate: the reference, or else the candidate; None where neither can.
+
+    Args:
+        subject: What the audit is about.
+    """
+    models = (subject.reference, subject.model)
+    return next((model for model in models if model is not None and can_be_simulated(model) is None), None)
+
+
+def _model(subject: Subject) -> Model:
+    found = simulable(subject)
+    if found is None:
+        raise InvalidInput(f"fewer bits cannot be simulated: {can_be_simulated(subject.reference or subject.model)}")
+    return found
+
+
+def _calibration(subject: Subject) -> Dataset:
+    """Training rows, evenly spaced where there are many."""
+    if subject.train is None:
+        raise InvalidInput("no training rows: ranges of activations are taken from them (train in [data])")
+    rows = subject.train
+    return rows if len(rows) <= _CALIBRATION else rows.rows(np.asarray(sampled(len(rows), _CALIBRATION)))
+
+
+def _metric(subject: Subject, name: str) -> str:
+    return name or ("rmse" if subject.task == "regression" else "accuracy")
+
+
+def _sweep(subject: Subject, options: SweepOptions) -> Sequence[Measurement]:
+    """The width that is judged, with the curves; then the other widths of its curve."""
+    parts: tuple[Part, ...] = ("both", "weights", "activations")
+    found = bit_width_sweep(
+        _model(subject),
+        _calibration(subject),
+        subject.test,
+        widths=sorted({*options.widths, options.bits}),
+        per_channel=options.per_channel,
+        parts=(options.part, *(part for part in parts if part != options.part)),
+        metric=_metric(subject, options.metric),
+        calibrate=options.calibrate,
+        level=subject.level,
+        seed=subject.seed,
+    )
+    judged = found.at(options.bits)
+    curve = found.curves[0]
+    others = [
+        replace(m, evidence=tuple(item for item in m.evidence if not isinstance(item, Finding | Figure)))
+        for m in reversed(curve.points)
+        if m is not judged
+    ]
+    return [judged, *others]
+
+
+def _mix(subject: Subject, options: MixOptions) -> Measurement:
+    if subject.validation is None:
+        raise InvalidInput("no validation rows: bits are chosen on rows of their own (validation in [data])")
+    found = mixed_precision(
+        _model(subject),
+        _calibration(subject),
+        subject.validation,
+        subject.test,
+        limit=options.most,
+        budget=options.budget,
+        widths=options.widths,
+        activations=options.activations,
+        per_channel=options.per_channel,
+        by=options.by,
+        metric=_metric(subject, options.metric),
+        level=subject.level,
+        seed=subject.seed,
+    )
+    chosen = ", ".join(f"{name} {bits}" for name, bits in found.choice.items())
+    facts = (Fact(name="bits", value=chosen), Fact(name="bytes of the float model", value=found.float_size))
+    return replace(found.degradation, evidence=(*facts, *found.degradation.evidence))
+
+
+CHECKS = (
+    Check(
+        code="QNT004",
+        name="bit_width_sweep",
+        title="loss in fewer bits, simulated",
+        measure=bit_width_sweep,
+        run=_sweep,
+        options=SweepOptions,
+        needs=frozenset({"layers", "train", "targets", "classification", "multilabel", "regression"}),
+        why="How many bits a model needs decides its memory and often its device; a sweep shows where accuracy breaks, "
+        "and whether weights or activations break it, before anything is built.",
+        remedy="Where activations lose most: more or other calibration rows, percentile ranges, or 16-bit activations. "
+        "Where weights do: a scale a channel, mixed precision, or quantization-aware training.",
+    ),
+    Check(
+        code="QNT005",
+        name="mixed_precision",
+        title="mixed precision, chosen on validation rows",
+        measure=mixed_precision,
+        run=_mix,
+        options=MixOptions,
+        needs=frozenset({"layers", "train", "validation", "targets", "classification", "multilabel", "regression"}),
+        by_request=True,
+        why="A few layers need more bits than the rest. Which ones is found on validation rows; what the mix costs is "
+        "measured on the test rows, which had no part in it.",
+        remedy="Allow more bytes or a larger loss, add wider bits (16, or 32 for float) to widths, or train with the "
+        "chosen bits in the loop; where the rows settle nothing, more validation rows.",
+    ),
+)

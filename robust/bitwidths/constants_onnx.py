@@ -1,0 +1,74 @@
+"""What an ONNX graph stores, and who reads it."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from robust.types import FloatArray
+
+#: Operators that hand a stored tensor on, turned perhaps.
+PASSING = frozenset({"Identity", "Transpose"})
+FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
+
+
+@dataclass(slots=True, eq=False)
+class StoredGraph:
+    """A graph with what is asked of it again and again.
+
+    Args:
+        graph: The graph.
+    """
+
+    graph: Any
+    stored: dict[str, Any] = field(init=False)
+    makers: dict[str, Any] = field(init=False)
+    readers: Counter[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look names up once."""
+        self.stored = {tensor.name: tensor for tensor in self.graph.initializer}
+        self.makers = {name: node for node in self.graph.node for name in node.output if name}
+        for node in self.graph.node:
+            if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
+                self.stored[node.output[0]] = node.attribute[0].t
+        self.readers = Counter(name for node in self.graph.node for name in node.input)
+        self.readers.update(value.name for value in self.graph.output)
+
+    def constant(self, name: str) -> tuple[str, FloatArray] | None:
+        """A stored floating tensor behind an input, by the name that it is stored under, and as the input has it."""
+        turns = []
+        while name not in self.stored:
+            node = self.makers.get(name)
+            if node is None or node.op_type not in PASSING:
+                return None
+            if node.op_type == "Transpose":
+                turns.append(setting(node, "perm", None))
+            name = node.input[0]
+        tensor = self.stored[name]
+        if tensor.data_type not in FLOATS:
+            return None
+        array = numpy_helper.to_array(tensor)
+        for turn in reversed(turns):
+            array = np.transpose(array, turn)
+        return name, array
+
+    def vector(self, name: str) -> FloatArray | None:
+        """A stored tensor as float64."""
+        found = self.constant(name)
+        return None if found is None else found[1].astype(np.float64)
+
+
+def setting(node: Any, name: str, default: Any) -> Any:
+    """An attribute of a node."""
+    found = [attribute for attribute in node.attribute if attribute.name == name]
+    return helper.get_attribute_value(found[0]) if found else default
+
+
+def width_of(kind: int) -> int:
+    """Bytes of a floating number."""
+    size: int = helper.tensor_dtype_to_np_dtype(kind).itemsize
+    return size
