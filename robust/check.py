@@ -23,6 +23,7 @@ Need: TypeAlias = Literal[
     "order",
     "unused",
     "layers",
+    "bits",
     "metadata",
     "classification",
     "regression",

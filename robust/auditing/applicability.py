@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from robust.bitwidths.checks import simulable
 from robust.check import Check, Need, Subject
 
 _TESTS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
@@ -12,7 +13,8 @@ _TESTS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     ),
     "validation": (
         lambda s: s.validation is not None and s.validation.y is not None,
-        "validation rows with targets, on which a threshold is chosen (--validation, or validation in [data])",
+        "validation rows with targets, on which thresholds and bit widths are chosen (--validation, or validation in "
+        "[data])",
     ),
     "normal": (
         lambda s: s.normal is not None,
@@ -26,6 +28,10 @@ _TESTS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     ),
     "order": (lambda s: s.test.order is not None, "rows in time order (order in [data])"),
     "layers": (lambda s: s.model.framework != "callable", "a candidate whose layers can be read, not a plain callable"),
+    "bits": (
+        lambda s: simulable(s) is not None,
+        "a torch module or a float ONNX file as reference or candidate, whose weights can be rounded",
+    ),
     "metadata": (
         lambda s: bool(s.test.slices or s.test.unused) or s.test.groups is not None,
         "columns that describe rows (slices, unused or groups in [data])",

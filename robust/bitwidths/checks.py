@@ -151,7 +151,7 @@ CHECKS = (
         measure=bit_width_sweep,
         run=_sweep,
         options=SweepOptions,
-        needs=frozenset({"layers", "train", "targets", "classification", "multilabel", "regression"}),
+        needs=frozenset({"bits", "train", "targets", "classification", "multilabel", "regression"}),
         why="How many bits a model needs decides its memory and often its device; a sweep shows where accuracy breaks, "
         "and whether weights or activations break it, before anything is built.",
         remedy="Where activations lose most: more or other calibration rows, percentile ranges, or 16-bit activations. "
@@ -164,7 +164,7 @@ CHECKS = (
         measure=mixed_precision,
         run=_mix,
         options=MixOptions,
-        needs=frozenset({"layers", "train", "validation", "targets", "classification", "multilabel", "regression"}),
+        needs=frozenset({"bits", "train", "validation", "targets", "classification", "multilabel", "regression"}),
         by_request=True,
         why="A few layers need more bits than the rest. Which ones is found on validation rows; what the mix costs is "
         "measured on the test rows, which had no part in it.",

@@ -13,7 +13,14 @@ from robust.types import FloatArray
 
 
 def mean_change_interval(
-    worse: FloatArray, data: Dataset, *, level: float, seed: int, share: bool, typical: float = 0.0
+    worse: FloatArray,
+    data: Dataset,
+    *,
+    level: float,
+    seed: int,
+    share: bool,
+    typical: float = 0.0,
+    effect: float | None = None,
 ) -> Interval:
     """Interval of a mean paired difference.
 
@@ -24,6 +31,7 @@ def mean_change_interval(
         seed: Seed of the bootstrap, where one is used.
         share: Whether the differences are those of two 0-or-1 columns.
         typical: Size of a typical row value; a change of less than a thousandth of it is no difference.
+        effect: Largest difference that one row can have; None where it has no bound. Of shares it is 1.
 
     Returns:
         Tango's corrected score interval for shares, BCa otherwise; blocks or clusters where rows depend on each other.
@@ -31,14 +39,13 @@ def mean_change_interval(
     differ = np.abs(worse) > 1e-3 * typical
     if is_dependent(data):
         statistic = SmoothOfMeans(worse, lambda means: means[:, 0])
-        effect = 1.0 if share else None
         return dependent_interval(
             statistic,
             data,
             level=level,
             seed=seed,
             odd=differ,
-            effect=effect,
+            effect=1.0 if share else effect,
             anchor=0.0,
             resolution=1e-12 * typical,
         )
@@ -50,7 +57,7 @@ def mean_change_interval(
         interval,
         differing=int(differ.sum()),
         units=len(worse),
-        effect=None,
+        effect=effect,
         level=level,
         anchor=0.0,
         resolution=1e-12 * typical,

@@ -15,6 +15,7 @@ from robust.measures.class_alignment import aligned
 from robust.measures.truth import Scored
 from robust.models.base import Model
 from robust.models.host_facts import host_facts
+from robust.predicting.input_codes import check_rows_of_both
 from robust.predicting.metering import Meter, metered
 from robust.predicting.predictions import predict
 from robust.quantization.degradation_evidence import classification_evidence, regression_evidence
@@ -87,7 +88,11 @@ class Comparison:
 
         Returns:
             From the level of each bound to the degradation; what does not hang on it is worked out once.
+
+        Raises:
+            InvalidInput: If the rows are integers that stand for one number to the one model and another to the other.
         """
+        check_rows_of_both(old.model, new.model, self.data)
         if old.scored is not None and new.scored is not None and self.yardstick is not None:
             floor = host_floor(self.yardstick, (old.model, old.scored), (new.model, new.scored), self.data)
             told, size = floor.evidence(), floor.size

@@ -1,5 +1,7 @@
 """What stands behind a degradation: flipped rows, drops by class and slice, errors that grew."""
 
+import math
+
 import numpy as np
 
 from robust.data.dataset import Dataset
@@ -10,6 +12,7 @@ from robust.measures.details import numbers, row_ids, sampled, words
 from robust.measures.mean_change import mean_change_interval
 from robust.measures.slicing import Slicing, column_slicings, slicings, target_slicing
 from robust.measures.truth import Scored
+from robust.metrics.regression import value_range
 from robust.types import BoolArray, FloatArray
 
 _SHOWN = 20
@@ -72,6 +75,7 @@ def row_drops(
     share: bool,
     level: float,
     seed: int,
+    effect: float | None = None,
 ) -> tuple[Evidence, ...]:
     """Change of a mean of row values on each part of the rows, with bounds that hold for all parts at once.
 
@@ -84,6 +88,7 @@ def row_drops(
         share: Whether the values are 0 or 1.
         level: Confidence that all bounds of a table hold at once.
         seed: Seed of the bootstrap, where one is used.
+        effect: Largest difference that one row can have; None where it has no bound.
 
     Returns:
         A table of classes, where the values are 0 or 1, and of each slicing column, worst part first; and facts about
@@ -101,6 +106,7 @@ def row_drops(
                 seed=seed,
                 share=share,
                 typical=float(np.abs(before[inside]).mean() + np.abs(after[inside]).mean()) / 2,
+                effect=effect,
             )
             parts.append(
                 Slice(name=part, n=interval.n, value=interval.value, lower=interval.lower, upper=interval.upper)
@@ -111,7 +117,7 @@ def row_drops(
 
 
 def _drop_figure(table: Slices) -> Figure:
-    slices = table.slices
+    slices = [part for part in table.slices if math.isfinite(part.upper - part.lower)]
     return Figure(
         kind="interval",
         title=f"{table.measure[0].upper()}{table.measure[1:]} by {table.by}",
@@ -149,5 +155,16 @@ def regression_evidence(
         y_title="candidate",
         columns=(numbers("x", old[keep]), numbers("y", new[keep])),
     )
-    drops = row_drops(old, new, data, name="mean absolute error", worse=new - old, share=False, level=level, seed=seed)
+    drops = row_drops(
+        old,
+        new,
+        data,
+        name="mean absolute error",
+        worse=new - old,
+        share=False,
+        level=level,
+        seed=seed,
+        # As for the error itself: no row errs by more than the range that was seen.
+        effect=value_range(reference.truth, np.hstack([reference.prediction, candidate.prediction])) or None,
+    )
     return (grown, figure, *drops)

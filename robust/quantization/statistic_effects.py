@@ -15,6 +15,8 @@ from robust.types import AnyArray, BoolArray, FloatArray
 _ALTERNATIVES, _ROWS = 8, 5
 #: Effects of one row of each class that lie within this factor are alike.
 _ALIKE = 1.5
+#: The same of effects that hang on what the rows' predictions were.
+_NEARLY_ALIKE = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,20 +57,33 @@ def effects_of(rows: StatisticRows) -> Effects:
     # Of several labels a row can change in every one at once.
     rate = float(rates.reshape(-1, 2).max(axis=1).sum() if several else rates.max()) * n
     classes = None
-    if rows.statistic.of != "values" and not _alike(rates[[bool(part.any()) for part, _ in parts]]):
+    if rows.statistic.of != "values" and not _alike(rows, parts, rates, base):
         sizes = np.array([float(part @ rows.counts) for part, _ in parts])
         classes = np.maximum(rates * sizes, found[:, 1]) if np.isfinite(rates).all() else rates * np.maximum(sizes, 1.0)
         classes = classes.reshape(-1, 2) if several else classes
     return Effects(rate=rate if math.isfinite(rate) else None, classes=classes)
 
 
-def _alike(rates: FloatArray) -> bool:
+def _alike(rows: StatisticRows, parts: list[tuple[BoolArray, list[AnyArray]]], rates: FloatArray, base: float) -> bool:
     """Whether a row of any class moves the figure about as far, so that a class counts by its rows.
 
-    What few rows of a class hide is then as small as they are, and what all rows show is enough.
+    What few rows of a class hide is then as small as they are, and what all rows show is enough. Where certainty has no
+    bound, as under a logarithm, predictions are moved halfway to ignorance to see it.
     """
-    low, high = float(rates.min()), float(rates.max())
-    return high <= _ALIKE * low
+    held = [i for i, (part, _) in enumerate(parts) if part.any()]
+    if np.isfinite(rates).all():
+        return bool(rates[held].max() <= _ALIKE * rates[held].min())
+    if rows.statistic.of == "labels":
+        return False
+    unsure = 0.5 if rows.truth.ndim == 2 else 1.0 / rows.old.shape[1]
+    mild = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for i in held:
+            sample = _sample(rows, parts[i][0])
+            found = [abs(_with_one(rows, j, (rows.old[j] + unsure) / 2) - base) for j in sample]
+            mild.append(float(np.mean(found)))
+    return bool(np.isfinite(mild).all() and 0.0 < max(mild) <= _NEARLY_ALIKE * min(mild))
 
 
 def _of_part(rows: StatisticRows, part: BoolArray, changes: list[AnyArray], base: float) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 
 from robust.auditing.applicability import lacking
 from robust.check import Check, Need, Subject
@@ -18,7 +19,7 @@ FULL = Subject(
     model=dataclasses.replace(GRADIENT, framework="torch"),
     task="classification",
     test=as_data(X, np.arange(6) % 2, order=np.arange(6), unused={"u": np.arange(6)}),
-    reference=GRADIENT,
+    reference=as_model(torch.nn.Linear(2, 2)),
     surrogate=GRADIENT,
     train=as_data(X + 1, np.arange(6) % 2),
     validation=as_data(X + 2, np.arange(6) % 2),
@@ -38,7 +39,7 @@ def check(*needs):
 WORDS = {
     "reference": "--reference, or reference in",
     "train": "--train, or train in",
-    "validation": "validation rows with targets, on which a threshold is chosen (--validation, or validation in",
+    "validation": "validation rows with targets, on which thresholds and bit widths are chosen (--validation, or",
     "normal": "held-out normal rows, on which a threshold is chosen (--normal, or normal in",
     "targets": "--target, or target in",
     "gradients": "a candidate that gives gradients",
@@ -46,6 +47,7 @@ WORDS = {
     "order": "order in",
     "unused": "unused in",
     "layers": "not a plain callable",
+    "bits": "a torch module or a float ONNX file as reference or candidate, whose weights can be rounded",
     "metadata": "slices, unused or groups in",
     "classification": "for classifiers alone",
     "multilabel": "for multi-label models alone",

@@ -147,3 +147,11 @@ def test_missing_values_are_named_by_their_place_in_the_data(models, rows):
     small = replace(models[2], batch_size=100)
     with pytest.raises(InvalidInput, match=r"int8.onnx, .*missing values \(NaN\) in row 301 .*, column 'x2'"):
         predict(small, as_data(x, rows.targets))
+
+
+def test_a_degradation_on_the_codes_of_one_model_is_refused(models, rows):
+    full, _, integers = models
+    codes = as_data(quantize(rows.x, Q), rows.y)
+    with pytest.raises(InvalidInput, match=r"codes of .*int8.onnx.*give the float rows"):
+        degradation(full, integers, codes)
+    assert degradation(full, integers, rows).n == 400

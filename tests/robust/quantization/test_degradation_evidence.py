@@ -7,11 +7,13 @@ import pytest
 
 from robust.data.live import as_data
 from robust.evidence import Slices
+from robust.measures.mean_change import mean_change_interval
 from robust.measures.truth import score
 from robust.metrics.classification import ACCURACY
 from robust.models.conversion import as_model
 from robust.predicting.predictions import predict
 from robust.quantization.degradation_evidence import classification_evidence
+from robust.quantization.degradation_paired import degradation
 
 
 def compared(data, changed):
@@ -53,3 +55,33 @@ def test_parts_are_judged_without_a_copy_of_their_inputs(bound):
         ("site=a", pytest.approx(0.1)),
         ("site=b", pytest.approx(0.0)),
     ]
+
+
+def test_growth_of_errors_by_slice_holds_for_all_slices_at_once():
+    rng = np.random.default_rng(4)
+    n = 300
+    y = rng.normal(size=n)
+    site = np.array(["north", "south"])[(np.arange(n) % 3 == 0).astype(int)]
+    old = y + 0.2 * rng.normal(size=n)
+    new = old + np.where(site == "south", 0.5, 0.0) * rng.normal(size=n)
+    models = [as_model(lambda x, j=j: x[:, j], task="regression") for j in (0, 1)]
+    m = degradation(*models, as_data(np.c_[old, new], y, slices={"site": site}), metric="rmse", seed=1)
+    (table,) = (part for part in m.evidence if isinstance(part, Slices))
+    assert (table.by, table.measure, table.level) == ("site", "loss of mean absolute error", 0.95)
+    worst, other = table.slices
+    assert (worst.name, worst.n, other.name, other.n) == ("site=south", 100, "site=north", 200)
+    inside = site == "south"
+    grown = np.abs(y - new)[inside] - np.abs(y - old)[inside]
+    assert worst.value == pytest.approx(grown.mean())
+    # Two parts at 95 % at once: each at 97.5 %.
+    alone = mean_change_interval(grown, m_data(inside.sum()), level=0.975, seed=1, share=False)
+    assert (worst.lower, worst.upper) == pytest.approx((alone.lower, alone.upper))
+    assert worst.lower > 0
+    # Nothing differs there: what 200 rows prove of rows that err by as much as the range that was seen.
+    reach = max(y.max(), old.max(), new.max()) - min(y.min(), old.min(), new.min())
+    assert other.value == 0.0
+    assert other.upper == -other.lower == pytest.approx(reach * (1 - 0.025 ** (1 / 200)))
+
+
+def m_data(n):
+    return as_data(np.zeros((n, 1)))
