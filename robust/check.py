@@ -24,6 +24,7 @@ Need: TypeAlias = Literal[
     "unused",
     "layers",
     "bits",
+    "layer pair",
     "metadata",
     "classification",
     "regression",

@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from robust import __version__
-from robust.commands.compare_models import compare_command
 from robust.commands.idle_options import idle_options
-from robust.commands.model_cost import cost_command
-from robust.commands.model_metrics import metrics_command
+from robust.commands.model_commands import MODEL_COMMANDS
 from robust.commands.out_of_memory import memory_words
 from robust.commands.saying import say
 from robust.commands.search_path import look_in
@@ -145,7 +143,7 @@ def explain(code: str, out: Path | None, as_json: bool) -> None:
     _tell(text, out, f"{check.code}.{'json' if as_json else 'txt'}")
 
 
-for command in (compare_command, cost_command, metrics_command):
+for command in MODEL_COMMANDS:
     cli.add_command(command)
 
 

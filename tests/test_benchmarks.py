@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ["classification_metrics", "fgsm_curve", "paired_bootstrap", "startup"]
+NAMES = ["bit_widths", "classification_metrics", "fgsm_curve", "layer_errors", "paired_bootstrap", "startup"]
 
 
 def run(*arguments, threads):
@@ -42,4 +42,4 @@ def test_each_is_a_file_and_an_unknown_one_is_named():
     assert all((ROOT / "benchmarks" / f"{name}.py").is_file() for name in NAMES)
     ended = run("-m", "benchmarks", "nope", threads=None)
     assert ended.returncode == 2
-    assert "unknown benchmark ['nope']; known: classification_metrics" in ended.stderr
+    assert "unknown benchmark ['nope']; known: bit_widths, classification_metrics" in ended.stderr

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from robust.bitwidths.checks import simulable
 from robust.check import Check, Need, Subject
+from robust.layers.opening import hides_layers
 
 _TESTS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     "reference": (lambda s: s.reference is not None, "a reference model (--reference, or reference in [models])"),
@@ -31,6 +32,10 @@ _TESTS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     "bits": (
         lambda s: simulable(s) is not None,
         "a torch module or a float ONNX file as reference or candidate, whose weights can be rounded",
+    ),
+    "layer pair": (
+        lambda s: s.reference is not None and not any(map(hides_layers, (s.reference, s.model))),
+        "torch modules or ONNX files as reference and candidate, whose layers can be compared",
     ),
     "metadata": (
         lambda s: bool(s.test.slices or s.test.unused) or s.test.groups is not None,

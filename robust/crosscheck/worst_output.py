@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from robust.intervals.interval import Interval, Sizing
 
 
-def worst_interval(measure: Sequence[Callable[[float], Interval]], *, level: float, higher_is_better: bool) -> Interval:
+def worst_interval(
+    measure: Sequence[Callable[[float], Interval]], *, level: float, higher_is_better: bool, what: str = "outputs"
+) -> Interval:
     """Interval of the largest of several figures (the smallest, where higher is better).
 
     The outward bound is the outermost of all, which holds at `level`: it is beaten only where the bound of the one
@@ -17,6 +19,7 @@ def worst_interval(measure: Sequence[Callable[[float], Interval]], *, level: flo
         measure: For each output, from a level to the interval of its figure.
         level: Confidence of each bound, in (0.5, 1).
         higher_is_better: Which end is the worst one.
+        what: What they are figures of, in the plural.
 
     Returns:
         The interval; that of the only output where there is one.
@@ -34,7 +37,7 @@ def worst_interval(measure: Sequence[Callable[[float], Interval]], *, level: flo
         highs=tuple(interval.sizing for interval in highs),
         smallest=higher_is_better,
     )
-    note = f"the worst of {len(first)} outputs, bounds hold for all of them at once"
+    note = f"the worst of {len(first)} {what}, bounds hold for all of them at once"
     return replace(
         worst,
         lower=min(lower, worst.value),

@@ -1,15 +1,15 @@
 """The digits example's two ONNX builds: the float network, and its int8 version for an embedded target."""
 
-import tempfile
 import warnings
-from pathlib import Path
 
 import onnx
 import torch
-from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
+from robust.errors import InvalidInput
+from robust.models.options import Options
+from robust.quantizers.building import quantize
+from robust.quantizers.files_onnx import opened
 from robust.types import FloatArray
 
 _OPSET = 18
@@ -53,7 +53,7 @@ def int8_onnx(model: onnx.ModelProto, calibration: FloatArray) -> onnx.ModelProt
 
     Args:
         model: The float model.
-        calibration: Training images (n, 1, 8, 8), fed as one batch, in their order.
+        calibration: Training images (n, 1, 8, 8).
 
     Returns:
         The int8 model, with the same input and output.
@@ -61,32 +61,11 @@ def int8_onnx(model: onnx.ModelProto, calibration: FloatArray) -> onnx.ModelProt
     Source:
         Jacob et al. (2018), equation 1.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        prepared, quantized = Path(folder, "prepared.onnx"), Path(folder, "int8.onnx")
-        quant_pre_process(model, prepared)
-        quantize_static(
-            prepared,
-            quantized,
-            _OneBatch(calibration),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            reduce_range=True,
-            activation_type=QuantType.QInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-        )
-        return _plain(onnx.load(quantized))
-
-
-class _OneBatch:
-    """What the calibrator reads: all rows at once, then nothing."""
-
-    def __init__(self, x: FloatArray) -> None:
-        self._batches = iter(({_INPUT: x},))
-
-    def get_next(self) -> dict[str, FloatArray] | None:
-        """Name the calibrator's next feed, or None at the end."""
-        return next(self._batches, None)
+    source = opened(model.SerializeToString(), Options(name="float.onnx"))
+    content = quantize(source, calibration, method="static", calibrate="minmax", reduce_range=True).content
+    if content is None:
+        raise InvalidInput(f"{source.name} was quantized without a file: method 'static' gives one")
+    return onnx.load_model_from_string(content())
 
 
 def _plain(model: onnx.ModelProto) -> onnx.ModelProto:

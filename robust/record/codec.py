@@ -29,6 +29,7 @@ _SIZING_HOMES = (
     "robust.intervals.block",
     "robust.intervals.cluster",
     "robust.intervals.clipping",
+    "robust.layers.sqnr_interval",
     "robust.measures.class_floors",
     "robust.measures.floors",
     "robust.intervals.order_statistics",

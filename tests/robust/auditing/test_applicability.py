@@ -48,6 +48,7 @@ WORDS = {
     "unused": "unused in",
     "layers": "not a plain callable",
     "bits": "a torch module or a float ONNX file as reference or candidate, whose weights can be rounded",
+    "layer pair": "torch modules or ONNX files as reference and candidate, whose layers can be compared",
     "metadata": "slices, unused or groups in",
     "classification": "for classifiers alone",
     "multilabel": "for multi-label models alone",

@@ -212,9 +212,7 @@ def test_a_live_session_with_an_integer_input_does_not_tell_its_scale(tmp_path):
 )
 def test_small_integers_of_another_type_are_refused_whatever_they_are(tmp_path, kind, own, other):
     model = load_model(dequantizing(tmp_path / "m.onnx", kind, own))
-    message = (
-        f"takes {np.dtype(own)} .* got {np.dtype(other)}, .*: {np.dtype(own)}, or floating numbers, would be"
-    )
+    message = f"takes {np.dtype(own)} .* got {np.dtype(other)}, .*: {np.dtype(own)}, or floating numbers, would be"
     for rows in (np.full((2, 4), 3), np.full((2, 4), 100), np.zeros((2, 4))):
         with pytest.raises(InvalidInput, match=message):
             model.forward(rows.astype(other))

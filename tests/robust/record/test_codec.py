@@ -11,6 +11,7 @@ import jsonschema
 import msgspec
 import numpy as np
 import pytest
+import torch
 
 import robust.evidence as vocabulary
 from robust.baselines.skill import gain
@@ -19,6 +20,7 @@ from robust.crosscheck.x_cross import agreement
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import Fact, Figure, Finding, Flips, Rows, SelfCheck, Series, Slice, Slices, Values
+from robust.layers.layer_error import layer_errors
 from robust.measurement import Measurement
 from robust.measures.classification import accuracy, auc, f1, log_loss
 from robust.measures.error_quantiles import median_absolute_error
@@ -169,6 +171,9 @@ def tricky(rows=60):
     yield number(sizing=None, level=0.9, unit="°C", higher_is_better=True)
     yield number(method="exact", lower=0.2, upper=0.2)
     yield number(lower=-math.inf, upper=math.inf)
+    nets = [torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2)) for _ in range(2)]
+    nets[1].load_state_dict({key: value + 1e-3 for key, value in nets[0].state_dict().items()})
+    yield layer_errors(*nets, np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)).sqnr
 
 
 @pytest.fixture(scope="module")
@@ -179,8 +184,9 @@ def measured():
 def packed_classes(packed):
     yield packed["class"]
     for value in packed.values():
-        if isinstance(value, dict):
-            yield from packed_classes(value)
+        for part in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(part, dict):
+                yield from packed_classes(part)
 
 
 def test_every_kind_of_sizing_is_tried_here(measured):

@@ -100,7 +100,7 @@ def test_more_files_than_inputs(write):
 def test_wrong_keys_say_which_are_understood(write):
     with pytest.raises(
         InvalidInput,
-        match=r"gives 2 input arrays, .* has the keys images, labels; .* understood as x_test/y_test, inputs/outputs, in_0",
+        match=r"gives 2 input arrays, .* has the keys images, labels; .* understood as x_test/y_test, inputs/outputs, in",
     ):
         read(write("t.npz", images=X, labels=Y))
     for x, y in (("x_train", "y_train"), ("X_test", "Y_test"), ("X", "Y"), ("x", "y")):
@@ -156,7 +156,10 @@ def test_floats_are_quantized_for_an_integer_input(write, suffix):
     spec = TensorSpec(name="image", shape=(6,), dtype="int8", quantization=Q)
     found = read(write(f"x{suffix}", array=X * 3.1), specs_in=(spec,))
     np.testing.assert_array_equal(found.inputs[0], np.clip(np.rint(X * np.float32(3.1) / 0.5), -128, 127))
-    assert "input 'image': float32 data are quantized with s=0.500000 zp=0" in found.notes
+    assert any(
+        note.startswith("input 'image': float32 data are quantized with s=0.500000 zp=0; 3 of 24")
+        for note in found.notes
+    )
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".csv", ".pb"])

@@ -1,0 +1,135 @@
+"""What one layer of a model is to a comparison: where it ends, what it is followed by, what weights it has."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from robust.types import AnyArray, FloatArray
+
+#: The point at which a model takes its rows, after its own quantization of them where it has one.
+ENTRY = "(input)"
+#: Operators and modules by what they compute, where names differ between formats.
+_FAMILIES: Mapping[str, str] = {
+    **dict.fromkeys(("Conv", "QLinearConv", "ConvInteger", "FusedConv", "QConv"), "conv"),
+    **dict.fromkeys(("Conv1d", "Conv2d", "Conv3d", "ConvBn2d", "ConvReLU2d", "ConvBnReLU2d"), "conv"),
+    **dict.fromkeys(("ConvTranspose", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"), "convtranspose"),
+    **dict.fromkeys(("Gemm", "QGemm", "MatMul", "QLinearMatMul", "MatMulInteger", "FusedMatMul"), "linear"),
+    **dict.fromkeys(("FusedGemm", "MatMulNBits", "DynamicQuantizeMatMul", "MatMulIntegerToFloat"), "linear"),
+    **dict.fromkeys(("Linear", "NonDynamicallyQuantizableLinear", "LinearReLU"), "linear"),
+    **dict.fromkeys(("LSTM", "DynamicQuantizeLSTM"), "lstm"),
+    **dict.fromkeys(("QAttention", "Attention", "MultiheadAttention", "MultiHeadAttention"), "attention"),
+    **dict.fromkeys(("Add", "Sum"), "add"),
+    **dict.fromkeys(("AveragePool", "QLinearAveragePool", "AvgPool1d", "AvgPool2d", "AvgPool3d"), "averagepool"),
+}
+#: Names of the plain operators behind those that work on integers, as tables show them.
+_PLAIN = {
+    "ConvInteger": "Conv",
+    "MatMulInteger": "MatMul",
+    "QGemm": "Gemm",
+    "DynamicQuantizeMatMul": "MatMul",
+    "MatMulIntegerToFloat": "MatMul",
+}
+Values: TypeAlias = dict[str, AnyArray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Block:
+    """A layer with what follows it up to the next one: its bias, a batch normalisation, its activation, its quantizer.
+
+    Args:
+        name: The user's name of its module.
+        kind: Operator or class, e.g. `Conv`.
+        end: Key of the point after it, by which the model is asked for values.
+        aliases: Names that its tensors have in the file, the end's own first; none where tensors have no names.
+        activations: What is applied to its outputs before the point, in order, e.g. `relu`.
+        integers: Whether the point holds integers, whose range may stand for an activation.
+        weight: Weights as the model works with them (out, …), dequantized, float64; None where they are not seen.
+        fold: What a batch normalisation that follows multiplies the weights by (out,); None where none follows.
+        feeds: Keys of the points that it takes its inputs from, the model's own rows as `(input)`.
+    """
+
+    name: str
+    kind: str
+    end: str
+    aliases: tuple[str, ...] = ()
+    activations: tuple[str, ...] = ()
+    integers: bool = False
+    weight: FloatArray | None = None
+    fold: FloatArray | None = None
+    feeds: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> str:
+        """What it computes, whatever the format calls it."""
+        return family(self.kind)
+
+    @property
+    def label(self) -> str:
+        """Name and kind, e.g. `4 (Conv)`."""
+        return f"{self.name} ({plain_kind(self.kind)})"
+
+
+class Watched(Protocol):
+    """A model whose layers can be asked for what they give."""
+
+    @property
+    def name(self) -> str:
+        """Shown in messages."""
+        ...
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Its layers, in the order of a run."""
+        ...
+
+    def values(self, x: AnyArray, ends: Sequence[str]) -> Values:
+        """What some points hold, dequantized, in one pass.
+
+        Args:
+            x: One batch of rows (b, …).
+            ends: Keys of the points.
+
+        Returns:
+            One array a point, `(input)` included; no entry for a point that holds no numbers (b, …).
+        """
+        ...
+
+    def own(self, x: AnyArray, given: Values) -> Values:
+        """What layers make of inputs that another model's layers got, in one pass.
+
+        Args:
+            x: The rows, as the other model sees them (b, …).
+            given: What the other model has at points of this one, by this one's keys: after each point the pass goes on
+                with these values.
+
+        Returns:
+            What this model itself has at each of these points before it is replaced.
+        """
+        ...
+
+    def answers(self, x: AnyArray) -> tuple[FloatArray, FloatArray]:
+        """Its outputs while its points are watched, and while they are not (b, …)."""
+        ...
+
+    def bytes_of(self, values: Values) -> int:
+        """Bytes that a pass over these rows holds at once."""
+        ...
+
+
+def family(kind: str) -> str:
+    """What an operator or module computes.
+
+    >>> family("QLinearConv"), family("Conv2d"), family("QLinearSoftmax"), family("MaxPool2d")
+    ('conv', 'conv', 'softmax', 'maxpool')
+    """
+    plain = kind.removeprefix("QLinear").lower()
+    return _FAMILIES.get(kind) or (plain[:-2] if plain.endswith(("1d", "2d", "3d")) else plain)
+
+
+def plain_kind(kind: str) -> str:
+    """The plain operator's name.
+
+    >>> plain_kind("QLinearConv"), plain_kind("ConvInteger"), plain_kind("Linear")
+    ('Conv', 'Conv', 'Linear')
+    """
+    return _PLAIN.get(kind) or kind.removeprefix("QLinear")

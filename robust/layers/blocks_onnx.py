@@ -1,0 +1,221 @@
+"""The layers of an ONNX graph: operators with the bias, normalisation, activation and quantizer that follow them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from robust.layers.blocks import ENTRY, Block, family
+from robust.layers.flow_onnx import Bundle, Flow
+from robust.layers.weights_onnx import fold_of, weight_of
+from robust.models.layer_names import layer_of
+from robust.types import AnyArray, FloatArray
+
+#: Operators that hand numbers on, in another shape, type or form: no layers of their own.
+_VIEWS = frozenset(
+    (
+        *("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Cast", "CastLike", "Dropout"),
+        *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Shape", "Size", "Constant", "Expand"),
+        *("ConstantOfShape", "Range", "Gather", "GatherND", "Slice", "Split", "Tile"),
+    )
+)
+#: Activations by what other formats call them.
+_ACTIVATIONS: Mapping[str, str] = {
+    **{name: name.lower() for name in ("Relu", "Sigmoid", "Tanh", "Elu", "Selu", "Celu", "Gelu", "Softplus", "Mish")},
+    **{name: name.lower() for name in ("LeakyRelu", "HardSigmoid", "HardSwish", "Softsign", "PRelu", "Clip")},
+    "FastGelu": "gelu",
+    "QuickGelu": "quickgelu",
+    "QLinearSigmoid": "sigmoid",
+    "QLinearLeakyRelu": "leakyrelu",
+}
+#: Families whose outputs a constant may still be added to, or multiplied by, as a part of the layer.
+_PRODUCTS = ("conv", "convtranspose", "linear")
+_INTEGER_PRODUCTS = ("ConvInteger", "MatMulInteger")
+
+
+def blocks_of(flow: Flow) -> tuple[Block, ...]:
+    """The layers of a graph, in the order of a run.
+
+    Args:
+        flow: The graph.
+
+    Returns:
+        One block for each operator that computes something from the rows, unless it belongs to the one before it; one
+        for each of its outputs that is used, where it has several.
+    """
+    ends = {name: ENTRY for source in flow.inputs for name in flow.bundle(source).names}
+    taken: set[int] = set()
+    found = []
+    for place, node in enumerate(flow.graph.node):
+        wanted = flow.computed(node.input)
+        if id(node) in taken or node.op_type in _VIEWS or not wanted:
+            continue
+        feeds = _feeds(flow, wanted, ends)
+        for output in _used(flow, node):
+            chain = _chain(flow, node, output)
+            taken.update(chain.members)
+            block = _block(flow, node, place, chain, feeds)
+            found.append(block)
+            ends |= {name: block.end for bundle in chain.bundles for name in bundle.names}
+    return tuple(found)
+
+
+def source_of(flow: Flow, name: str) -> str:
+    """The tensor that holds an activation as the next layer gets it: its integers where it is quantized."""
+    bundle = flow.bundle(name)
+    return bundle.packed or name
+
+
+@dataclass(slots=True)
+class _Chain:
+    """What belongs to one layer."""
+
+    bundles: list[Bundle] = field(default_factory=list)
+    members: list[int] = field(default_factory=list)
+    activations: list[str] = field(default_factory=list)
+    stored: list[str] = field(default_factory=list)
+    fold: FloatArray | None = None
+    scale: AnyArray | None = None
+
+
+def _used(flow: Flow, node: Any) -> list[str]:
+    """Outputs of a node that somebody reads."""
+    return [name for name in flow.computed(node.output) if flow.readers(name) or name in flow.outputs]
+
+
+def _chain(flow: Flow, node: Any, name: str) -> _Chain:
+    """Follow a layer's output through whatever is still a part of the layer."""
+    chain = _Chain(members=[id(node)], stored=_stored(flow, node))
+    products = family(node.op_type) in _PRODUCTS
+    while True:
+        bundle = flow.bundle(name)
+        chain.bundles.append(bundle)
+        after = flow.outside(bundle)
+        if len(after) != 1 or flow.ends(bundle):
+            return chain
+        (follower,) = after
+        others = [one for one in follower.input if one and one not in bundle.names]
+        alone = all(one in flow.fixed or one in flow.scales for one in others) and len(follower.output) > 0
+        if not alone or not _belongs(flow, follower, node, chain, others, products=products):
+            return chain
+        chain.members.append(id(follower))
+        chain.stored += _stored(flow, follower)
+        name = follower.output[0]
+
+
+def _belongs(flow: Flow, follower: Any, node: Any, chain: _Chain, others: list[str], *, products: bool) -> bool:
+    """Whether an operator is a part of the layer before it; what it adds is noted."""
+    kind = follower.op_type
+    if chain.activations:  # a second activation is a layer of its own
+        return False
+    if kind in _ACTIVATIONS:
+        chain.activations.append(_activation(flow, follower))
+        return True
+    if kind == "BatchNormalization":
+        fold = fold_of(follower, flow.constants)
+        if chain.fold is not None or fold is None:
+            return False
+        chain.fold = fold
+        return True
+    if node.op_type in _INTEGER_PRODUCTS and chain.scale is None:
+        if kind == "Cast":
+            return True
+        if kind == "Mul":
+            chain.scale = _weight_scale(flow, others)
+            return True
+    return products and kind in ("Add", "Sub", "QLinearAdd") and bool(others) and _is_vector(flow, follower)
+
+
+def _is_vector(flow: Flow, node: Any) -> bool:
+    """Whether what is added is a bias: one number a channel, not one an element."""
+    values = [flow.constants.array(name) for name in node.input if name in flow.fixed]
+    return any(value is not None and value.size == max(value.shape, default=1) for value in values)
+
+
+def _weight_scale(flow: Flow, others: list[str]) -> AnyArray | None:
+    """The weights' scale in the product of both scales that integers are multiplied by."""
+    for name in others:
+        maker = flow.makers.get(name)
+        for one in (name, *(maker.input if maker is not None else ())):
+            if one in flow.fixed:
+                return flow.constants.array(one)
+    return None
+
+
+def _activation(flow: Flow, node: Any) -> str:
+    """An activation's name; a clip of [0, …] says its upper end."""
+    name = _ACTIVATIONS[node.op_type]
+    if name != "clip":
+        return name
+    ends = [flow.constants.array(one) if one else None for one in (*node.input[1:3], "", "")[:2]]
+    low, high = (None if end is None or end.size != 1 else float(end.item()) for end in ends)
+    return "relu" if low == 0 and high is None else f"clip({low}, {high})"
+
+
+def _stored(flow: Flow, node: Any) -> list[str]:
+    """Names of stored tensors that a node reads, also unpacked; its weight before its bias."""
+    found = []
+    for name in node.input:
+        seen = 0
+        while name and name in flow.fixed and seen < 8:
+            if name in flow.constants.stored:
+                found.append(name)
+                break
+            maker = flow.makers.get(name)
+            found.append(name)
+            name, seen = (maker.input[0] if maker is not None and maker.input else ""), seen + 1
+    return found
+
+
+def _feeds(flow: Flow, names: list[str], ends: Mapping[str, str]) -> tuple[str, ...]:
+    """Points that tensors come from, through views."""
+    found: dict[str, None] = {}
+    waiting, seen = list(names), set(names)
+    while waiting:
+        name = waiting.pop(0)
+        if name in ends:
+            found[ends[name]] = None
+            continue
+        maker = flow.makers.get(name)
+        new = [] if maker is None else [one for one in flow.computed(maker.input) if one not in seen]
+        seen.update(new)
+        waiting += new
+    return tuple(found)
+
+
+def _block(flow: Flow, node: Any, place: int, chain: _Chain, feeds: tuple[str, ...]) -> Block:
+    last = chain.bundles[-1]
+    name, _ = layer_of(node, place, [_original(one) for one in chain.stored])
+    aliases = dict.fromkeys(_plain(one) for bundle in reversed(chain.bundles) for one in reversed(bundle.names))
+    return Block(
+        name=name,
+        kind=node.op_type,
+        end=last.names[0],
+        aliases=tuple(aliases),
+        activations=tuple(chain.activations),
+        integers=last.packed is not None or node.op_type.startswith("QLinear") or node.op_type == "QGemm",
+        weight=weight_of(node, flow.constants, chain.scale),
+        fold=chain.fold,
+        feeds=feeds,
+    )
+
+
+def _original(name: str) -> str:
+    """A stored tensor's name before an optimizer folded a normalisation into it.
+
+    >>> _original("ConvBnFusion_W_body.0.weight")
+    'body.0.weight'
+    """
+    for prefix in ("ConvBnFusion_W_", "ConvBnFusion_BN_B_", "ConvMulFusion_W_"):
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _plain(name: str) -> str:
+    """A tensor's name without what quantizers append.
+
+    >>> _plain("relu_QuantizeLinear_Output"), _plain("logits_QuantizeLinear_Input"), _plain("relu_quantized")
+    ('relu', 'logits', 'relu')
+    """
+    for ending in ("_QuantizeLinear_Output", "_DequantizeLinear_Output", "_QuantizeLinear_Input", "_quantized"):
+        name = name.removesuffix(ending)
+    return name

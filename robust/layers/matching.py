@@ -1,0 +1,219 @@
+"""Finds the points at which two models mean the same: after bias, normalisation and activation of a layer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from robust.layers.blocks import ENTRY, Block
+
+How: TypeAlias = Literal["tensor name", "module name", "order"]
+#: Families whose layers have weights, by which they are told apart.
+_WEIGHTED = ("conv", "convtranspose", "linear")
+#: Activations that a quantizer's range can stand for, since it ends where they do.
+_CLIPS = ("relu", "clip(")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Match:
+    """A layer of both models.
+
+    Args:
+        reference: In the reference.
+        candidate: In the candidate.
+        how: By what it was found.
+    """
+
+    reference: Block
+    candidate: Block
+    how: How
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmatched:
+    """A layer that is not compared.
+
+    Args:
+        layer: Name and kind, e.g. `4 (Conv)`.
+        model: `reference` or `candidate`.
+        reason: Why not.
+    """
+
+    layer: str
+    model: Literal["reference", "candidate"]
+    reason: str
+
+
+def matched(reference: Sequence[Block], candidate: Sequence[Block]) -> tuple[tuple[Match, ...], tuple[Unmatched, ...]]:
+    """Pair the layers of two models.
+
+    A tensor of the same name, else a module of the same name and kind, else the place: among the layers with weights
+    where no name tells any of them and both models have equally many, of the same kinds and shapes; of a layer without
+    weights by what it reads, where one alone of its kind reads the same paired layers. Each layer has one partner at
+    most; none is guessed.
+
+    Args:
+        reference: Layers, in the order of a run.
+        candidate: Likewise.
+
+    Returns:
+        The pairs, in the order of the reference, and what has no partner, with the reason.
+    """
+    pairing = _Pairing(reference, candidate)
+    for how, key in _KEYS:
+        pairing.by(how, key)
+    pairing.by_order()
+    pairing.by_inputs()
+    return pairing.pairs(), pairing.left()
+
+
+def _end_name(block: Block) -> list[object]:
+    return [("tensor", block.aliases[0])] if block.aliases else []
+
+
+def _any_name(block: Block) -> list[object]:
+    return [("tensor", name) for name in block.aliases]
+
+
+def _module_and_family(block: Block) -> list[object]:
+    return [(block.name, block.family)]
+
+
+def _module(block: Block) -> list[object]:
+    return [block.name]
+
+
+_KEYS: tuple[tuple[How, Callable[[Block], list[object]]], ...] = (
+    ("tensor name", _end_name),
+    ("tensor name", _any_name),
+    ("module name", _module_and_family),
+    ("module name", _module),
+)
+
+
+class _Pairing:
+    """Pairs found so far."""
+
+    def __init__(self, reference: Sequence[Block], candidate: Sequence[Block]) -> None:
+        self._old, self._new = tuple(reference), tuple(candidate)
+        self._partner: dict[int, tuple[int, How]] = {}
+        self._reasons: dict[int, str] = {}
+        self._told: set[int] = set()
+
+    def by(self, how: How, key: Callable[[Block], list[object]]) -> None:
+        """Pair layers that share a key which no other free layer of their model has."""
+        old, new = self._free()
+        places = _unique(self._new, new, key)
+        for i, keys in [(i, key(self._old[i])) for i in old]:
+            others = {places[one] for one in keys if one in places and one in _unique(self._old, old, key)}
+            others -= {j for j, _ in self._partner.values()}
+            if len(others) == 1:
+                self._pair(i, others.pop(), how)
+
+    def by_order(self) -> None:
+        """Pair the layers with weights by their place, where no name of a layer with weights says anything."""
+        old, new = self._free()
+        first = [i for i in old if self._old[i].family in _WEIGHTED]
+        second = [j for j in new if self._new[j].family in _WEIGHTED]
+        named = any(self._old[i].family in _WEIGHTED for i in self._partner)
+        if named or len(first) != len(second):
+            return
+        if all(_alike(self._old[i], self._new[j]) for i, j in zip(first, second, strict=True)):
+            for i, j in zip(first, second, strict=True):
+                self._pair(i, j, "order")
+
+    def by_inputs(self) -> None:
+        """Pair layers without weights that read paired layers alone, one of its kind in each model."""
+        old_ends = {block.end: i for i, block in enumerate(self._old)}
+        for i, block in enumerate(self._old):
+            if i in self._partner or i in self._reasons or block.family in _WEIGHTED:
+                continue
+            partners = [self._end_of_partner(old_ends.get(feed), feed) for feed in block.feeds]
+            twins = [k for k, one in enumerate(self._old) if (one.family, one.feeds) == (block.family, block.feeds)]
+            free = self._free()[1]
+            same = [j for j in free if self._new[j].family == block.family and list(self._new[j].feeds) == partners]
+            if None not in partners and len(same) == 1 and len(twins) == 1:
+                self._pair(i, same[0], "order")
+
+    def _end_of_partner(self, place: int | None, feed: str) -> str | None:
+        """Where the partner of a layer that is read ends; the model's own rows are each other's partners."""
+        if place is None:
+            return feed if feed == ENTRY else None
+        return self._new[self._partner[place][0]].end if place in self._partner else None
+
+    def pairs(self) -> tuple[Match, ...]:
+        """All pairs, in the order of the reference."""
+        return tuple(
+            Match(reference=self._old[i], candidate=self._new[j], how=how)
+            for i, (j, how) in sorted(self._partner.items())
+        )
+
+    def left(self) -> tuple[Unmatched, ...]:
+        """What has no partner."""
+        old, new = self._free()
+        missing = [
+            Unmatched(
+                layer=self._old[i].label,
+                model="reference",
+                reason=self._reasons.get(i, "the candidate has no tensor or module of this name"),
+            )
+            for i in old
+        ]
+        return (
+            *missing,
+            *(
+                Unmatched(
+                    layer=self._new[j].label,
+                    model="candidate",
+                    reason="the reference has no tensor or module of this name",
+                )
+                for j in new
+                if j not in self._told
+            ),
+        )
+
+    def _free(self) -> tuple[list[int], list[int]]:
+        gone = {j for j, _ in self._partner.values()}
+        return (
+            [i for i in range(len(self._old)) if i not in self._partner],
+            [j for j in range(len(self._new)) if j not in gone],
+        )
+
+    def _pair(self, i: int, j: int, how: How) -> None:
+        reason = _difference(self._old[i], self._new[j])
+        if reason is None:
+            self._partner[i] = (j, how)
+        else:
+            self._reasons[i] = reason
+            self._told.add(j)
+
+
+def _difference(old: Block, new: Block) -> str | None:
+    """Why the ends of two layers of one name do not mean the same, or None."""
+    if old.family != new.family and old.family in _WEIGHTED and new.family in _WEIGHTED:
+        return f"a {old.kind} in the reference, a {new.kind} in the candidate"
+    if old.weight is not None and new.weight is not None and old.weight.shape != new.weight.shape:
+        return f"its weights have shape {old.weight.shape} in the reference, {new.weight.shape} in the candidate"
+    missing = [one for one in old.activations if one not in new.activations]
+    added = [one for one in new.activations if one not in old.activations]
+    for lacking, names, there, absent in (
+        (old, added, "candidate", "reference"),
+        (new, missing, "reference", "candidate"),
+    ):
+        if names and not (lacking.integers and all(one.startswith(_CLIPS) for one in names)):
+            return f"followed by {', '.join(names)} in the {there}, not in the {absent}"
+    return None
+
+
+def _alike(old: Block, new: Block) -> bool:
+    """Whether two layers compute the same with weights of the same shape."""
+    shapes = [None if block.weight is None else block.weight.shape for block in (old, new)]
+    return old.family == new.family and shapes[0] == shapes[1] and shapes[0] is not None
+
+
+def _unique(blocks: Sequence[Block], places: list[int], key: Callable[[Block], list[object]]) -> dict[object, int]:
+    """Keys that one block alone has, and its place."""
+    found: dict[object, list[int]] = {}
+    for place in places:
+        for one in dict.fromkeys(key(blocks[place])):
+            found.setdefault(one, []).append(place)
+    return {one: at[0] for one, at in found.items() if len(at) == 1}

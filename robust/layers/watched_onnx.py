@@ -1,0 +1,213 @@
+"""An ONNX model whose layers are asked for what they give: all of them in one session, in one pass."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from robust.costing.graph_onnx import subgraphs
+from robust.errors import InvalidInput
+from robust.layers.blocks import ENTRY, Block, Values
+from robust.layers.blocks_onnx import blocks_of, source_of
+from robust.layers.flow_onnx import Flow, read_flow
+from robust.layers.weights_onnx import dequantized
+from robust.models.adapter_onnx import OnnxAdapter
+from robust.models.base import Model, adapter_of
+from robust.models.foreign_errors import blamed
+from robust.models.runner_quantization import QuantizedEdges
+from robust.tensors.quantizing import dequantize
+from robust.tensors.spec import QUANTIZED
+from robust.types import AnyArray, FloatArray
+
+_ERRORS_ONLY = 3
+_QUANTIZERS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
+_ELEMENTS = {np.dtype(np.float16): 10, np.dtype(np.float32): 1, np.dtype(np.float64): 11}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WatchedOnnx:
+    """An ONNX model with every layer's end as one more output.
+
+    Args:
+        name: Shown in messages.
+        flow: Its graph.
+        adapter: How it is called.
+        edges: How its integers stand for numbers.
+    """
+
+    name: str
+    flow: Flow
+    adapter: OnnxAdapter
+    edges: QuantizedEdges
+    _feeding: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False)
+    _types: dict[str, np.dtype[Any]] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """Its layers, in the order of a run."""
+        return blocks_of(self.flow)
+
+    @cached_property
+    def _session(self) -> Any:
+        wanted = {source_of(self.flow, key) for key in (self.flow.inputs[0], *(block.end for block in self.blocks))}
+        outputs = [name for name in (*self.flow.outputs, *sorted(wanted)) if name not in self.flow.inputs]
+        return self._opened(self.flow.model, outputs)
+
+    def values(self, x: AnyArray, ends: Sequence[str]) -> Values:
+        """What some points hold, dequantized, in one pass."""
+        feed = self._fed(x)
+        sources = {end: source_of(self.flow, end) for end in ends}
+        entry = source_of(self.flow, self.flow.inputs[0])
+        sources |= {ENTRY: entry} if entry not in self.flow.inputs else {}
+        names = list(dict.fromkeys(sources.values()))
+        session = self._session
+        with blamed(self.name, "its layers were watched"):
+            given = session.run(names, {self.adapter.input: feed}) if names else []
+        raw = {name: np.asarray(value) for name, value in zip(names, given, strict=True)}
+        found = {end: self._numbers(source, raw[source]) for end, source in sources.items()}
+        if ENTRY not in found:
+            found[ENTRY] = self._numbers(self.adapter.input, feed)
+        self._types.update({end: raw[source].dtype for end, source in sources.items() if source == end})
+        return {end: array for end, array in found.items() if array is not None and array.shape[:1] == (len(x),)}
+
+    def own(self, x: AnyArray, given: Values) -> Values:
+        """What layers make of inputs that another model's layers got, in one pass."""
+        ends = tuple(end for end in given if end != ENTRY)
+        session = self._feeding.get(ends)
+        if session is None:
+            session = self._feeding[ends] = self._cut(ends)
+        feeds = {self.adapter.input: self._fed(x)}
+        feeds |= {_given(i): np.asarray(given[end], dtype=self._type(end)) for i, end in enumerate(ends)}
+        used = {value.name for value in session.get_inputs()}
+        names = [source_of(self.flow, end) for end in ends]
+        with blamed(self.name, "its layers were fed with another model's inputs"):
+            raw = session.run(names, {name: array for name, array in feeds.items() if name in used})
+        found = {end: self._numbers(name, array) for end, name, array in zip(ends, names, raw, strict=True)}
+        return {end: array for end, array in found.items() if array is not None}
+
+    def answers(self, x: AnyArray) -> tuple[FloatArray, FloatArray]:
+        """Its outputs while its points are watched, and while they are not."""
+        return replace(self.adapter, session=self._session).forward(x), self.adapter.forward(x)
+
+    def bytes_of(self, values: Values) -> int:
+        """Bytes that a pass over these rows holds at once."""
+        return sum(array.nbytes for array in values.values())
+
+    def _fed(self, x: AnyArray) -> AnyArray:
+        """Rows in the type of the input."""
+        try:
+            return self.adapter.cast(x)
+        except InvalidInput as error:
+            raise InvalidInput(f"{self.name}: {error}") from error
+
+    def _numbers(self, name: str, raw: AnyArray) -> AnyArray | None:
+        """Real numbers of a tensor; None for whole numbers that stand for none.
+
+        Integers stand for what those make of them that read them, which a faulty file may not write by the same scale.
+        """
+        if raw.dtype.kind == "f":
+            return raw
+        read = self.flow.unpacked(name)
+        if read is not None:
+            scale, zero, axis = read
+            return dequantized(raw, scale, zero, axis=axis)
+        dtype = str(raw.dtype)
+        quantization = self.edges.of_output(name, dtype) if dtype in QUANTIZED else None
+        return None if quantization is None else dequantize(raw, quantization)
+
+    def _type(self, end: str) -> np.dtype[Any]:
+        """The floating type in which a point is handed on."""
+        found = self._types.get(end, np.dtype(np.float32))  # a quantized point goes on dequantized, in float32
+        if found not in _ELEMENTS:
+            raise InvalidInput(
+                f"{self.name} hands on integers ({found} at {end!r}), so no layer of it can be fed with the inputs of "
+                "another model's: give the float build as reference, or quantized in QDQ form"
+            )
+        return found
+
+    def _cut(self, ends: Sequence[str]) -> Any:
+        """A session in which what follows a point reads the point's value from outside."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self.flow.model)
+        renamed: dict[str, str] = {}
+        inside: set[str] = set()
+        for i, end in enumerate(ends):
+            bundle = self.flow.bundle(end)
+            renamed |= dict.fromkeys(bundle.names, _given(i))
+            inside.update(bundle.names[1:])
+            model.graph.input.append(onnx.helper.make_tensor_value_info(_given(i), _ELEMENTS[self._type(end)], None))
+        for node in model.graph.node:
+            if not inside.intersection(node.output):
+                _rename(node, renamed)
+        return self._opened(model, list(dict.fromkeys(source_of(self.flow, end) for end in ends)))
+
+    def _opened(self, model: Any, outputs: Sequence[str]) -> Any:
+        """A session of a graph with other outputs."""
+        changed = onnx.ModelProto()
+        changed.CopyFrom(model)
+        known = {value.name: value for value in changed.graph.output}
+        values = [known.get(name, onnx.ValueInfoProto(name=name)) for name in outputs]
+        del changed.graph.output[:]
+        changed.graph.output.extend(values)
+        del changed.graph.value_info[:]
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = _ERRORS_ONLY
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")  # several sessions take turns
+        if not self._quantized:
+            # Optimizers that choose kernels by what surrounds an operator would tell a graph from its own pieces.
+            settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        content = changed.SerializeToString()
+        with blamed(self.name, "its layers were opened"):
+            return onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
+
+    @cached_property
+    def _quantized(self) -> bool:
+        """Whether it computes with integers, in kernels that only a fully optimized session has."""
+        return any(node.op_type in _QUANTIZERS for node in self.flow.graph.node)
+
+
+def watched_onnx(model: Model) -> WatchedOnnx:
+    """Open an ONNX model for a look at its layers.
+
+    Args:
+        model: Loaded from a file.
+
+    Raises:
+        InvalidInput: If it is a live session, which does not show its graph, or keeps weights in other files.
+    """
+    adapter = adapter_of(model)
+    if model.content is None or not isinstance(adapter, OnnxAdapter):
+        raise InvalidInput(f"{model.name}: a live session does not show its layers: pass the path of its file")
+    content = model.content()
+    flow = read_flow(content, model.name)
+    return WatchedOnnx(
+        name=model.name, flow=flow, adapter=adapter, edges=QuantizedEdges(content=flow.model.SerializeToString())
+    )
+
+
+def _given(place: int) -> str:
+    """Name of the input that stands for a point."""
+    return f"robust::given_{place}"
+
+
+def _rename(node: Any, names: Mapping[str, str]) -> None:
+    """Let a node, and the graphs inside it, read other tensors."""
+    for i, name in enumerate(node.input):
+        if name in names:
+            node.input[i] = names[name]
+    for inner in subgraphs(node):
+        made = set(_made(inner))
+        outer = {old: new for old, new in names.items() if old not in made}
+        for part in inner.node:
+            _rename(part, outer)
+
+
+def _made(graph: Any) -> Iterator[str]:
+    """Names that a graph inside a node has for itself."""
+    yield from (value.name for value in graph.input)
+    yield from (tensor.name for tensor in graph.initializer)
+    yield from (name for node in graph.node for name in node.output)

@@ -1,0 +1,93 @@
+"""Pairs of layers: by name, by place, and what is left with the reason."""
+
+import numpy as np
+import pytest
+
+from robust.layers.blocks import ENTRY, Block
+from robust.layers.matching import Unmatched, matched
+
+W = np.ones((3, 2))
+
+
+def block(name, kind="Conv", end=None, aliases=(), **options):
+    return Block(name=name, kind=kind, end=end or f"{name}_end", aliases=aliases, **options)
+
+
+def ends(pairs):
+    return [(pair.reference.end, pair.candidate.end, pair.how) for pair in pairs]
+
+
+def test_the_end_s_name_counts_more_than_one_before_it():
+    old = [block("a", end="relu", aliases=("relu", "conv")), block("b", end="other", aliases=("other",))]
+    new = [block("p", end="one", aliases=("conv",)), block("q", end="two", aliases=("relu",))]
+    pairs, left = matched(old, new)
+    assert ends(pairs) == [("relu", "two", "tensor name")]
+    assert [one.layer for one in left] == ["b (Conv)", "p (Conv)"]
+
+
+def test_a_module_s_name_where_tensors_have_none():
+    pairs, left = matched([block("0", "Conv2d")], [block("0", "QLinearConv", aliases=("x",))])
+    assert [pair.how for pair in pairs] == ["module name"]
+    assert left == ()
+
+
+def test_names_that_several_have_tell_nothing():
+    pairs, left = matched([block("a", end="1"), block("a", end="2")], [block("a", end="3")])
+    assert pairs == ()
+    assert len(left) == 3
+
+
+def test_the_place_of_weighted_layers_as_a_last_resort():
+    old = [block("a", weight=W), block("b", "Gemm", weight=W)]
+    new = [block("p", weight=W), block("q", "MatMul", weight=W)]
+    pairs, _ = matched(old, new)
+    assert [pair.how for pair in pairs] == ["order", "order"]
+    for other in (new[:1], [*new[:1], block("q", "MatMul", weight=np.ones((4, 2)))], new[::-1]):
+        assert matched(old, other)[0] == ()
+    # One name that tells something: the others are left, they were given other names for a reason.
+    named = [block("a", weight=W), block("q", "MatMul", weight=W)]
+    assert ends(matched(old, named)[0]) == [("a_end", "a_end", "module name")]
+
+
+def test_layers_without_weights_by_what_they_read():
+    old = [block("c", end="c"), block("pool_1", "MaxPool2d", end="p", feeds=("c",))]
+    new = [block("c", end="k"), block("node_7", "MaxPool", end="q", feeds=("k",))]
+    assert ends(matched(old, new)[0])[1] == ("p", "q", "order")
+    # Two poolings of the same layer cannot be told apart.
+    twice = [*old, block("pool_2", "MaxPool2d", end="p2", feeds=("c",))]
+    pairs, left = matched(twice, [*new, block("node_8", "MaxPool", end="q2", feeds=("k",))])
+    assert len(pairs) == 1
+    assert len(left) == 4
+    rows = [block("pool", "MaxPool", end="p", feeds=(ENTRY,))], [block("other", "MaxPool", end="q", feeds=(ENTRY,))]
+    assert len(matched(*rows)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (
+            {"activations": ("relu",)},
+            {},
+            "followed by relu in the reference, not in the candidate",
+        ),
+        (
+            {"activations": ("sigmoid",)},
+            {"integers": True},
+            "followed by sigmoid in the reference, not in the candidate",
+        ),
+        ({}, {"activations": ("tanh",)}, "followed by tanh in the candidate, not in the reference"),
+        ({"weight": W}, {"weight": W.T}, "its weights have shape (3, 2) in the reference, (2, 3) in the candidate"),
+        ({}, {"kind": "Gemm"}, "a Conv in the reference, a Gemm in the candidate"),
+    ],
+)
+def test_one_name_that_means_two_things(old, new, reason):
+    pairs, left = matched([block("a", **old)], [block("a", **new)])
+    assert pairs == ()
+    assert left == (Unmatched(layer="a (Conv)", model="reference", reason=reason),)
+
+
+@pytest.mark.parametrize("activation", ["relu", "clip(0.0, 6.0)"])
+def test_a_quantizer_s_range_can_stand_for_an_activation(activation):
+    pairs, _ = matched([block("a", activations=(activation,))], [block("a", integers=True)])
+    assert len(pairs) == 1
+    assert len(matched([block("a", integers=True)], [block("a", activations=(activation,))])[0]) == 1
