@@ -100,7 +100,7 @@ def test_more_files_than_inputs(write):
 def test_wrong_keys_say_which_are_understood(write):
     with pytest.raises(
         InvalidInput,
-        match=r"gives 2 input arrays, .* has the keys images, labels; .* understood as x_test/y_test, inputs/outputs, in",
+        match=r"gives 2 input arrays, .* has the keys images, labels; .* understood as x_test/y_test, inputs/outputs",
     ):
         read(write("t.npz", images=X, labels=Y))
     for x, y in (("x_train", "y_train"), ("X_test", "Y_test"), ("X", "Y"), ("x", "y")):
