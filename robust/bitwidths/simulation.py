@@ -12,6 +12,7 @@ from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.measures.row_contents import row_contents
 from robust.models.base import Model, adapter_of
+from robust.models.layer_bits import NARROW, HeldBits, LayerBits
 from robust.types import FloatArray
 
 _SAMPLE = 32
@@ -80,7 +81,38 @@ class Simulation:
             identity=lambda: key,
             weights=lambda: key,
             content=None,
+            held=HeldBits(layers=self._held(setting), rom=self.size(setting), imitated=self.model),
         )
+
+    def _held(self, setting: Setting) -> tuple[LayerBits, ...]:
+        """The layers as coverage reads them."""
+        layers = []
+        for layer in self.layers:
+            bits = setting.layers.get(layer.name, Bits())
+            narrow = bits.weights is not None and bits.weights <= NARROW
+            layers.append(
+                LayerBits(
+                    name=layer.name,
+                    kind=layer.kind,
+                    weights=layer.parameters,
+                    quantized=layer.parameters if narrow else 0,
+                    bits=bits.weights or 8 * self.simulator.itemsize,
+                    integer=narrow and bits.activations is not None and bits.activations <= NARROW,
+                    simulated=narrow,
+                )
+            )
+        layers += [
+            LayerBits(
+                name=item.name,
+                kind=item.kind,
+                weights=item.parameters,
+                quantized=0,
+                bits=8 * self.simulator.itemsize,
+                integer=False,
+            )
+            for item in self.simulator.left
+        ]
+        return tuple(layers)
 
     def size(self, setting: Setting | None) -> int:
         """Bytes that the model takes in a setting: weights packed, scales, all else as it is stored.
@@ -103,12 +135,6 @@ class Simulation:
         own = [weight for weight in layer.weights if not weight.shared]
         scales = sum(weight.channels if per_channel else 1 for weight in own)
         return sum((weight.values.size * bits + 7) // 8 for weight in own) + _SCALE * scales
-
-    def coverage(self, setting: Setting) -> float:
-        """Share of the weights of these layers, and of all else that was left in float, that has fewer bits."""
-        fewer = sum(layer.parameters for layer in self.layers if setting.layers.get(layer.name, Bits()).weights)
-        total = sum(layer.parameters for layer in self.layers) + sum(item.parameters for item in self.left)
-        return fewer / total
 
     def remarks(self, data: Dataset | None, *, inputs: bool) -> list[str]:
         """What a reader must know of the layers and of the calibration rows.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from robust.errors import InvalidInput
+from robust.models.layer_bits import HeldBits
 from robust.types import AnyArray, FloatArray, Output, Task
 
 Label: TypeAlias = int | str
@@ -46,6 +47,7 @@ class Model:
             two closures share their bytecode); without it nothing is cached.
         weights: Content hash of the weights alone, or None where it cannot be known.
         content: The bytes of the model file, for analyses that read how weights are stored; None where there is none.
+        held: What a simulated build would hold, or None where the model is what it is.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Model:
     identity: Callable[[], str | None] = lambda: None
     weights: Callable[[], str | None] = lambda: None
     content: Callable[[], bytes] | None = None
+    held: HeldBits | None = None
 
     def __post_init__(self) -> None:
         """Refuse options that no model can have."""

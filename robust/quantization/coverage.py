@@ -8,7 +8,7 @@ from robust.costing.whole_model import cost
 from robust.errors import InvalidInput, MissingExtra, ModelFault
 from robust.models.base import Model, adapter_of
 from robust.models.conversion import as_model
-from robust.quantization.layer_bits import LayerBits
+from robust.models.layer_bits import LayerBits
 
 _SHOWN = 5
 
@@ -107,6 +107,8 @@ def quantized_coverage(model: Model) -> float | None:
 
 def _layers(model: Model) -> tuple[LayerBits, ...] | None:
     """What the model's file or module shows."""
+    if model.held is not None:
+        return model.held.layers
     if model.framework == "onnx" and model.content is not None:
         from robust.quantization.coverage_onnx import onnx_layers
 
@@ -133,7 +135,8 @@ def _share_of_weights(layers: Sequence[LayerBits]) -> tuple[float | None, str]:
 def _macc(model: Model, data: Any, input_shape: Any) -> tuple[Mapping[str, float | None], str]:
     """Multiply-accumulates of each layer, and why their sum is not known."""
     try:
-        found = cost(model, data=data, input_shape=input_shape)
+        counted = model if model.held is None else model.held.imitated
+        found = cost(counted, data=data, input_shape=input_shape)
     except (InvalidInput, MissingExtra, ModelFault) as error:
         return {}, f"multiply-accumulates cannot be counted: {error}"
     missed = [part for part in found.uncounted if "macc" in part.affects]

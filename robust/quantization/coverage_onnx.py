@@ -9,8 +9,8 @@ import onnx
 from onnx import TensorProto, helper, inliner
 
 from robust.costing.graph_onnx import bits, subgraphs
+from robust.models.layer_bits import NARROW, LayerBits, merged
 from robust.models.layer_names import layer_of
-from robust.quantization.layer_bits import NARROW, LayerBits, merged
 
 _INTEGER_FORMS = (
     "QLinearConv QLinearMatMul QGemm ConvInteger MatMulInteger MatMulIntegerToFloat DynamicQuantizeMatMul "

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from robust.quantization.layer_bits import NARROW, LayerBits, merged
+from robust.models.layer_bits import NARROW, LayerBits, merged
 
 #: Operators of a program with the positions of their factors; all that follow are biases and settings.
 _FACTORS = {

@@ -135,6 +135,8 @@ def _stored(model: Model, data: Dataset) -> tuple[str, str, str]:
     """Shares of weights and multiply-accumulates that are quantized, and bytes of all weights; dashes where unknown."""
     found = coverage_by_layer(model, data=data)
     shares = ["-" if share is None else f"{100 * share:.4g} %" for share in (found.weights, found.macc)]
+    if model.held is not None:
+        return shares[0], shares[1], f"{model.held.rom:,} B"
     try:
         rom = cost(model, data=data).rom
     except (InvalidInput, MissingExtra, ModelFault):

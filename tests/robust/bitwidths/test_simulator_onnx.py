@@ -12,6 +12,7 @@ from robust.bitwidths.simulation import simulate
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.predicting.predictions import predict
+from robust.quantization.coverage import coverage_by_layer
 
 NODE = helper.make_node
 RNG = np.random.default_rng(0)
@@ -48,7 +49,8 @@ def test_sizes_are_counted_by_hand(nets, tmp_path):
     assert simulation.size(uniform(names, Bits(weights=3), per_channel=True)) == 8 + 6 + 4 * (5 + 3)
     assert simulation.size(uniform(names, Bits(weights=3), per_channel=False)) == 8 + 6 + 4 * 2
     assert simulation.size(uniform(names, Bits(activations=3), per_channel=False)) == 140
-    assert simulation.coverage(uniform(names, Bits(weights=3), per_channel=True, but="first")) == 15 / 35
+    model = simulation.at(uniform(names, Bits(weights=3), per_channel=True, but="first"))
+    assert coverage_by_layer(model).weights == 15 / 35
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,21 @@ class LayerBits:
     integer: bool
     macc: float | None = None
     simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HeldBits:
+    """What a model would hold that runs in floating point and rounds on its way.
+
+    Args:
+        layers: Its layers, in the widths that are imitated.
+        rom: Bytes of its weights, packed in these widths.
+        imitated: The float model that it rounds, whose operators are counted.
+    """
+
+    layers: tuple[LayerBits, ...]
+    rom: int
+    imitated: Any
 
 
 #: Weights wider than this are not quantized: 16-bit floats are a float build.
