@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn
 
-from robust.costing.whole_model import cost
 from robust.data.dataset import Dataset
-from robust.errors import InvalidInput, MissingExtra, ModelFault
 from robust.evidence import Flips, Values
 from robust.measurement import Measurement
 from robust.models.base import Model
 from robust.quantization.coverage import coverage_by_layer
+from robust.quantization.stored_bytes import rom_of
 
 _HEAD = (
     *("candidate", "value", "degradation", "lower", "upper", "right->wrong", "wrong->right"),
@@ -135,11 +134,5 @@ def _stored(model: Model, data: Dataset) -> tuple[str, str, str]:
     """Shares of weights and multiply-accumulates that are quantized, and bytes of all weights; dashes where unknown."""
     found = coverage_by_layer(model, data=data)
     shares = ["-" if share is None else f"{100 * share:.4g} %" for share in (found.weights, found.macc)]
-    if model.held is not None:
-        return shares[0], shares[1], f"{model.held.rom:,} B"
-    try:
-        rom = cost(model, data=data).rom
-    except (InvalidInput, MissingExtra, ModelFault):
-        return shares[0], shares[1], "-"
-    known = math.isfinite(rom.value) and all(check.passed for check in rom.validity)
-    return shares[0], shares[1], f"{rom.value:,.0f} B" if known else "-"
+    rom = rom_of(model, data)
+    return shares[0], shares[1], "-" if rom is None else f"{rom:,} B"

@@ -1,20 +1,19 @@
 """Calibrations of one float model compared on rows that none of them saw."""
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from robust.costing.whole_model import cost
 from robust.data.dataset import Dataset
 from robust.data.live import as_data
-from robust.errors import InvalidInput, MissingExtra, ModelFault
+from robust.errors import InvalidInput, MissingExtra
 from robust.evidence import Finding
 from robust.metrics.catalogue import find_metric
 from robust.models.base import Model
 from robust.models.conversion import as_model
 from robust.quantization.coverage import coverage_by_layer
 from robust.quantization.degradation_paired import degradation
+from robust.quantization.stored_bytes import rom_of
 from robust.quantizers.building import quantize
 from robust.quantizers.calibration_rows import CalibrationRows, calibration_findings, calibration_rows
 from robust.quantizers.candidate_table import CandidateRow, CandidateTable
@@ -127,7 +126,7 @@ def candidate_row(name: str, candidate: Model, loss: Any, data: Dataset) -> Cand
         model=candidate,
         degradation=loss,
         coverage=coverage_by_layer(candidate, data=data),
-        rom=_rom(candidate, data),
+        rom=rom_of(candidate, data),
     )
 
 
@@ -161,7 +160,7 @@ def candidate_table(
     wide = () if kept else tuple(finding for row in rows for finding in _left_in_float(row))
     return CandidateTable(
         reference=reference.name,
-        reference_rom=_rom(reference, data),
+        reference_rom=rom_of(reference, data),
         metric=find_metric(metric).title,
         data=data.name,
         rows=tuple(rows),
@@ -195,13 +194,3 @@ def _ways(methods: Sequence[str]) -> tuple[str, ...]:
     if not names:
         raise InvalidInput(f"methods names none; {', '.join(map(repr, USUAL))} would be right")
     return tuple(dict.fromkeys(names))
-
-
-def _rom(model: Model, data: Dataset) -> int | None:
-    """Bytes of weights and constants, or None where they cannot be counted."""
-    try:
-        found = cost(model, data=data).rom
-    except (InvalidInput, MissingExtra, ModelFault):
-        return None
-    whole = all(check.passed for check in found.validity) and math.isfinite(found.value)
-    return int(found.value) if whole else None
