@@ -92,12 +92,15 @@ class Comparison:
         Raises:
             InvalidInput: If the rows are integers that stand for one number to the one model and another to the other.
         """
-        check_rows_of_both(old.model, new.model, self.data)
+        read = check_rows_of_both(old.model, new.model, self.data)
+        told: tuple[Evidence, ...]
         if old.scored is not None and new.scored is not None and self.yardstick is not None:
             floor = host_floor(self.yardstick, (old.model, old.scored), (new.model, new.scored), self.data)
             told, size = floor.evidence(), floor.size
         else:
             told, size = (Fact(name="host floor", value="not measured: the metric is a callable"),), 0.0
+        if read is not None:
+            told = (Finding(text=read), *told)
         host = host_facts([new.model, old.model])
 
         def at(level: float) -> Measurement:

@@ -35,12 +35,17 @@ _WHOLE = frozenset({"INT32", "INT64", "UINT32", "UINT64", "BOOL", "STRING"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Weight:
-    """A stored weight that an operator reads: its size, its width, and whether it is rounded on the way."""
+    """A stored weight that an operator reads: its size, the bits of a number, and those it is rounded to on its way."""
 
     name: str
     size: int
     bits: int
-    rounded: bool
+    rounded: int | None
+
+    @property
+    def width(self) -> int:
+        """Bits of each number in the run."""
+        return self.bits if self.rounded is None else min(self.bits, self.rounded)
 
 
 def initialiser_coverage(content: bytes) -> float | None:
@@ -82,9 +87,10 @@ def _layers(
             if attribute.name == "value":
                 stored[node.output[0]] = attribute.t
     sources = {**sources, **{output: node for node in graph.node for output in node.output if output}}
+    unpacked = frozenset(node.input[0] for node in graph.node if node.op_type == "DequantizeLinear")
     for place, node in enumerate(graph.node):
         if node.op_type in _PRODUCTS or node.op_type in _TABLES:
-            layer = _layer(node, place, stored, sources, seen)
+            layer = _layer(node, place, stored, sources, seen, unpacked=unpacked)
             if layer is not None:
                 yield layer
         for inner in subgraphs(node):
@@ -92,7 +98,13 @@ def _layers(
 
 
 def _layer(
-    node: Any, place: int, stored: Mapping[str, TensorProto], sources: Mapping[str, Any], seen: set[str]
+    node: Any,
+    place: int,
+    stored: Mapping[str, TensorProto],
+    sources: Mapping[str, Any],
+    seen: set[str],
+    *,
+    unpacked: frozenset[str],
 ) -> LayerBits | None:
     """What one operator does; None for a table that is no weight, such as a list of shapes."""
     weights, flows = [], []
@@ -101,7 +113,10 @@ def _layer(
         if found is None:
             flows += [name] if name and position < 2 else []
         elif found.bits and len(stored[found.name].dims) > 1 and _counts(node, position):
-            weights.append(found)
+            # A table of small integers that nobody unpacks holds places or classes, not weights.
+            raw = node.op_type == "Gather" and found.bits <= NARROW and name == found.name
+            if not raw or node.output[0] in unpacked:
+                weights.append(found)
     if node.op_type in _TABLES and not weights:
         return None
     if node.op_type == "MatMulNBits":
@@ -109,9 +124,9 @@ def _layer(
     name, kind = layer_of(node, place, [weight.name for weight in weights])
     new = [weight for weight in weights if weight.name not in seen]
     seen.update(weight.name for weight in new)
-    narrow = [weight for weight in new if weight.bits <= NARROW or weight.rounded]
+    narrow = [weight for weight in new if weight.width <= NARROW]
     multiplied = node.op_type not in _TABLES
-    held = all(weight.bits <= NARROW or weight.rounded for weight in weights)
+    held = all(weight.width <= NARROW for weight in weights)
     whole = node.op_type in _INTEGER or (
         node.op_type != "MatMulNBits" and all(_is_rounded(name, sources) for name in flows)
     )
@@ -120,9 +135,9 @@ def _layer(
         kind=kind,
         weights=sum(weight.size for weight in new),
         quantized=sum(weight.size for weight in narrow),
-        bits=max((min(weight.bits, NARROW) if weight.rounded else weight.bits for weight in new), default=None),
+        bits=max((weight.width for weight in new), default=None),
         integer=multiplied and held and whole,
-        simulated=any(weight.rounded and weight.bits > NARROW for weight in new),
+        simulated=any(weight.width <= NARROW < weight.bits for weight in new),
     )
 
 
@@ -141,16 +156,17 @@ def _counts(node: Any, position: int) -> bool:
 
 def _stored(name: str, stored: Mapping[str, TensorProto], sources: Mapping[str, Any]) -> _Weight | None:
     """The stored numbers that an input comes from, through operators that only unpack them."""
-    rounded = False
+    rounded: int | None = None
     while name not in stored:
         node = sources.get(name)
         if node is None or node.op_type not in _LAYOUT | {"QuantizeLinear", "DequantizeLinear"} or not node.input:
             return None
-        rounded = rounded or node.op_type == "QuantizeLinear"
+        if node.op_type == "QuantizeLinear":
+            rounded = _rounded_bits(node, stored)
         name = node.input[0]
     tensor = stored[name]
     if tensor.data_type not in _FLOATS and TensorProto.DataType.Name(tensor.data_type) in _WHOLE:
-        return _Weight(name=name, size=0, bits=0, rounded=False)
+        return _Weight(name=name, size=0, bits=0, rounded=None)
     return _Weight(name=name, size=math.prod(tensor.dims), bits=bits(tensor.data_type) or 0, rounded=rounded)
 
 
@@ -158,7 +174,15 @@ def _packed(node: Any, weights: list[_Weight]) -> _Weight:
     """Weights of a few bits each, of which a stored byte holds several."""
     values = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     size = int(values.get("K", 0)) * int(values.get("N", 0))
-    return _Weight(name=weights[0].name, size=size, bits=int(values.get("bits", 4)), rounded=False)
+    return _Weight(name=weights[0].name, size=size, bits=int(values.get("bits", 4)), rounded=None)
+
+
+def _rounded_bits(node: Any, stored: Mapping[str, TensorProto]) -> int:
+    """Bits of the integers that a quantizing operator makes: its zero point's, or those that it names; else uint8."""
+    if len(node.input) > 2 and node.input[2] in stored:
+        return bits(stored[node.input[2]].data_type) or NARROW
+    kind = next((attribute.i for attribute in node.attribute if attribute.name == "output_dtype"), 0)
+    return (bits(kind) if kind else None) or NARROW
 
 
 def _is_rounded(name: str, sources: Mapping[str, Any]) -> bool:

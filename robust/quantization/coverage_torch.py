@@ -18,6 +18,8 @@ _FACTORS = {
 }
 _HANDING_ON = "t transpose permute view reshape flatten unsqueeze squeeze contiguous clone detach alias"
 _LAYOUT = frozenset(_HANDING_ON.split())
+#: Types of places and counts, which no weights have.
+_COUNTING = frozenset({torch.bool, torch.int32, torch.int64})
 _ROUNDERS_OF_WEIGHTS = ("weight_fake_quantizer", "weight_fake_quant")
 _ROUNDERS_OF_FLOW = ("activation_fake_quantizer", "activation_post_process")
 
@@ -40,9 +42,9 @@ def _of_modules(module: torch.nn.Module) -> Iterator[LayerBits]:
     """Layers by the parameters that they hold."""
     seen: set[int] = set()
     for name, part in module.named_modules():
-        own = [*part._parameters.values(), *part._buffers.values()]
-        tensors = [t for t in own if t is not None and not _is_lazy(t) and t.dim() > 1 and id(t) not in seen]
-        unread = any(t is not None and _is_lazy(t) for t in own) or _hides_weights(part)
+        own = _own_weights(part)
+        tensors = [t for t in own if not _is_lazy(t) and t.dim() > 1 and id(t) not in seen]
+        unread = any(_is_lazy(t) for t in own) or _hides_weights(part)
         tensors += _packed(part)
         seen.update(id(t) for t in tensors)
         made, inside, _ = name.partition("parametrizations.")
@@ -73,6 +75,17 @@ def _of_modules(module: torch.nn.Module) -> Iterator[LayerBits]:
             integer=held and not unread and (_is_packed(part) or _rounds_flow(part, tensors)),
             simulated=rounded is not None and any(_bits(t) > NARROW for t in tensors),
         )
+
+
+def _own_weights(part: torch.nn.Module) -> list[torch.Tensor]:
+    """What a module multiplies by, or looks up: its parameters, and buffers that are called weights.
+
+    Masks, tables of positions and other constants are buffers too; nobody trained them. Layers that keep their weights
+    in integers, which no parameter with a gradient can, hold them as buffers.
+    """
+    found = [t for t in part._parameters.values() if t is not None]
+    found += [t for name, t in part._buffers.items() if t is not None and "weight" in name and t.dtype != torch.bool]
+    return [t for t in found if _is_lazy(t) or t.dtype not in _COUNTING]
 
 
 def _is_lazy(tensor: torch.Tensor) -> bool:

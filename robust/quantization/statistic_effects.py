@@ -24,7 +24,8 @@ class Effects:
     """Largest changes that were found.
 
     Args:
-        rate: Change of the figure a share of rows that change in the worst way; None where it has no bound.
+        rate: Change of the figure a share of rows that change in the worst way; None where it has no bound, or none is
+            known, because no change that was tried moves the figure.
         classes: Change if all rows of a class changed in the worst way (k,), of several labels by rows without and with
             each (k, 2); infinite where it has no bound. None for predicted numbers, and where a row of any class has
             about the same effect.
@@ -56,6 +57,9 @@ def effects_of(rows: StatisticRows) -> Effects:
     several = rows.truth.ndim == 2 and rows.statistic.of != "values"
     # Of several labels a row can change in every one at once.
     rate = float(rates.reshape(-1, 2).max(axis=1).sum() if several else rates.max()) * n
+    if rate == 0.0:
+        # Nothing that was tried moves it, so that nothing is known of how far a row can: there is no bound.
+        return Effects(rate=None, classes=None)
     classes = None
     if rows.statistic.of != "values" and not _alike(rows, parts, rates, base):
         sizes = np.array([float(part @ rows.counts) for part, _ in parts])

@@ -122,6 +122,24 @@ def test_what_is_rounded_on_its_way_is_simulated():
     assert (layer.bits, layer.simulated) == (8, True)
 
 
+@pytest.mark.parametrize(("kind", "width"), [(np.int16, 16), (np.uint16, 16), (np.uint8, 8)])
+def test_a_weight_that_is_rounded_on_its_way_has_the_bits_of_the_zero_point(kind, width):
+    nodes = [
+        node("QuantizeLinear", "fc.weight", "s", "z", out="q"),
+        node("DequantizeLinear", "q", "s", "z", out="d"),
+        node("MatMul", "x", "d"),
+    ]
+    (layer,) = layers(nodes, {"fc.weight": WIDE, "s": SCALE, "z": kind(0)}).values()
+    assert (layer.bits, layer.quantized) == (width, 12 if width == 8 else 0)
+
+
+def test_a_table_of_small_integers_that_nobody_unpacks_is_no_weight():
+    table = {"t": NARROW, "s": SCALE}
+    assert layers([node("Gather", "t", "x")], table) == {}
+    (layer,) = layers([node("Gather", "t", "x", out="g"), node("DequantizeLinear", "g", "s")], table).values()
+    assert (layer.weights, layer.quantized) == (12, 12)
+
+
 def test_products_of_two_activations_have_no_weights():
     (layer,) = layers([node("MatMul", "x", "x")], {}).values()
     assert (layer.weights, layer.bits, layer.integer) == (0, None, False)

@@ -109,6 +109,43 @@ def test_a_shared_weight_counts_once():
     assert sum(layer.weights for layer in coverage_by_layer(tied, input_shape=(3,)).layers) == 40
 
 
+class Masked(nn.Module):
+    """Constants of all kinds beside a float layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8, bias=False)
+        self.register_buffer("mask", torch.ones(64, 64, dtype=torch.bool).tril())
+        self.register_buffer("table", torch.zeros(16, 16, dtype=torch.int8))
+        self.register_buffer("anchors", torch.zeros(32, 4))
+        self.register_buffer("places", torch.zeros(32, 4, dtype=torch.int64))
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+def test_constants_are_no_weights():
+    net = Masked()
+    found = coverage_by_layer(net, input_shape=(8,))
+    assert (found.weights, [layer.name for layer in found.layers]) == (0.0, ["fc"])
+    quantize_(net, Int8WeightOnlyConfig())
+    assert coverage_by_layer(net, input_shape=(8,)).weights == 1.0
+
+
+def test_a_weight_that_is_kept_in_integers_as_a_buffer():
+    class Kept(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("weight", torch.ones(4, 8, dtype=torch.int8))
+            self.register_buffer("scale", torch.ones(4, 1))
+
+        def forward(self, x):
+            return x @ (self.weight.float() * self.scale).T
+
+    (layer,) = coverage_by_layer(Kept(), input_shape=(8,)).layers
+    assert (layer.weights, layer.quantized, layer.bits) == (32, 32, 8)
+
+
 def test_what_a_parametrization_makes_of_a_weight_is_unknown():
     class Halved(nn.Module):
         def forward(self, weight):

@@ -275,3 +275,18 @@ def test_a_multilabel_model():
     same = degradation(old, old, (x, y), metric=statistic)
     assert same.value == 0
     assert 0 < same.upper < 0.05
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda t, q: accuracy_of(t, t), lambda t, q: float(accuracy_of(t, q) >= 0.3)],
+    ids=["reads no predictions", "moves in steps"],
+)
+def test_a_function_that_nothing_moves_proves_nothing(function):
+    """All 60 rows agree, or all differ: neither bounds how far a row can move what no change moved."""
+    x, y = np.arange(60.0)[:, None], np.arange(60) % 2
+    right, wrong = (lambda x: x[:, 0].astype(int) % 2), (lambda x: 1 - x[:, 0].astype(int) % 2)
+    statistic = Statistic(function, higher_is_better=True, low=0, high=1)
+    assert (degradation(right, right, (x, y), metric=statistic) < 0.01).status == "INCONCLUSIVE"
+    if function(y, 1 - y) == 1.0:
+        assert (degradation(right, wrong, (x, y), metric=statistic) < 0.01).status == "INCONCLUSIVE"
