@@ -10,6 +10,8 @@ from robust.report.chart_rows import Table
 from robust.report.chart_theme import DASHES, PALETTE
 from robust.report.wording import printable
 
+#: Entries of a legend side by side at most; letters that fit beside each other; and what a symbol takes of them.
+_COLUMNS, _LEGEND_LETTERS, _SYMBOL_LETTERS = 4, 84, 7
 #: Beyond this many series there is neither a colour nor a legend for each.
 MOST_SERIES = len(PALETTE)
 
@@ -123,9 +125,12 @@ def _legend(content: Table, *, stroke: bool) -> Any:
     """A legend of strokes or of dots; none for a series that stands alone."""
     if len(content.series) < 2:
         return None
+    # Long names, side by side, would run out of the picture.
+    longest = max(len(name) for name in content.series) + _SYMBOL_LETTERS
+    columns = max(1, min(_COLUMNS, _LEGEND_LETTERS // longest))
     if stroke:
-        return alt.Legend(title=None, symbolType="stroke", symbolSize=320, symbolStrokeWidth=2.5)
-    return alt.Legend(title=None)
+        return alt.Legend(title=None, columns=columns, symbolType="stroke", symbolSize=320, symbolStrokeWidth=2.5)
+    return alt.Legend(title=None, columns=columns)
 
 
 def _wrapped(channel: Any, title: str) -> list[str] | None:

@@ -47,8 +47,7 @@ def config(font: str) -> dict[str, Any]:
             "orient": "top",
             "labelFontSize": 11,
             "titleFontSize": 11,
-            "labelLimit": 200,
-            "columns": 4,
+            "labelLimit": 420,
             "symbolOpacity": 1,
         },
         "title": {
