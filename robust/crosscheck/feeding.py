@@ -7,7 +7,7 @@ import numpy as np
 from robust.crosscheck.tensor_order import Position, check_layout, matched
 from robust.errors import InvalidInput, ModelFault
 from robust.models.runner_base import Runner
-from robust.predicting.metering import count_rows
+from robust.predicting.metering import count_rows, remark
 from robust.tensors.channels import transpose
 from robust.tensors.fitting import fit_shape, fit_type
 from robust.tensors.quantizing import dequantize
@@ -40,6 +40,7 @@ def fed(
         InvalidInput: If the samples do not fit, by the name of the input.
     """
     if runner.inputs is None:
+        check_codes(runner, specs)
         return tuple(_turned(array, channels) for array in arrays), ()
     places, notes = matched(specs, runner.inputs, what="inputs")
     ready = []
@@ -48,18 +49,43 @@ def fed(
         check_layout(
             array.shape[1:], want.shape, what=f"{runner.name}: input {want.name!r}", option="inputs_ch_position"
         )
-        if have.quantization is not None and have.quantization != want.quantization:
+        turned = have.quantization is not None and have.quantization != want.quantization
+        if have.quantization is not None and turned:
             q = have.quantization
             array = dequantize(array, q)
             notes.append(f"input {want.name!r}: {have.dtype} data are dequantized with {q.words}")
         try:
             shaped, reshaped = fit_shape(array, want, part="input")
-            typed, converted = fit_type(shaped, want, part="input")
+            typed, converted = fit_type(shaped, want, part="input", real=turned)
         except InvalidInput as error:
             raise InvalidInput(f"{runner.name}: {error}") from error
         ready.append(typed)
         notes += [note for note in (reshaped, converted) if note]
     return tuple(ready), tuple(notes)
+
+
+def check_codes(runner: Runner, specs: Sequence[TensorSpec]) -> None:
+    """Keep samples that are codes of one model from another that would take them for numbers.
+
+    Args:
+        runner: A model that does not say what its inputs are.
+        specs: What the samples are; those of integers have the scale of the other model.
+
+    Raises:
+        InvalidInput: If it is a module of torch or an estimator of scikit-learn. A function may read codes itself:
+            every open meter is told.
+    """
+    for spec in specs:
+        q = spec.quantization
+        if q is None or (q.scale == 1.0 and q.zero_point == 0):
+            continue
+        found = f"the samples of {spec.name!r} are {spec.dtype}: codes of the other model ({q.words})"
+        if runner.framework != "callable":
+            raise InvalidInput(
+                f"{found}, whereas {runner.name} ({runner.framework}) takes real numbers, for which they are other "
+                "ones; give floating samples, they are quantized for whoever takes integers"
+            )
+        remark(f"{found}; {runner.name} reads them as they are, which is right if it knows what they stand for")
 
 
 def answered(

@@ -12,6 +12,7 @@ from robust.crosscheck.tensor_order import check_layout
 from robust.crosscheck.truth_values import read_truth
 from robust.errors import InvalidInput
 from robust.tensors.spec import QUANTIZED, shown
+from robust.tensors.validation_data import Origin
 from robust.types import AnyArray, FloatArray
 
 Role: TypeAlias = Literal["candidate", "reference", "X-cross"]
@@ -74,6 +75,7 @@ def compare_output(
     *,
     classifier: bool | None,
     alone: bool = True,
+    origin: Origin | None = None,
 ) -> ComparedOutput:
     """Compare one output of a candidate with that of the reference, and both with the ground truth.
 
@@ -89,6 +91,7 @@ def compare_output(
         classifier: Whether the output holds scores of classes; None where the values tell: class probabilities, or
             one-hot or label ground truth.
         alone: Whether it is the models' only output, so that `classifier` is said of it and no other.
+        origin: Whose output the ground truth was stored from; None where nobody says.
 
     Returns:
         The lines and the values behind them; no line where there is neither a reference nor ground truth.
@@ -112,7 +115,7 @@ def compare_output(
             )
     known = None
     if truth is not None:
-        known = read_truth(truth, reference, candidate, p.shape, what, classifier=classifier)
+        known = read_truth(truth, reference, candidate, p.shape, what, classifier=classifier, origin=origin)
     own, step = (p, candidate.step) if reference is None or old is None else (old, reference.step)
     probabilities = may_be_probabilities(own, step=step)
     told = probabilities or (known is not None and known.names_classes)

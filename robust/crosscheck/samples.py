@@ -16,7 +16,7 @@ from robust.models.runner_base import Runner
 from robust.tensors.fitting import fit_tensors
 from robust.tensors.random_data import random_inputs
 from robust.tensors.spec import TensorSpec
-from robust.tensors.validation_data import ValidationData
+from robust.tensors.validation_data import Origin, ValidationData
 from robust.tensors.validation_files import holds_candidate, read_validation
 from robust.types import AnyArray
 
@@ -38,6 +38,7 @@ class Samples:
         data: The data set that they came from, or None.
         of_candidate: Whether inputs and ground truth are the candidate's own, in its order and types, though there is a
             reference: what a run without one wrote.
+        origin: Whose outputs the ground truth was stored from, where the keys of its file say it.
     """
 
     inputs: tuple[AnyArray, ...]
@@ -49,6 +50,7 @@ class Samples:
     random: bool = False
     data: Dataset | None = None
     of_candidate: bool = False
+    origin: Origin | None = None
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -98,8 +100,8 @@ def gather_samples(
         return _read(paths, outputs, specs)
     truth = None if outputs is None else _listed(outputs)
     if isinstance(data, ValidationData):
-        known = data.outputs if truth is None else truth
-        return _plain(data.inputs, specs, known, notes=data.notes, name="validation data")
+        known, origin = (data.outputs, data.origin) if truth is None else (truth, None)
+        return _plain(data.inputs, specs, known, notes=data.notes, name="validation data", origin=origin)
     if isinstance(data, list) and data and all(isinstance(part, np.ndarray) for part in data):
         return _plain(tuple(data), specs, truth, notes=(), name="arrays")
     found = as_data(data)
@@ -160,7 +162,8 @@ def _read(
     # References stay as they are: they may be labels, and are fitted to what the models turn out to give.
     found = read_validation(paths, answers, specs_in=specs, specs_out=None)
     truth = None if unwanted else found.outputs
-    return _plain(found.inputs, specs, truth, notes=found.notes, name=", ".join(map(os.path.basename, paths)))
+    name = ", ".join(map(os.path.basename, paths))
+    return _plain(found.inputs, specs, truth, notes=found.notes, name=name, origin=found.origin)
 
 
 def _of_candidate(paths: Sequence[str | os.PathLike[str]], outputs: Any, specs: tuple[TensorSpec, ...]) -> Samples:
@@ -193,10 +196,16 @@ def _plain(
     *,
     notes: tuple[str, ...],
     name: str,
+    origin: Origin | None = None,
 ) -> Samples:
-    known = _as_they_are(inputs, specs)
     return Samples(
-        inputs=inputs, specs=known, truth=truth or None, notes=notes, name=name, fingerprint=_fingerprint(inputs)
+        inputs=inputs,
+        specs=_as_they_are(inputs, specs),
+        truth=truth or None,
+        notes=notes,
+        name=name,
+        fingerprint=_fingerprint(inputs),
+        origin=origin,
     )
 
 

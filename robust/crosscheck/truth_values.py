@@ -1,5 +1,6 @@
 """Ground truth of one output as real values: of its shape, one-hot, labels, or the integers of a model's own tensor."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,8 @@ from robust.crosscheck.tensor_metrics import as_rows
 from robust.crosscheck.tensor_order import check_layout
 from robust.errors import InvalidInput
 from robust.tensors.quantizing import dequantize
-from robust.tensors.spec import QUANTIZED
+from robust.tensors.spec import QUANTIZED, Quantization
+from robust.tensors.validation_data import Origin
 from robust.types import AnyArray, FloatArray
 
 
@@ -39,11 +41,13 @@ def read_truth(
     what: str,
     *,
     classifier: bool | None,
+    origin: Origin | None = None,
 ) -> Truth:
     """Read the ground truth of one output.
 
     Integers of 8 and 16 bits that are neither labels nor one-hot belong to the tensor whose type they have, and are
-    dequantized by its scale and zero point; where both models' tensors are of that type, by the reference's.
+    dequantized by its scale and zero point; where both models' tensors are of that type, by those of the model whose
+    output they are.
 
     Args:
         truth: Of the output's shape (n, …), one-hot, or one label a row.
@@ -52,9 +56,11 @@ def read_truth(
         shape: (n, m) of both.
         what: The output, for messages.
         classifier: Whether the output holds scores of classes; None where nobody says.
+        origin: Whose output the ground truth was stored from; None where nobody says.
 
     Raises:
-        InvalidInput: If the shape does not fit, or integers are of a type that neither tensor has.
+        InvalidInput: If the shape does not fit, integers are of a type that neither tensor has, or of one that both
+            have, by different scales, and nobody says whose they are.
     """
     where, dtype = f"the ground truth of {what}", str(truth.dtype)
     rows, items = shape
@@ -75,16 +81,22 @@ def read_truth(
     if is_one_hot(plain):
         return Truth(values=plain, note=None, names_classes=True, dtype=dtype)
     if dtype in QUANTIZED:
-        values, told = _codes(truth, plain, reference, candidate, where)
+        values, told = _codes(truth, plain, reference, candidate, where, origin)
         return Truth(values=values, note=told, names_classes=False, dtype=dtype)
     return Truth(values=plain, note=None, names_classes=False, dtype=dtype)
 
 
 def _codes(
-    truth: AnyArray, plain: FloatArray, reference: Tensor | None, candidate: Tensor, where: str
+    truth: AnyArray,
+    plain: FloatArray,
+    reference: Tensor | None,
+    candidate: Tensor,
+    where: str,
+    origin: Origin | None,
 ) -> tuple[FloatArray, str | None]:
     """What small integers stand for, and the note that says by whose scale."""
     dtype = str(truth.dtype)
+    pairs: tuple[tuple[Origin, Tensor | None, Tensor | None], ...]
     pairs = (("reference", reference, candidate), ("candidate", candidate, reference))
     owners = [(role, scale_of(own, other)) for role, own, other in pairs if own is not None and own.spec.dtype == dtype]
     if not owners:
@@ -96,12 +108,25 @@ def _codes(
             f"{where} is {dtype}, the output {types}: these integers may stand for real numbers by a "
             f"scale that nothing tells; {own_kind}floating numbers, or whole ones of 32 or 64 bits, would be right"
         )
-    role, q = owners[0]
+    scales = dict(owners)
+    if origin not in scales and len(scales) == 2 and scales["reference"] != scales["candidate"]:
+        raise InvalidInput(_whose(dtype, where, scales))
+    role, q = (origin, scales[origin]) if origin is not None and origin in scales else owners[0]
     if q is None:
         return plain, f"r/{dtype} data have no known scale, they are compared as they are"
     note = f"r/{dtype} data are dequantized with {q.words}"
-    if reference is not None and len(owners) == 1:
+    if origin is not None and origin != role:
+        note += f", as the {role}'s output; by its key it is another {origin}'s"
+    elif reference is not None and (len(scales) == 1 or origin is not None):
         note += f", as the {role}'s output"
-    elif owners[-1][1] != q:
-        note += ", as the reference's output: the candidate's is of the same type, but another scale"
     return as_rows(where, dequantize(truth, q)), note
+
+
+def _whose(dtype: str, where: str, scales: Mapping[Origin, Quantization | None]) -> str:
+    """The message for integers of a type that both models have, by different scales."""
+    said = " and ".join(f"the {role}'s with {q.words}" for role, q in scales.items() if q is not None)
+    return (
+        f"{where} is {dtype}, and so are both outputs, {said}: nothing says whose these integers are; floating numbers "
+        "would be right, or an .npz whose keys say it (m_inputs_1 …/m_outputs_1 … the reference's, c_inputs_1 …/"
+        "c_outputs_1 … the candidate's), as compare writes it"
+    )

@@ -8,7 +8,7 @@ import numpy as np
 
 from robust.check import Check, Subject
 from robust.crosscheck.agreement_result import Agreement, Tensors
-from robust.crosscheck.feeding import answered, fed
+from robust.crosscheck.feeding import answered, check_codes, fed
 from robust.crosscheck.ground_truth import said_classifier, truth_of_outputs
 from robust.crosscheck.identities import compared_with_itself, identity_of
 from robust.crosscheck.opening import opened
@@ -132,6 +132,7 @@ def agreement(
                 truth[k if named is after else order[k]],
                 classifier=said,
                 alone=len(after.outputs) == 1,
+                origin=samples.origin,
             )
             for k, tensor in enumerate(after.outputs)
         )
@@ -194,6 +195,7 @@ def _ask(
     """Feed the samples and keep everything, with the channels where the samples have theirs."""
     if isinstance(given, Model) and runner.inputs is None and samples.data is not None and inputs is outputs is None:
         # As measures ask it: columns by name, text labels instead of codes, answers that repeat, kept ones used again.
+        check_codes(runner, samples.specs)
         values = outputs_of_rows(given, samples.data)
         spec = TensorSpec(name="output", shape=values.shape[1:], dtype=str(values.dtype))
         return _Asked(inputs=samples.inputs, outputs=(Tensor(raw=values, spec=spec),), notes=())

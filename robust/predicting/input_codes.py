@@ -6,11 +6,14 @@ from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.models.base import Model
 from robust.models.row_types import RowType, row_type
+from robust.tensors.code_likeness import asked_back, clipped_codes
 from robust.tensors.spec import QUANTIZED, Quantization
 from robust.types import AnyArray
 
 #: Rows that are looked at together: a data set may be larger than the memory.
 _BLOCK = 65536
+#: Frameworks whose models are networks; scikit-learn's take the numbers of a table in whatever type.
+_NETWORKS = frozenset({"onnx", "torch"})
 
 
 def conversion_note(model: Model, x: AnyArray) -> str | None:
@@ -53,39 +56,96 @@ def clipping_note(model: Model, data: Dataset) -> str | None:
     )
 
 
-def check_rows_of_both(reference: Model, candidate: Model, data: Dataset) -> None:
+def row_notes(model: Model, data: Dataset) -> tuple[str, ...]:
+    """What a reader must know of the rows that a model is asked: numbers that are clipped, and int8 for floats."""
+    return tuple(note for note in (clipping_note(model, data), plain_note(model, data)) if note is not None)
+
+
+def check_no_codes(model: Model, data: Dataset) -> None:
+    """Refuse floating rows that look like the codes of a model's integers: they would be quantized a second time.
+
+    Args:
+        model: The model.
+        data: The rows.
+
+    Raises:
+        InvalidInput: If all are whole numbers of its integer type, and some lie beyond the reals that it can hold.
+    """
+    known = row_type(model) if data.x.dtype.kind == "f" else None
+    if known is None or known.codes is None:
+        return
+    if beyond := clipped_codes(data.x, known.codes):
+        rows, taker = f"the rows of {data.name}", f"the input of {model.name}"
+        form = ".npz or arrays; tables are read as floating numbers"
+        raise InvalidInput(asked_back(beyond, data.x, known.codes, rows=rows, taker=taker, form=form))
+
+
+def plain_note(model: Model, data: Dataset) -> str | None:
+    """That a network takes int8 rows for the numbers that they look like, or None.
+
+    Pixels are uint8 and samples of sound int16, and tables hold small integers of any type; int8 rows of a network are
+    mostly codes, which nothing here can tell from numbers.
+
+    Args:
+        model: The model.
+        data: The rows.
+
+    Returns:
+        A sentence for int8 rows of a network with floating input.
+    """
+    if data.x.dtype != np.int8 or model.framework not in _NETWORKS:
+        return None
+    known = row_type(model)
+    if known is None or not known.dtype.startswith("float"):
+        return None
+    return (
+        f"the rows of {data.name} are int8, {model.name} takes {known.dtype}: they are taken as the numbers that they "
+        "look like; if they are codes of a quantized model, the float rows that they stand for would be right"
+    )
+
+
+def check_rows_of_both(reference: Model, candidate: Model, data: Dataset) -> str | None:
     """Refuse to compare two models on rows that are codes of the one and real numbers, or other codes, to the other.
 
     Args:
         reference: The one model.
-        candidate: The other; of a function nothing is known, it may read the codes itself.
+        candidate: The other.
         data: The rows; floating ones are quantized for whoever takes integers, and always fit.
 
+    Returns:
+        What a reader must know where a function gets the codes of the other model, which it may read itself; or None.
+
     Raises:
-        InvalidInput: If the rows are integers of 8 or 16 bits that have a scale in one model and not the same in the
-            other.
+        InvalidInput: If the rows are integers, of whatever width, that have a scale in one model and not the same in
+            the other.
     """
-    kind = str(data.x.dtype)
-    if kind not in QUANTIZED:
-        return
+    kind = data.x.dtype
+    if kind.kind not in "biu":
+        return None
     for one, other in ((candidate, reference), (reference, candidate)):
         own, theirs = row_type(one), row_type(other)
-        codes = _codes(own, kind)
-        if codes is None or own is None or theirs is None or _codes(theirs, kind) == codes:
+        codes = _codes(own, str(kind))
+        if codes is None or own is None or _codes(theirs, str(kind)) == codes:
             continue
-        if theirs.dtype == kind and theirs.codes is None:
+        found = f"the rows of {data.name} are {kind}: codes of {one.name} ({codes.words})"
+        if theirs is None:
+            return f"{found}; {other.name} reads them as they are, which is right if it knows what they stand for"
+        if theirs.dtype == own.dtype and theirs.codes is None:
             continue  # it takes the very integers, and does not say what they stand for
         scale = f" ({theirs.codes.words})" if theirs.codes is not None else ""
         raise InvalidInput(
-            f"the rows of {data.name} are {kind}: codes of {one.name} ({codes.words}), whereas {other.name} takes "
-            f"{theirs.dtype}{scale}, for which they are other numbers; give the float rows, they are quantized for "
-            "whoever takes integers"
+            f"{found}, whereas {other.name} takes {theirs.dtype}{scale}, for which they are other numbers; give the "
+            "float rows, they are quantized for whoever takes integers"
         )
+    return None
 
 
 def _codes(known: RowType | None, kind: str) -> Quantization | None:
-    """The scale that integer rows have to a model; None where they are the numbers that they look like."""
-    if known is None or known.codes is None or known.dtype != kind:
+    """The scale that integer rows have to a model; None where they are the numbers that they look like.
+
+    Wider integers that fit are taken as its codes, too; those of another small type it refuses itself.
+    """
+    if known is None or known.codes is None or (kind in QUANTIZED and kind != known.dtype):
         return None
     plain = known.codes.scale == 1.0 and known.codes.zero_point == 0
     return None if plain else known.codes

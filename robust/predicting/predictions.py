@@ -9,7 +9,7 @@ from robust.errors import InvalidInput
 from robust.models.base import Label, Model
 from robust.predicting.calling import bind
 from robust.predicting.company import company_note
-from robust.predicting.input_codes import clipping_note
+from robust.predicting.input_codes import check_no_codes, row_notes
 from robust.predicting.meaning import SUM_TOLERANCE, settled_kind, settled_task, told_miss, two_columns
 from robust.predicting.meaning import Kind as Kind
 from robust.predicting.metering import remark
@@ -116,18 +116,18 @@ def predict(model: Model, data: Dataset) -> Predictions:
         data: The rows; targets, where there are any, settle what an undeclared output means.
 
     Returns:
-        Predictions, one row a row of `data`, in its order. Every open meter is told of numbers that a quantized input
-        clips, of probabilities that miss a sum of 1 or the range 0 … 1, and of answers that depend on rows beside them.
+        Predictions, one row a row of `data`, in its order. Open meters are told of what is odd in rows and answers.
 
     Raises:
         ModelFault: If the model breaks its contract, or more than few answers depend on the rows beside them.
-        InvalidInput: If the outputs' meaning cannot be told, or contradicts what was declared.
+        InvalidInput: If the outputs' meaning cannot be told or contradicts what was declared, or by `check_no_codes`.
     """
+    check_no_codes(model, data)
     caller = bind(model, data.schema)
     outputs = caller.outputs(data.x, keep=True)
     predictions = interpret(model, outputs, data.y)
-    if (clipped := clipping_note(model, data)) is not None:
-        remark(clipped)
+    for told in row_notes(model, data):
+        remark(told)
     if (note := company_note(caller, data, outputs, task=predictions.task, kind=predictions.kind)) is not None:
         remark(f"answers of {model.name} on {data.name} {note}")
     if (miss := told_miss(predictions.gap, predictions.outside, predictions.task)) is not None:

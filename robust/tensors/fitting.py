@@ -12,6 +12,7 @@ import numpy as np
 from robust.data.columns import native
 from robust.data.naming import some_rows
 from robust.errors import InvalidInput
+from robust.tensors.code_likeness import asked_back, clipped_codes
 from robust.tensors.quantizing import quantize
 from robust.tensors.spec import QUANTIZED, TensorSpec, shown
 from robust.types import AnyArray
@@ -103,7 +104,9 @@ def fit_shape(array: AnyArray, spec: TensorSpec, *, part: str) -> tuple[AnyArray
     return reshaped, f"samples are reshaped: {array.shape} -> {reshaped.shape}"
 
 
-def fit_type(array: AnyArray, spec: TensorSpec, *, part: str = "input") -> tuple[AnyArray, str | None]:
+def fit_type(
+    array: AnyArray, spec: TensorSpec, *, part: str = "input", real: bool = False
+) -> tuple[AnyArray, str | None]:
     """An array in a type that goes with a tensor, and the note that says what was done.
 
     Of an input: floating numbers become its floating type, or are quantized by its scale and zero point; whole numbers
@@ -115,9 +118,11 @@ def fit_type(array: AnyArray, spec: TensorSpec, *, part: str = "input") -> tuple
         array: (n, …) of numbers.
         spec: The tensor.
         part: `input` or `output`.
+        real: Whether floating numbers are known to be real ones, and no codes that were written as such.
 
     Raises:
-        InvalidInput: If the numbers are NaN or infinite, or the conversion would be a guess or a loss.
+        InvalidInput: If the numbers are NaN or infinite, the conversion would be a guess or a loss, or floating numbers
+            look like integers of the tensor already (`clipped_codes`).
 
     >>> fit_type(np.array([[3]]), TensorSpec(name="x", shape=(1,), dtype="float32"))
     (array([[3.]], dtype=float32), "input 'x': int64 data are converted to float32")
@@ -131,6 +136,9 @@ def fit_type(array: AnyArray, spec: TensorSpec, *, part: str = "input") -> tuple
         return _rounded(found, spec, where), None
     if floating and spec.quantization is not None:
         q = spec.quantization
+        if not real and (codes := clipped_codes(found, q)):
+            form = f".npz, .npy, or .csv with a comment line `# dtype={q.dtype}`"
+            raise InvalidInput(asked_back(codes, found, q, rows=f"{part} data", taker=where, form=form))
         note = f"{where}: {found.dtype} data are quantized with {q.words}"
         if beyond := q.clipped(found):
             low, high = q.ends

@@ -1,11 +1,15 @@
 """Samples that a model is compared on, and the line that describes each of their tensors."""
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from robust.tensors.spec import TensorSpec
 from robust.types import AnyArray
+
+#: Whose tensors stored arrays are, where the keys of their file say it: `m_…` the reference's, `c_…` the candidate's.
+Origin: TypeAlias = Literal["reference", "candidate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -16,11 +20,13 @@ class ValidationData:
         inputs: (n, …) each, in the types that the model takes.
         outputs: (n, …) each, in the model's types or as floating numbers; None where there are no references.
         notes: What was read and changed, a line each.
+        origin: Whose outputs the references are, of two models that are compared; None where nobody says.
     """
 
     inputs: tuple[AnyArray, ...]
     outputs: tuple[AnyArray, ...] | None
     notes: tuple[str, ...]
+    origin: Origin | None = None
 
     @property
     def rows(self) -> int:

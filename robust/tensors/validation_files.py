@@ -96,7 +96,8 @@ def read_validation(
                 f"{where}: inputs have {len(fitted[0])} rows, references {len(fitted_out[0])}: one each a sample would "
                 "be right"
             )
-    return ValidationData(inputs=fitted, outputs=fitted_out, notes=tuple(notes))
+    origin = keyed.origin if keyed is not None else None
+    return ValidationData(inputs=fitted, outputs=fitted_out, notes=tuple(notes), origin=origin)
 
 
 def holds_candidate(inputs: Sequence[FilePath]) -> bool:

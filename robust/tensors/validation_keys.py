@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from robust.data.naming import shorten
 from robust.errors import InvalidInput
+from robust.tensors.validation_data import Origin
 from robust.types import AnyArray
 
 #: Keys of one input and one output, in the order in which they are looked for.
@@ -34,6 +35,7 @@ class Keyed:
         notes: On keys that are neither, and on those that are inputs by no known name.
         found: What the file has and what is understood, to be told with a wrong number of arrays.
         guessed: Whether the arrays are inputs by no known name, so that it is to be told with whatever is wrong.
+        origin: Whose the outputs are, of two models; None where there are none, or the keys do not say.
     """
 
     inputs: tuple[AnyArray, ...]
@@ -41,6 +43,7 @@ class Keyed:
     notes: tuple[str, ...]
     found: str
     guessed: bool = False
+    origin: Origin | None = None
 
 
 def by_keys(arrays: Mapping[str, AnyArray], *, where: str, names: Sequence[str] | None = None) -> Keyed:
@@ -112,7 +115,13 @@ def _keyed(arrays: Mapping[str, AnyArray], inputs: list[str], outputs: list[str]
         outputs=tuple(arrays[key] for key in outputs) or None,
         notes=(note,) if ignored else (),
         found=_found(arrays, where),
+        origin=_origin(outputs[0]) if outputs else None,
     )
+
+
+def _origin(key: str) -> Origin | None:
+    """Whose tensor an output is, by the beginning of its key."""
+    return "reference" if key.startswith("m_") else "candidate" if key.startswith("c_") else None
 
 
 def _found(arrays: Mapping[str, AnyArray], where: str, why: str = "") -> str:

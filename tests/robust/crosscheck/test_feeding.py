@@ -62,6 +62,36 @@ def test_a_model_that_says_nothing_gets_what_there_is():
     assert notes == ()
 
 
+def test_codes_in_floating_samples_are_asked_back():
+    codes = quantize(X, Q).astype(np.float32)
+    codes[0] = [-110, 90]
+    with pytest.raises(
+        InvalidInput, match=r"m: input data are float32, but whole numbers .* are these its int8 codes\?"
+    ):
+        fed(runner(spec("int8", q=Q)), [codes], [spec()])
+    narrow = Quantization(scale=0.125, zero_point=0, dtype="int8")
+    # The same whole numbers where they are known to be real, and are clipped.
+    raw = quantize(np.array([[-60.0, 40.0]]), Q)
+    (array,), notes = fed(runner(spec("int8", q=narrow)), [raw], [spec("int8", q=Q)])
+    assert array.tolist() == [[-128, 127]]
+    assert "2 of 2 numbers lie beyond" in notes[1]
+
+
+def test_codes_for_a_model_that_says_nothing_are_told_or_refused():
+    raw, known = quantize(X, Q), spec("int8", q=Q)
+    with metered() as meter:
+        fed(runner(), [raw], [known])
+        fed(runner(), [X], [spec()])
+        fed(runner(), [raw], [spec("int8", q=Quantization(scale=1.0, zero_point=0, dtype="int8"))])
+    (finding,) = meter.findings()
+    assert "'x' are int8: codes of the other model (s=0.500000 zp=-3); m reads them as they are" in finding.text
+    for framework in ("torch", "sklearn"):
+        with pytest.raises(
+            InvalidInput, match=rf"whereas m \({framework}\) takes real numbers, .* give floating samples"
+        ):
+            fed(Runner(name="m", framework=framework, forward=lambda arrays: {"y": arrays[0]}), [raw], [known])
+
+
 @pytest.mark.parametrize(
     ("array", "want", "match"),
     [

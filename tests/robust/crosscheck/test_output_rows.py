@@ -181,12 +181,38 @@ def test_ground_truth_in_the_references_integers_beside_a_float_candidate():
     assert "r/int8 data are dequantized with s=0.003906 zp=-128, as the reference's output" in rows["candidate"].notes
 
 
-def test_of_two_scales_of_one_type_the_references_counts_and_is_told():
-    other = Quantization(scale=1 / 64, zero_point=-100, dtype="int8")
-    rows = by_role(compare(tensor(quantize(P, Q), Q), tensor(quantize(P, other), other), quantize(P, Q)))
-    assert rows["reference"].metrics.rmse == 0
-    assert 0 < rows["candidate"].metrics.rmse < 1 / 64
-    assert any("as the reference's output: the candidate's is of the same type" in n for n in rows["candidate"].notes)
+OTHER = Quantization(scale=1 / 64, zero_point=-100, dtype="int8")
+
+
+@pytest.mark.parametrize(("origin", "q"), [("reference", Q), ("candidate", OTHER)])
+def test_of_two_scales_of_one_type_that_of_the_models_own_counts(origin, q):
+    """Either model against its own stored output differs by nothing."""
+    pair = tensor(quantize(P, Q), Q), tensor(quantize(P, OTHER), OTHER)
+    rows = by_role(compare_output(1, *pair, quantize(P, q), classifier=None, origin=origin))
+    stranger = "candidate" if origin == "reference" else "reference"
+    assert rows[origin].metrics.rmse == 0
+    assert rows[stranger].metrics.rmse == pytest.approx(rows["X-cross"].metrics.rmse)
+    for role in ("candidate", "reference"):
+        assert f"r/int8 data are dequantized with {q.words}, as the {origin}'s output" in rows[role].notes
+
+
+def test_integers_of_two_scales_whose_origin_nobody_says_are_refused():
+    pair = tensor(quantize(P, Q), Q), tensor(quantize(P, OTHER), OTHER)
+    match = r"the reference's with s=0.003906 zp=-128 and the candidate's with s=0.015625 zp=-100: .* floating numbers"
+    with pytest.raises(InvalidInput, match=match):
+        compare(*pair, quantize(P, Q))
+    labels = P.argmax(axis=1).astype(np.int8)
+    for plain in (P, labels, np.eye(4, dtype=np.int8)[labels]):  # no scale is needed for these
+        assert by_role(compare(*pair, plain))["candidate"].metrics.acc > 0.9
+    same = by_role(compare(pair[0], pair[0], quantize(P, Q)))
+    assert same["candidate"].metrics.rmse == same["reference"].metrics.rmse == 0
+
+
+def test_a_reference_that_is_not_run_is_named_where_its_integers_are_read():
+    codes = quantize(P, Q)
+    (row,) = compare_output(1, None, tensor(codes, Q), codes, classifier=None, origin="reference").rows
+    told = "r/int8 data are dequantized with s=0.003906 zp=-128, as the candidate's output; by its key it is another"
+    assert any(note.startswith(told) for note in row.notes)
 
 
 def test_integers_beside_a_tensor_whose_scale_nobody_knows():

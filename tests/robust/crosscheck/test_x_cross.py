@@ -20,6 +20,7 @@ from robust.tensors.quantizing import quantize
 from robust.tensors.saving import save_validation
 from robust.tensors.spec import Quantization
 from robust.tensors.validation_data import ValidationData
+from robust.tensors.validation_files import read_validation
 
 Q_IN = Quantization(scale=0.02, zero_point=3, dtype="int8")
 
@@ -163,6 +164,53 @@ def test_stored_int8_outputs_are_ground_truth_of_the_same_pair(classifiers, tmp_
     (own,), (other,), (cross,) = (rows(found, role) for role in ("candidate", "reference", "X-cross"))
     assert own.metrics.rmse == 0
     assert other.metrics.rmse == pytest.approx(cross.metrics.rmse)
+
+
+def test_a_stored_run_of_two_int8_builds_is_read_by_the_scale_of_each(make_classifier, tmp_path):
+    pair = (
+        make_classifier(tmp_path / "a.onnx", int8=True),
+        make_classifier(tmp_path / "b.onnx", int8=True, scale=1 / 200, zero=-120, in_scale=0.04, in_zero=-7),
+    )
+    kept = agreement(*pair, [samples()]).tensors
+    archives = {
+        "reference": {"m_inputs": kept.m_inputs, "m_outputs": kept.m_outputs, "c_inputs": [], "c_outputs": []},
+        "candidate": {"c_inputs": kept.c_inputs, "c_outputs": kept.c_outputs, "m_inputs": [], "m_outputs": []},
+    }
+    for role, parts in archives.items():
+        archive, array, *_ = save_validation(tmp_path / role, "net", **parts)
+        read = read_validation(archive, specs_in=None, specs_out=None)
+        assert read.origin == role
+        for data in (archive, read) if role == "reference" else (archive,):
+            found = agreement(*pair, data)
+            assert rows(found, role)[0].metrics.rmse == 0
+            stranger = "candidate" if role == "reference" else "reference"
+            assert rows(found, stranger)[0].metrics.rmse == pytest.approx(rows(found, "X-cross")[0].metrics.rmse)
+        outputs = next((tmp_path / role).glob("*outputs_1.npy"))
+        with pytest.raises(InvalidInput, match="nothing says whose these integers are"):
+            agreement(*pair, [array], outputs=[outputs])
+
+
+def test_codes_in_a_csv_of_floats_are_asked_back(classifiers, tmp_path):
+    codes = quantize(samples(), Q_IN)
+    path = tmp_path / "codes.csv"
+    np.savetxt(path, codes, delimiter=",", fmt="%d")
+    for pair in (classifiers, classifiers[::-1]):
+        with pytest.raises(InvalidInput, match=r"whole numbers alone, .*are these its int8 codes\?"):
+            agreement(*pair, path)
+    path.write_text("# dtype=int8\n" + path.read_text())
+    assert agreement(*classifiers[::-1], path).rows[0].metrics.rmse < 0.01
+
+
+def test_codes_beside_estimators_and_functions(make_classifier, tmp_path):
+    x = samples()
+    codes = quantize(x, Q_IN)
+    int8 = make_classifier(tmp_path / "b.onnx", int8=True)
+    tree = LogisticRegression(max_iter=500).fit(x, np.arange(len(x)) % 4)
+    for data in ([codes], as_data(codes, np.arange(len(x)) % 4)):
+        with pytest.raises(InvalidInput, match=r"codes of the other model .*takes real numbers"):
+            agreement(tree, int8, data)
+        found = agreement(lambda x: np.eye(4)[np.abs(x[:, 0]) % 4], int8, data)
+        assert any("reads them as they are" in finding.text for finding in found.findings)
 
 
 def test_files_of_several_tensors_go_by_their_order(detectors, tmp_path):

@@ -11,12 +11,13 @@ from sklearn.linear_model import LogisticRegression
 from robust import accuracy, log_loss
 from robust.crosscheck.x_cross import agreement
 from robust.data.live import as_data
+from robust.data.loading import load_data
 from robust.errors import InvalidInput
 from robust.evidence import Finding
 from robust.models.conversion import as_model
 from robust.models.loading import load_model
 from robust.models.row_types import RowType, row_type
-from robust.predicting.input_codes import check_rows_of_both, clipping_note, conversion_note
+from robust.predicting.input_codes import check_no_codes, check_rows_of_both, clipping_note, conversion_note
 from robust.predicting.predictions import predict
 from robust.quantization.degradation_paired import degradation
 from robust.tensors.quantizing import quantize
@@ -26,11 +27,13 @@ Q = Quantization(scale=0.05, zero_point=3, dtype="int8")
 WEIGHTS = np.random.default_rng(5).normal(size=(4, 3)).astype(np.float32)
 
 
-def build(path, *, inner=(), kind=TensorProto.FLOAT, q=Q):
+def build(path, *, inner=(), kind=TensorProto.FLOAT, q=Q, cast=False):
     """A softmax over a linear layer, behind the operators of `inner` that turn the input into real numbers."""
     scale, zero = numpy_helper.from_array(np.float32(q.scale), "s"), np.array(q.zero_point, dtype=q.dtype)
     names = ["x", *(f"t{i}" for i in range(len(inner)))]
     nodes = [helper.make_node(operator, [names[i], "s", "z"], [names[i + 1]]) for i, operator in enumerate(inner)]
+    if cast:
+        nodes = [helper.make_node("Cast", ["x"], ["t0"], to=TensorProto.FLOAT)]
     nodes += [helper.make_node("MatMul", [names[-1], "w"], ["l"]), helper.make_node("Softmax", ["l"], ["p"], axis=-1)]
     constants = [numpy_helper.from_array(WEIGHTS, "w"), scale, numpy_helper.from_array(zero, "z")]
     values = [
@@ -129,7 +132,86 @@ def test_codes_of_one_model_are_no_rows_for_the_other(models, rows, tmp_path):
     check_rows_of_both(rescaled, integers, rows)
     check_rows_of_both(integers, integers, codes)
     check_rows_of_both(full, full, codes)  # to both they are the numbers that they look like
-    check_rows_of_both(as_model(lambda x: x), integers, codes)  # it may read them itself
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64, np.uint64])
+def test_codes_in_wider_integers_are_codes_too(models, rows, kind, tmp_path):
+    """Whole numbers of any width reach the int8 input as its codes, and the other model as numbers."""
+    full, _, integers = models
+    q = replace(Q, zero_point=0, dtype="uint8") if kind is np.uint64 else Q
+    if q is not Q:
+        integers = build(tmp_path / "u.onnx", inner=("DequantizeLinear",), kind=TensorProto.UINT8, q=q)
+    codes = as_data(quantize(rows.x, q).astype(kind), rows.targets)
+    predict(integers, codes)  # it takes them
+    match = rf"are {np.dtype(kind)}: codes of .*onnx \(s=0.050000 zp=.\), whereas .* takes float.*give the float rows"
+    others = [full, as_model(LogisticRegression().fit(rows.x, rows.y))]
+    for pair in [(other, integers) for other in others] + [(integers, other) for other in others]:
+        with pytest.raises(InvalidInput, match=match):
+            check_rows_of_both(*pair, codes)
+    assert check_rows_of_both(integers, integers, codes) is None
+    assert check_rows_of_both(full, full, codes) is None
+    plain = build(tmp_path / "plain.onnx", inner=("Cast",), kind=getattr(TensorProto, q.dtype.upper()), q=q, cast=True)
+    assert row_type(plain) == RowType(dtype=q.dtype)
+    assert check_rows_of_both(plain, integers, codes) is None  # the very integers, whatever they stand for
+
+
+def test_other_codes_in_wider_integers_are_refused(models, rows, tmp_path):
+    other = Quantization(scale=0.1, zero_point=0, dtype="int8")
+    rescaled = build(tmp_path / "other.onnx", inner=("DequantizeLinear",), kind=TensorProto.INT8, q=other)
+    codes = as_data(quantize(rows.x, Q).astype(np.int64), rows.targets)
+    with pytest.raises(InvalidInput, match=r"other.onnx takes int8 \(s=0.100000 zp=0\), for which"):
+        degradation(rescaled, models[2], codes)
+
+
+def test_a_function_beside_codes_may_read_them_itself_which_is_told(models, rows):
+    integers = models[2]
+    decoded = as_model(lambda x: models[0].forward(((x - 3.0) * 0.05).astype(np.float32)), output="probabilities")
+    for kind in (np.int8, np.int64):
+        codes = as_data(quantize(rows.x, Q).astype(kind), rows.y)
+        found = degradation(decoded, integers, codes)
+        assert found.value == 0.0
+        text = f"are {np.dtype(kind)}: codes of int8.onnx (s=0.050000 zp=3); {decoded.name} reads them as they are"
+        assert sum(text in line for line in told(found)) == 1
+    assert not any("codes" in line for line in told(degradation(decoded, decoded, codes)))
+
+
+def test_codes_in_a_floating_table_are_asked_back(models, rows, tmp_path):
+    """A csv table knows no int8: quantized a second time, codes give other answers without an error."""
+    full, _, integers = models
+    codes = quantize(rows.x, Q)
+    for x in (codes.astype(rows.x.dtype), codes.astype(np.float64)):
+        table = as_data(x, rows.y)
+        match = (
+            r"float.., but whole numbers alone, .* beyond -6.55 … 6.2, .*are these its int8 codes\? Give them as int8"
+        )
+        with pytest.raises(InvalidInput, match=match):
+            accuracy(integers, table)
+        with pytest.raises(InvalidInput, match=match):
+            degradation(full, integers, table)
+        assert accuracy(full, table).n == 400  # to a float model they are numbers
+    lines = ["a,b,c,d,y", *(",".join(map(str, [*row, label])) for row, label in zip(codes, rows.y, strict=True))]
+    (tmp_path / "codes.csv").write_text("\n".join(lines))
+    with pytest.raises(InvalidInput, match=r"the rows of codes.csv are float64, but whole numbers alone"):
+        predict(integers, load_data(tmp_path / "codes.csv", target="y"))
+
+
+@pytest.mark.parametrize("x", [[[0.0, 1, 1, 0]], [[3.0, -6, 5, 6]], [[99.5, 1, 2, 3]], [[300.0, 1, 2, 3]]])
+def test_real_numbers_are_no_codes(models, x):
+    """Indicators, whole numbers that fit, one that is not whole, and one that int8 cannot hold."""
+    check_no_codes(models[2], as_data(np.array(x * 4), np.arange(4) % 3))
+
+
+def test_int8_rows_of_a_network_of_floats_are_told(models, rows):
+    codes = quantize(rows.x, Q)
+    text = "are int8, float.onnx takes float32: they are taken as the numbers that they look like"
+    for measure in (accuracy, log_loss):
+        assert sum(text in line for line in told(measure(models[0], as_data(codes, rows.y)))) == 1
+    pixels = (codes.astype(int) + 128).astype(np.uint8)
+    for model, x in ((models[0], pixels), (models[2], codes), (models[0], codes.astype(np.int16))):
+        assert not any("look like" in line for line in told(accuracy(model, as_data(x, rows.y))))
+    table = as_data(codes, rows.y)
+    estimator = LogisticRegression(max_iter=1000).fit(rows.x, rows.y)
+    assert not any("look like" in line for line in told(accuracy(estimator, table)))
 
 
 def test_integers_that_are_the_numbers_themselves_are_no_codes(models, tmp_path):

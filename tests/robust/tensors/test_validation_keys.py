@@ -46,6 +46,22 @@ def test_the_candidates_arrays_only_without_the_references():
     assert chosen("c_outputs_1", "m_inputs_1")[:2] == (["m_inputs_1"], None)
 
 
+@pytest.mark.parametrize(
+    ("keys", "origin"),
+    [
+        (("m_inputs_1", "m_outputs_1", "c_outputs_1"), "reference"),
+        (("m_inputs", "m_outputs"), "reference"),
+        (("c_inputs_1", "c_outputs_1"), "candidate"),
+        (("m_inputs_1", "c_outputs_1"), None),
+        (("x_test", "y_test"), None),
+        (("inputs", "outputs"), None),
+        (("a",), None),
+    ],
+)
+def test_whose_the_outputs_are(keys, origin):
+    assert by_keys(arrays(*keys), where="t.npz").origin == origin
+
+
 def test_other_keys_are_all_inputs_in_the_order_of_the_file():
     note = "t.npz: no known key, every array is an input, in this order: b, a"
     assert chosen("b", "a") == (["b", "a"], None, (note,))
