@@ -12,10 +12,11 @@ import torch
 from robust.costing.batch_torch import rows_finding
 from robust.costing.decided_torch import DataFlow, compiled_lists, values_given_away, watched
 from robust.costing.liveness import Buffer, Step, peak_memory
+from robust.costing.numbers_torch import Answers
 from robust.costing.operators_torch import arguments
 from robust.costing.outside_torch import outside_work
 from robust.costing.program_inputs_torch import takes_more_rows
-from robust.costing.read_numbers_torch import Instead, steering_numbers
+from robust.costing.read_numbers_torch import steering_numbers
 from robust.costing.recorder_torch import Recorder, scoped
 from robust.costing.tally import Layer, Tally, Uncounted
 from robust.costing.unread import unread_note
@@ -70,14 +71,16 @@ def count_torch(adapter: TorchAdapter, inputs: Sequence[AnyArray], *, name: str,
             except ModelFault:
                 return None
 
-        def steered(instead: Instead | None, most: int | None) -> tuple[Recorder, bool]:
-            attempt = Recorder((), flow=DataFlow(instead=instead, most=most))
-            try:  # a copy: what the numbers leave behind in buffers is not for the model
+        def steered(answers: Answers, most: int | None) -> tuple[Recorder, BaseException | None]:
+            attempt = Recorder((), flow=DataFlow(answers=answers, most=most))
+            try:  # a copy: what the run leaves behind in buffers is not for the model
                 copied = replace(adapter, module=copy.deepcopy(module))
                 _run(copied, inputs, attempt, name)
-            except (ModelFault, RuntimeError, TypeError, AttributeError):
-                return attempt, False
-            return attempt, True
+                if answers.kept():  # for the next call, and may decide by them there
+                    _run(copied, inputs, attempt, name)
+            except (ModelFault, RuntimeError, TypeError, AttributeError) as error:
+                return attempt, error.__cause__ or error
+            return attempt, None
 
         finding, why = rows_finding(recorder, outputs, rows, again)
         missed += compiled_lists(module)

@@ -3,18 +3,19 @@
 Values that depend on the input are followed through all operators, by the memory that they are written to. A module
 that reads one of them as a plain value can branch or loop on it, and a tensor whose shape depends on them decides how
 much work follows. Shapes, and weights and buffers that no input was written to, decide nothing that another input
-would change. A number with a fraction is perhaps only a factor: `read_numbers_torch` tries others in its place.
+would change. A number with a fraction is perhaps only a factor: `read_numbers_torch` runs the module again to see.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from robust.costing.liveness import Buffer
+from robust.costing.numbers_torch import Answers, Number, followed_arithmetic, plain_number
 from robust.costing.operators_torch import arguments
 from robust.costing.storages_torch import storages
 from robust.costing.tally import Uncounted
@@ -46,16 +47,32 @@ _SHAPE_ONLY = frozenset(
     {"empty_like", "full_like", "is_same_size", "ones_like", "rand_like", "randint_like", "randn_like", "zeros_like"}
     | {"new_empty", "new_empty_strided", "new_full", "new_ones", "new_zeros"}
 )
+#: Results, by their place, that depend on one argument alone.
+_PARTLY: Mapping[str, tuple[int, str]] = {
+    "_pack_padded_sequence": (1, "lengths"),
+    "_pad_packed_sequence": (1, "batch_sizes"),
+}
 _MASKS = (torch.bool, torch.uint8)
 #: Ways out of a tensor that no operator shows.
-_WAYS_OUT = frozenset({"tolist", "numpy", "__array__", "__dlpack__"})
+_WAYS_OUT = frozenset({"tolist", "numpy", "__array__", "__dlpack__", "__repr__", "__str__", "__format__"})
+#: Functions to which a number is nothing but a number: whatever it is, they run the same operators on the same shapes.
+_CALCULATED = """
+add sub subtract rsub mul multiply div divide true_divide floor_divide remainder fmod pow float_power xlogy
+__radd__ __rsub__ __rmul__ __rdiv__ __rtruediv__ __rpow__ __pow__ __floordiv__ __rfloordiv__ __mod__ __rmod__
+eq ne lt le gt ge __eq__ __ne__ __lt__ __le__ __gt__ __ge__ clamp clamp_min clamp_max clip where lerp
+addcmul addcdiv addmm addmv addbmm baddbmm fill full full_like new_full new_tensor tensor as_tensor scalar_tensor
+masked_fill index_fill __setitem__ nan_to_num bernoulli normal uniform softmax log_softmax leaky_relu elu celu
+hardtanh hardshrink softshrink threshold gumbel_softmax normalize layer_norm fake_quantize_per_tensor_affine
+quantize_per_tensor
+"""
+_CALCULATIONS = frozenset(_CALCULATED.split())
 
 
 class DataFlow:
     """Follows what depends on the data of a run: its inputs, and what was drawn at random.
 
     Args:
-        instead: Gives the number that takes the place of the i-th that is read; None for those that are there.
+        answers: Of the numbers that are read and followed; None to hand them out as they are.
         most: Most operators of the run.
 
     Attributes:
@@ -64,15 +81,16 @@ class DataFlow:
         numbers: Modules that read numbers with a fraction, and by which operator.
         exits: Modules from which values left torch as arrays or lists, and by which function.
         checking: Whether values are only compared with what they may be, such as the places of a one-hot code.
+        following: Whether numbers that are read now are followed, or go from tensors to tensors.
     """
 
-    def __init__(self, *, instead: Callable[[int], float] | None = None, most: int | None = None) -> None:
+    def __init__(self, *, answers: Answers | None = None, most: int | None = None) -> None:
         self.memory: set[Buffer] = set()
         self.course: list[tuple[object, ...]] = []
         self.numbers: list[tuple[str, str]] = []
         self.exits: list[tuple[str, str]] = []
-        self.checking = False
-        self._instead, self._most = instead, most
+        self.checking = self.following = False
+        self.answers, self._most = answers, most
 
     def depends(self, value: object) -> bool:
         """Whether any tensor of a value depends on the data."""
@@ -95,12 +113,15 @@ class DataFlow:
         return _SHAPED if self.depends(deciding) else ""
 
     def run(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], scope: str) -> Any:
-        """Run an operator of a module, or give another number in place of one that it reads."""
-        name, result = _name(func), None
+        """Run an operator of a module, and note numbers that it reads."""
+        name = _name(func)
         if name in _READERS and _is_number(name, args) and not self.checking and self.depends(args):
             self.numbers.append((scope, str(func).removesuffix(".default")))
-            result = None if self._instead is None else self._instead(len(self.numbers) - 1)
-        result = func(*args, **kwargs) if result is None else result
+            if self.answers is not None and not self.following:
+                self.answers.lost = True
+        if self.answers is not None:
+            self.answers.tried += 1
+        result = func(*args, **kwargs)
         shapes = [tuple(leaf.shape) for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         self.course.append((scope, str(func), *shapes))
         if self._most is not None and len(self.course) > self._most:
@@ -108,11 +129,18 @@ class DataFlow:
         self._follow(func, args, kwargs, result)
         return result
 
-    def _follow(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: object) -> None:
+    def _follow(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
         drawn = torch.Tag.nondeterministic_seeded in getattr(func, "tags", ())
         if not drawn and (_name(func) in _SHAPE_ONLY or not self.depends((args, kwargs))):
             return
-        for leaf in tree_leaves((result, _overwritten(func, args, kwargs))):
+        place, source = _PARTLY.get(_name(func), (0, ""))
+        if source and not self.depends(arguments(func, args, kwargs).get(source)):
+            result = [value for i, value in enumerate(result) if i != place]
+        self.follow((result, _overwritten(func, args, kwargs)))
+
+    def follow(self, value: object) -> None:
+        """Take the tensors of a value for such that depend on the data."""
+        for leaf in tree_leaves(value):
             if isinstance(leaf, torch.Tensor):
                 self.memory.update(storages(leaf))
 
@@ -137,6 +165,35 @@ def _overwritten(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
     return [given.get(argument.name) for argument in written]
 
 
+def _calculates(name: str) -> bool:
+    """Whether a function of torch, also one that works in place, takes numbers without deciding by them."""
+    return name in _CALCULATIONS or name.removesuffix("_") in _CALCULATIONS
+
+
+def _following(flow: DataFlow, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Run a function of torch; the numbers that it reads stay in sight."""
+    flow.following = True
+    try:
+        return func(*args, **kwargs)
+    finally:
+        flow.following = False
+
+
+def _calculated(flow: DataFlow, func: Any, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Run a function of torch on the values of numbers that are followed; what it makes depends on them."""
+    before = len(flow.numbers)
+    leaves = tree_leaves((args, kwargs))
+    found = [leaf for leaf in leaves if type(leaf) is Number]
+    plain, named = tree_map(plain_number, (args, dict(kwargs)))
+    if not _calculates(name):
+        found[0].answers.lost = True
+    result = _following(flow, func, plain, named)
+    if found or len(flow.numbers) > before:
+        written = name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
+        flow.follow((result, args[0] if written else None, kwargs.get("out")))
+    return result
+
+
 class _Exits(TorchFunctionMode):  # type: ignore[misc]
     """Sees what leaves a tensor without an operator, and what only checks its values."""
 
@@ -149,7 +206,14 @@ class _Exits(TorchFunctionMode):  # type: ignore[misc]
     ) -> Any:
         """Run a function of torch and note what it gives away."""
         kwargs, flow = kwargs or {}, self._recorder.flow
-        name = getattr(func, "__name__", "")
+        name = getattr(func, "__name__", "").partition(".")[0]
+        if flow.answers is not None:
+            flow.answers.tried += 1
+            if name == "item" and args[0].is_floating_point() and flow.depends(args):
+                return Number(_following(flow, func, args, kwargs), flow.answers)
+            followed = any(type(leaf) is Number for leaf in tree_leaves((args, kwargs)))
+            if followed or _calculates(name):
+                return _calculated(flow, func, name, args, kwargs)
         if name in _WAYS_OUT and flow.depends(args):
             flow.exits.append((self._recorder.scope, name))
         if func is not torch.nn.functional.one_hot or (args[1] if len(args) > 1 else kwargs.get("num_classes", -1)) < 0:
@@ -170,8 +234,9 @@ def watched(recorder: "Recorder") -> Iterator[None]:
     """
     checks = torch.distributions.Distribution._validate_args
     torch.distributions.Distribution.set_default_validate_args(False)
+    followed = nullcontext() if recorder.flow.answers is None else followed_arithmetic()
     try:
-        with _Exits(recorder):
+        with followed, _Exits(recorder):
             yield
     finally:
         torch.distributions.Distribution.set_default_validate_args(checks)

@@ -1,6 +1,9 @@
 """Modules whose course depends on their data pass no budget; those that only seem to read it are counted."""
 
+import builtins
 import copy
+import math
+from math import exp
 
 import numpy as np
 import pytest
@@ -8,7 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from robust.costing.read_numbers_torch import MOST
 from robust.costing.whole_model import cost
+from robust.errors import ModelFault
 
 BUDGET = 1000
 
@@ -90,11 +95,81 @@ def first_written(m, x):
     return m.layer(x) if m.seen > 3 else x
 
 
+def three_limits(y):
+    a, b, c = y[0, 0].item(), y[0, 1].item(), y[0, 2].item()
+    return not (a > 40.5 and b < -40.5 and c > 40.5)
+
+
+def joined_later(y):
+    a, b, c = (y[0, i].item() > 40.5 for i in range(3))
+    return not (a and not b and c)
+
+
+def divides(number):
+    try:
+        return 1 / number != 0 or True
+    except ZeroDivisionError:
+        return False
+
+
+def logarithm(number):
+    try:
+        return math.log(number) < np.inf or True
+    except ValueError:
+        return False
+
+
+class Before:
+    """Decides by what it saw in the call before."""
+
+    def __init__(self):
+        self.number = 0.0
+
+    def __call__(self, y):
+        number, self.number = self.number, y.max().item()
+        return not 40 < number < 41
+
+
+class WindowCompiled(Early):
+    """A window around a plain number, in a form that torch compiles."""
+
+    def __init__(self):
+        super().__init__(None)
+
+    def forward(self, x):
+        y = self.first(x)
+        p = float(y.max())
+        return self.large(x) if p > 40.5 and p < 40.6 else y
+
+
 STEERED = {
     "a comparison": lambda: Early(lambda y: torch.softmax(y, 1).max() > 0.2),
     "a number": lambda: Early(lambda y: torch.softmax(y, 1).max().item() > 0.2),
     "a number between two limits": lambda: Early(lambda y: -5e5 < float(y.max()) < 5e5),
     "two numbers compared": lambda: Early(lambda y: y[0, 0].item() < y[0, 1].item()),
+    "a window": lambda: Early(lambda y: not 0.3 < torch.softmax(y, 1).max().item() < 0.31),
+    "a distance": lambda: Early(lambda y: not abs(y.max().item() - 40.5) < 0.2),
+    "a rounded number": lambda: Early(lambda y: round(y.max().item(), 1) != 77.7),
+    "three limits, one inside the other": lambda: Early(three_limits),
+    "limits that are joined later": lambda: Early(joined_later),
+    "a window of a plain number": lambda: Early(lambda y: not 0.3 < float(y.max()) < 0.31),
+    "a window of a function": lambda: Early(lambda y: not 40 < math.exp(y.max().item()) < 40.01),
+    "a window of a function by its own name": lambda: Early(lambda y: not 40 < exp(y.max().item()) < 40.01),
+    "a window in numpy": lambda: Early(lambda y: not 40 < np.float32(y.max().item()) < 40.01),
+    "a larger one in a window": lambda: Early(lambda y: not 40 < max(y.max().item(), 1e-6) < 40.01),
+    "a sorted list": lambda: Early(lambda y: sorted([y[0, 0].item(), 40.5])[0] != 40.5),
+    "a key": lambda: Early(lambda y: y.max().item() not in {40.5}),
+    "a number in a text": lambda: Early(lambda y: f"{y.max().item():.1f}" != "40.5"),
+    "a text": lambda: Early(lambda y: "40.5" not in str(y)),
+    "a representation": lambda: Early(lambda y: "40.5" not in repr(y)),
+    "a formatted tensor": lambda: Early(lambda y: f"{y.max():.1f}" != "40.5"),
+    "a number that does not divide": lambda: Early(lambda y: divides(y.max().item() / 2)),
+    "a number without a logarithm": lambda: Early(lambda y: logarithm(y.max().item() ** 2)),
+    "a number that never has one": lambda: Early(lambda y: logarithm(-(y.max().item() ** 2))),
+    "a number of a length": lambda: Early(lambda y: len(torch.arange(abs(y.max().item()) + 1)) != 40),
+    "a mask of constants": lambda: Early(lambda y: len(torch.arange(9.0)[torch.arange(9.0) < y.max().item()]) != 7),
+    "a number from the call before": lambda: Early(Before()),
+    "compiled window": lambda: torch.jit.script(WindowCompiled()),
     "no number": lambda: Early(lambda y: not np.isnan(y.max().item())),
     "equality": lambda: Early(lambda y: not torch.equal(y, y + 1)),
     "closeness": lambda: Early(lambda y: not torch.allclose(y, y + 1)),
@@ -137,12 +212,34 @@ def test_a_branch_is_never_nothing():
     assert np.isnan(found.macc.value)
 
 
+def checked(x, largest):
+    if not largest < 1e30:
+        raise ValueError("too large")
+    return x
+
+
+def moving(m, number):
+    m.scale = 0.9 * getattr(m, "scale", 1.0) + 0.1 * number
+    return m.scale
+
+
 COUNTED = {
     "shapes": lambda m, x: m.layer(x) if x.shape[-1] > 3 and len(x) < 100 else x,
     "zeros of its shape": lambda m, x: m.layer(x) if not torch.zeros_like(x).any() else x,
     "new ones": lambda m, x: m.layer(x) if x.new_ones(3).all() else x,
     "a factor": lambda m, x: m.layer(x) / (1 + x.abs().max().item()),
-    "two factors": lambda m, x: m.layer(x) * float(x.mean()) + x.std().item() * 2,
+    "two factors": lambda m, x: m.layer(x) * x.mean().item() + x.std().item() * 2,
+    "a scale with a floor": lambda m, x: m.layer(x / max(x.abs().max().item(), 1e-6)),
+    "a scale within limits": lambda m, x: m.layer(x / min(max(x.abs().max().item(), 1e-6), 6.0)) * 2,
+    "a root": lambda m, x: m.layer(x / math.sqrt(x.pow(2).mean().item() + 1e-6)),
+    "a guard": lambda m, x: m.layer(x / (s if (s := x.std(correction=0).item()) > 1e-6 else 1.0)),
+    "a window that chooses a number": lambda m, x: m.layer(x) + (0.1 if 0.2 < x.mean().item() < 0.4 else 0.0),
+    "a limit of values": lambda m, x: m.layer(x.clamp(max=x.abs().mean().item() * 3)),
+    "a quantization": lambda m, x: m.layer(torch.round(x / (s := x.abs().max().item() / 127 + 1e-9)) * s),
+    "a check": lambda m, x: m.layer(checked(x, x.abs().max().item())),
+    "numbers in numpy": lambda m, x: m.layer(x) * (np.float32(2) * x.abs().max().item()),
+    "a number of numbers": lambda m, x: m.layer(x) * sum(row.max().item() for row in x) / len(x),
+    "a moving scale": lambda m, x: m.layer(x / moving(m, x.abs().max().item())),
     "a logarithm": lambda m, x: m.layer(x) * np.log1p(x.abs().max().item()),
     "a buffer": lambda m, x: m.layer(x) / m.temperature.item(),
     "a counter": lambda m, x: m.layer(x) if m.count > 0 else x,
@@ -165,6 +262,59 @@ def test_what_the_data_do_not_decide_is_counted(function):
     assert (found.macc.value, found.uncounted) == (64, ())
     assert (found.macc < BUDGET).status == "PASS"
     assert all(torch.equal(net.state_dict()[name], value) for name, value in before.items())
+
+
+def scaled(layers, floor):
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList(nn.Linear(8, 8) for _ in range(layers))
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = layer(x / floor(x.abs().max().item()))
+            return x
+
+    return Scaled()
+
+
+def test_numbers_that_are_not_compared_have_no_limit():
+    for floor in (lambda number: number + 1e-6, lambda number: max(number, 1e-6)):
+        found = cost(scaled(40, floor), input_shape=(8,))
+        assert (found.macc.value, found.uncounted) == (40 * 64, ())
+
+
+def test_more_comparisons_than_can_be_tried_are_told():
+    def floor(number):
+        return number if number > 1e-6 else 1.0
+
+    assert cost(scaled(5, floor), input_shape=(8,)).uncounted == ()
+    (missed,) = {item.reason for item in cost(scaled(7, floor), input_shape=(8,)).uncounted}
+    assert f"more than {MOST} runs can try" in missed
+
+
+def test_lengths_that_are_constants_are_counted():
+    class Lengths(nn.Module):
+        def __init__(self, lengths):
+            super().__init__()
+            self.recurrent, self.lengths = nn.GRU(5, 7, batch_first=True), lengths
+
+        def forward(self, x):
+            packed = nn.utils.rnn.pack_padded_sequence(x, self.lengths(x), batch_first=True)
+            return nn.utils.rnn.pad_packed_sequence(self.recurrent(packed)[0], batch_first=True)[0]
+
+    found = cost(Lengths(lambda x: torch.full((len(x),), x.shape[1])), input_shape=(11, 5))
+    assert (found.macc.value, found.uncounted) == (11 * 3 * 7 * (5 + 7), ())
+    found = cost(Lengths(lambda x: (x[:, :, 0] > -9).sum(1)), input_shape=(11, 5))
+    assert any("decided in the run" in item.reason for item in found.uncounted)
+
+
+def test_arithmetic_of_python_is_as_before():
+    before = builtins.max, builtins.min, math.sqrt, math.isnan
+    cost(Function(COUNTED["a root"]), input_shape=(8,))
+    with pytest.raises(ModelFault):
+        cost(Function(lambda m, x: m.layer(x * x.max().item())[:, 9]), input_shape=(8,))
+    assert (builtins.max, builtins.min, math.sqrt, math.isnan) == before
 
 
 def test_numbers_that_are_tried_leave_no_trace():
