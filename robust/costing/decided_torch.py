@@ -55,6 +55,10 @@ _PARTLY: Mapping[str, tuple[int, str]] = {
 _MASKS = (torch.bool, torch.uint8)
 #: Ways out of a tensor that no operator shows.
 _WAYS_OUT = frozenset({"tolist", "numpy", "__array__", "__dlpack__", "__repr__", "__str__", "__format__"})
+#: The same, and what hands each value to a function of Python's.
+_WAYS_OUT |= {"apply_", "map_", "map2_", "__reduce_ex__"}
+#: Functions that read an argument's values where no operator shows, to settle shapes by them: its place and name.
+_SILENT_SHAPERS: Mapping[str, tuple[int, str]] = {"tensor_split": (1, "tensor_indices_or_sections")}
 #: Functions to which a number is nothing but a number: whatever it is, they run the same operators on the same shapes.
 _CALCULATED = """
 add sub subtract rsub mul multiply div divide true_divide floor_divide remainder fmod pow float_power xlogy
@@ -77,7 +81,8 @@ class DataFlow:
 
     Attributes:
         memory: Memory that holds values which depend on the data.
-        course: Module, operator and shapes of the results, in order.
+        course: Module, operator, and shapes, types and settings of what it takes and gives, in order: all that its
+            counts hang on.
         numbers: Modules that read numbers with a fraction, and by which operator.
         exits: Modules from which values left torch as arrays or lists, and by which function.
         checking: Whether values are only compared with what they may be, such as the places of a one-hot code.
@@ -122,8 +127,7 @@ class DataFlow:
         if self.answers is not None:
             self.answers.tried += 1
         result = func(*args, **kwargs)
-        shapes = [tuple(leaf.shape) for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
-        self.course.append((scope, str(func), *shapes))
+        self.course.append((scope, str(func), *map(_extent, tree_leaves((args, dict(kwargs), result)))))
         if self._most is not None and len(self.course) > self._most:
             raise RuntimeError("the run takes another course")
         self._follow(func, args, kwargs, result)
@@ -148,6 +152,13 @@ class DataFlow:
 def _name(func: Any) -> str:
     schema = getattr(func, "_schema", None)
     return "" if schema is None else str(schema.name).partition("::")[2]
+
+
+def _extent(value: object) -> object:
+    """What of an argument or result an operator's cost hangs on: of numbers with a fraction nothing."""
+    if isinstance(value, torch.Tensor):
+        return tuple(value.shape), value.dtype
+    return value if isinstance(value, (bool, int, str, torch.dtype)) else None
 
 
 def _is_number(name: str, args: tuple[Any, ...]) -> bool:
@@ -214,6 +225,9 @@ class _Exits(TorchFunctionMode):  # type: ignore[misc]
             followed = any(type(leaf) is Number for leaf in tree_leaves((args, kwargs)))
             if followed or _calculates(name):
                 return _calculated(flow, func, name, args, kwargs)
+        place, word = _SILENT_SHAPERS.get(name, (0, ""))
+        if word and flow.depends(args[place] if len(args) > place else kwargs.get(word, kwargs.get("indices"))):
+            self._recorder.missed(f"aten.{name}", _SHAPED)
         if name in _WAYS_OUT and flow.depends(args):
             flow.exits.append((self._recorder.scope, name))
         if func is not torch.nn.functional.one_hot or (args[1] if len(args) > 1 else kwargs.get("num_classes", -1)) < 0:

@@ -342,3 +342,60 @@ def test_lists_in_compiled_parts_are_told():
 
     (missed,) = cost(torch.jit.script(Listed()), input_shape=(8,)).uncounted
     assert missed.kind == "prim.tolist"
+
+
+# --- the same operators on other factors -----------------------------------------------------------------------------
+
+
+class PicksKernel(nn.Module):
+    """Results of one shape, by a small kernel or a large one."""
+
+    def __init__(self):
+        super().__init__()
+        self.small, self.large = (nn.Parameter(torch.ones(8, 3, k, k)) for k in (3, 7))
+
+    def forward(self, x):
+        return nn.functional.conv2d(x, self.small if x.std().item() < 0.5 else self.large, padding="same")
+
+
+class PicksGroups(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.alone, self.dense = nn.Parameter(torch.ones(8, 1, 3, 3)), nn.Parameter(torch.ones(8, 8, 3, 3))
+
+    def forward(self, x):
+        if x.std().item() < 0.5:
+            return nn.functional.conv2d(x, self.alone, groups=8)
+        return nn.functional.conv2d(x, self.dense)
+
+
+class PicksType(nn.Module):
+    def forward(self, x):
+        return (x.to(torch.float16 if x.mean().item() < 0.5 else torch.float64) * 2).float()
+
+
+class Splits(nn.Module):
+    def __init__(self, places=None):
+        super().__init__()
+        self.layer, self.places = nn.Linear(8, 4), places
+
+    def forward(self, x):
+        places = ((x.mean() > 0).long() * 8 + 1).reshape(1) if self.places is None else torch.tensor(self.places)
+        return self.layer(torch.tensor_split(x, places, dim=1)[0])
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [(PicksKernel(), (3, 16, 16)), (PicksGroups(), (8, 8, 8)), (PicksType(), (100,)), (Splits(), (10, 8))],
+    ids=["kernel", "groups", "type", "split"],
+)
+@pytest.mark.parametrize("figure", ["macc", "ram"])
+def test_what_is_chosen_by_a_number_is_uncounted_also_where_results_look_alike(module, shape, figure):
+    found = cost(module.eval(), input_shape=shape)
+    assert found.uncounted
+    assert (getattr(found, figure) < 1e12).status == "INVALID"
+
+
+def test_a_split_at_fixed_places_is_counted():
+    found = cost(Splits([3, 6]).eval(), input_shape=(10, 8))
+    assert (found.macc.value, found.uncounted) == (3 * 8 * 4, ())

@@ -58,3 +58,11 @@ def test_codes_of_real_numbers_are_found_whatever_the_type(dtype):
     assert clipped_codes(quantize(x, q).astype(np.float32), q) > 0
     assert clipped_codes(x, q) == 0
     assert clipped_codes(quantize(x, q), q) == 0  # integers: nobody quantizes them again
+
+
+def test_counts_beyond_the_calibration_are_no_codes():
+    """Whole numbers by nature, of which a few lie beyond what the calibration has seen."""
+    counts = np.random.default_rng(0).poisson(5.0, size=(400, 4)).astype(np.float32)
+    q = Quantization(scale=float(np.sort(counts.ravel())[-20]) / 255, zero_point=-128, dtype="int8")
+    assert 0 < q.clipped(counts) < 0.02 * counts.size
+    assert clipped_codes(counts, q) == 0
