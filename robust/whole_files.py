@@ -1,8 +1,11 @@
 """Files that are written whole or not at all: an interrupted run leaves no half of one behind."""
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
+
+#: What the user's umask takes away from, as with files that a program opens itself.
+_MODE = 0o666
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -16,11 +19,12 @@ def write_whole(path: Path, content: bytes) -> None:
         OSError: If the folder cannot be written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    temporary = path.parent / f"tmp{secrets.token_hex(8)}.tmp"
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), _MODE)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

@@ -164,6 +164,10 @@ def quantize_report(
     if compare and calibration is None:
         raise InvalidInput("--compare takes ranges from calibration rows: give --calibration")
     bound = None if limit is None else _bound(limit)
+    if out is not None:
+        from robust.quantizers.out_path import writable_path
+
+        writable_path(out, model=model, calibration=calibration, data=data)
     from robust.data.loading import load_data
     from robust.models.loading import load_model
     from robust.predicting.cache import ArrayCache

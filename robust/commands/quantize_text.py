@@ -66,7 +66,9 @@ def report_text(report: "QuantizeReport") -> str:
     from robust.report.wording import printable
 
     lines = [f"built    {report.candidate.name}"]
-    lines += [] if report.written is None else [f"written  {report.written}"]
+    lives = report.candidate.content is None
+    missing = "not written: a live module has no file" if lives else "not written: give --out"
+    lines.append(missing if report.written is None else f"written  {report.written}")
     lines += ["", report.table.table()] if report.table is not None else []
     lines += [f"note: {finding.text}" for finding in report.findings]
     lines += ["", f"degradation of the candidate: {report.verdict}"] if report.verdict is not None else []

@@ -41,6 +41,15 @@ class OnnxContent:
                     found = [*attribute.ints, *(text.decode() for text in attribute.strings)]
         return found
 
+    def nodes_of(self, operator: str) -> str:
+        """Names of the nodes of an operator, `domain:type`, in words."""
+        domain, _, kind = operator.rpartition(":")
+        nodes = [
+            n for n in self._parsed.graph.node if n.op_type == kind and domain in (n.domain, n.domain or "ai.onnx")
+        ]
+        names = [f"node {(node.name or node.output[0])!r}" for node in nodes[:3]]
+        return ", ".join(names) + (f" and {len(nodes) - 3} more" if len(nodes) > 3 else "") or "a node inside another"
+
     def outside(self) -> list[Path]:
         """Files that hold tensors of this one.
 

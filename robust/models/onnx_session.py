@@ -1,5 +1,6 @@
 """An onnxruntime session made from a file's bytes."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from robust.models.onnx_content import OnnxContent
 
 _PROVIDERS = ["CPUExecutionProvider"]
 _ERRORS_ONLY = 3
+_UNKNOWN = re.compile(r"([\w.]*:\w+)\(-?\d+\) is not a registered function/op")
 
 
 def open_session(content: bytes, path: Path) -> tuple[Any, OnnxContent]:
@@ -35,4 +37,13 @@ def open_session(content: bytes, path: Path) -> tuple[Any, OnnxContent]:
     # Tensors in other files are found from the model's path.
     source: Any = str(path) if outside else content
     with reading(path, "an ONNX model", remedy="copy or export it again; onnxruntime must know its operators"):
-        return onnxruntime.InferenceSession(source, settings, providers=_PROVIDERS), parsed
+        try:
+            return onnxruntime.InferenceSession(source, settings, providers=_PROVIDERS), parsed
+        except Exception as error:
+            unknown = _UNKNOWN.search(str(error))
+            if unknown is None:
+                raise
+            raise InvalidInput(
+                f"{path} has operator {unknown[1]} at {parsed.nodes_of(unknown[1])}, which onnxruntime does not know: "
+                "replace it by standard operators and export again"
+            ) from error

@@ -13,6 +13,7 @@ from robust.models.options import Options
 from robust.predicting.cache import ArrayCache
 from robust.quantizers.calibration_rows import CalibrationRows, calibration_rows
 from robust.quantizers.kept_artefacts import artefact_store, kept
+from robust.quantizers.out_path import overwrites, writable_path
 from robust.quantizers.recipe import Recipe, read_batch, read_recipe
 from robust.whole_files import write_whole
 
@@ -60,7 +61,7 @@ def quantize(
             there than where they were tested.
         batch: Rows a calibration step, at most; it bounds the memory and decides no number.
         keep: Names of modules that stay in float, e.g. `("4",)`; those inside them stay too.
-        out: Where to write the file.
+        out: Where to write the file; neither the model's own nor that of the calibration rows.
         cache: Folder of exports and candidates; None keeps them where the run keeps its predictions, by default in
             memory.
 
@@ -71,7 +72,8 @@ def quantize(
     Raises:
         InvalidInput: If the model shows no graph, is quantized already, or has operators that cannot be quantized or
             exported (they are named); if calibration rows are too few, all equal, of another shape, or hold NaN; if an
-            option is unknown or has no effect.
+            option is unknown or has no effect; if `out` is a file that is read; if the prepared graph or the quantized
+            weights are not the model's own.
         MissingExtra: If onnxruntime, the exporter or torchao is not installed.
 
     Source:
@@ -94,10 +96,17 @@ def quantize(
         reduce_range=reduce_range,
         keep=keep,
     )
-    size, path = read_batch(batch), None if out is None else _onnx_path(out)
+    size, path = read_batch(batch), None if out is None else writable_path(out, model=model, calibration=calibration)
     source = as_model(model)
+    _refuse_own_copy(path, source)
     _refuse_opaque(source)
     rows = None if calibration is None else calibration_rows(calibration, batch=size, fixed=source.fixed_batch)
+    if source.framework == "torch":
+        from robust.quantizers.modules_torch import refuse_quantized, refuse_unfit_rows
+
+        refuse_quantized(adapter_of(source).module, name=source.name)
+        if rows is not None:
+            refuse_unfit_rows(adapter_of(source), next(rows.batches())[: source.fixed_batch or 1], name=source.name)
     if recipe.method == "torchao":
         if path is not None:
             raise InvalidInput("method 'torchao' gives a live module, which has no file: leave out= out")
@@ -160,7 +169,6 @@ def _float_file(source: Model, rows: CalibrationRows | None, store: ArrayCache) 
 
     row, adapter, identity = rows.data.x.shape[1:], adapter_of(source), source.identity()
     fixed = source.fixed_batch
-    adapter.forward(next(rows.batches())[: fixed or 1])  # rows that do not fit are the caller's, not the exporter's
     parts = None if identity is None else ("export", identity, row, fixed, adapter.integer)
     return kept(store, parts, lambda: exported(adapter, row, name=source.name, fixed=fixed))
 
@@ -188,10 +196,13 @@ def _told(source: Model, name: str) -> Options:
     )
 
 
-def _onnx_path(out: str | Path) -> Path:
-    if Path(out).suffix.lower() != ".onnx":
-        raise InvalidInput(f"out={str(out)!r} must end in .onnx, by which the file is recognised")
-    return Path(out)
+def _refuse_own_copy(path: Path | None, source: Model) -> None:
+    """A model that was loaded before does not tell its path: its file is known by its bytes."""
+    if path is None or source.content is None or not path.is_file():
+        return
+    content = source.content()
+    if path.stat().st_size == len(content) and path.read_bytes() == content:
+        raise overwrites(path, "the float model")
 
 
 def _write(path: Path, content: bytes) -> None:

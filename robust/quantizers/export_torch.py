@@ -1,19 +1,22 @@
 """A torch module as the bytes of an ONNX file."""
 
 import copy
+import io
 import sysconfig
 import warnings
+from contextlib import redirect_stderr
 
 import torch
 
 from robust.errors import InvalidInput, MissingExtra
 from robust.models.adapter_torch import TorchAdapter, evaluating, placement
-from robust.models.foreign_errors import brief
+from robust.quantizers.export_faults_torch import why_not_exported
 from robust.quantizers.quiet import quiet
 
 _OPSET = 18
 _INPUT, _OUTPUT = "x", "y"
-_REMEDY = "export it yourself, with the operator that it names replaced, and quantize the file"
+# Those that print the whole graph where a module cannot be traced.
+_LOGGERS = ("torch", "torch.onnx", "torch.fx", "torch.export", "torch._dynamo", "torch.fx.experimental.symbolic_shapes")
 # Generated code, Python's own modules and installed ones: what warns from elsewhere is the user's code.
 _LIBRARIES = ("<", *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
 
@@ -43,7 +46,7 @@ def exported(adapter: TorchAdapter, row: tuple[int, ...], *, name: str, fixed: i
     free = None if fixed else ({0: torch.export.Dim("batch")},)
     try:
         # Tracing is torch's affair, and so is what it warns itself of; a warning made an error would end it.
-        with warnings.catch_warnings(record=True) as said, quiet("torch.onnx"):
+        with warnings.catch_warnings(record=True) as said, quiet(*_LOGGERS), redirect_stderr(io.StringIO()):
             warnings.simplefilter("always")
             module = copy.deepcopy(adapter.module)  # tracing a recurrent layer of torch writes to it
             with evaluating(module):
@@ -61,15 +64,9 @@ def exported(adapter: TorchAdapter, row: tuple[int, ...], *, name: str, fixed: i
     except ImportError as error:
         raise MissingExtra(f"exporting {name} to ONNX ({error.name or error})", "onnx") from error
     except Exception as error:
-        raise InvalidInput(f"torch cannot export {name} to ONNX: {_cause(error)}; {_REMEDY}") from error
+        said_so = why_not_exported(error, adapter.module, example, free)
+        raise InvalidInput(f"torch cannot export {name} to ONNX: {said_so}") from error
     for warning in said:
         if not warning.filename.startswith(_LIBRARIES):
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return content
-
-
-def _cause(error: BaseException) -> str:
-    """The first line of the error that began it: torch wraps what an operator says several times."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return brief(error)

@@ -13,9 +13,12 @@ from robust.models.foreign_errors import PASSING, brief
 from robust.models.onnx_files import load_onnx
 from robust.models.options import Options
 from robust.quantization.coverage_onnx import initialiser_coverage
+from robust.quantizers.bias_check_onnx import refuse_other_biases
 from robust.quantizers.calibration_rows import CalibrationRows
 from robust.quantizers.graphs_onnx import float_graph, nodes_of, prepared, tidied, weighted_nodes
 from robust.quantizers.recipe import Recipe
+from robust.quantizers.self_check_onnx import refuse_other_answers, refuse_other_weights
+from robust.quantizers.shared_onnx import rejoined, unshared
 from robust.quantizers.static_onnx import static_model
 from robust.quantizers.uncalibrated_onnx import dynamic_model, narrow_weights_model
 from robust.types import AnyArray
@@ -54,14 +57,21 @@ def quantized_file(content: bytes, rows: CalibrationRows | None, recipe: Recipe,
 
     Raises:
         InvalidInput: If onnxruntime cannot quantize it or run what it made, or nothing could be quantized; operators
-            and nodes are named.
+            and nodes are named. Also if the prepared graph answers otherwise than the model, or a layer's quantized
+            weights are not its own to within a step.
     """
     source = float_graph(content, name)
     odd = bool({recipe.weight_type, recipe.activation_type} & {"int4", "uint4", "int16", "uint16"})
     model = prepared(source, odd_widths=odd and recipe.method == "static")
+    edge: OnnxAdapter = adapter_of(opened(content, Options(name=name)))
+    if rows is not None:
+        ready: OnnxAdapter = adapter_of(opened(model.SerializeToString(), Options(name=name)))
+        refuse_other_answers(edge, ready, next(rows.batches()), name=name)
+    copies = unshared(model)
     before = weighted_nodes(model)
     exclude = nodes_of(model, recipe.keep, name=name)
-    edge: OnnxAdapter = adapter_of(opened(content, Options(name=name)))
+    kept = onnx.ModelProto()
+    kept.CopyFrom(model)  # quantizers write to theirs
 
     def feeds() -> Iterator[dict[str, AnyArray]]:
         for batch in () if rows is None else rows.batches():
@@ -81,6 +91,9 @@ def quantized_file(content: bytes, rows: CalibrationRows | None, recipe: Recipe,
             f"onnxruntime cannot quantize {name} ({recipe.label}): {brief(error)}; its operators with weights are "
             f"{_nodes(before)}: keep=(…) leaves some in float"
         ) from error
+    refuse_other_weights(kept, found, name=name)
+    refuse_other_biases(kept, found, name=name)
+    rejoined(found, copies)
     made: bytes = tidied(found, source).SerializeToString()
     _refuse_untouched(made, before, recipe, name=name)
     _refuse_dead(made, rows, recipe, name=name)

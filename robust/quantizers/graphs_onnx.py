@@ -163,12 +163,13 @@ def nodes_of(model: onnx.ModelProto, keep: Iterable[str], *, name: str) -> list[
     """
     stored = {tensor.name for tensor in model.graph.initializer}
     layers = [layer_of(node, i, [n for n in node.input if n in stored])[0] for i, node in enumerate(model.graph.node)]
+    noted = [layer_of(node, i, ())[0] for i, node in enumerate(model.graph.node)]  # of weights that modules share
     found: list[str] = []
     for wanted in keep:
         inside = [
             node.name
-            for node, layer in zip(model.graph.node, layers, strict=True)
-            if wanted in (layer, node.name) or layer.startswith(f"{wanted}.")
+            for node, layer, own in zip(model.graph.node, layers, noted, strict=True)
+            if wanted in (layer, own, node.name) or layer.startswith(f"{wanted}.")
         ]
         if not inside:
             known = ", ".join(dict.fromkeys(layer for layer, _, _ in weighted_nodes(model)))

@@ -13,7 +13,7 @@ from robust.predicting.settings import current_settings
 #: What decides the bytes of an artefact beside its inputs.
 _MAKERS = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 # Raised when this package makes other bytes of the same inputs.
-_FORMAT = 1
+_FORMAT = 2
 
 
 def artefact_store(cache: Path | str | None) -> ArrayCache:

@@ -46,7 +46,8 @@ def test_the_gate_decides_the_exit_code(limit, code, status):
     found, text = run(FLOAT, "--calibration", TRAIN, "--data", TEST, "--limit", limit)
     assert found == code
     assert status in text.splitlines()[-1]
-    assert "candidate" in text.splitlines()[2]
+    assert text.splitlines()[1] == "not written: give --out"
+    assert "candidate" in text.splitlines()[3]
 
 
 def test_a_candidate_that_loses_too_much_fails(tmp_path):
@@ -63,7 +64,7 @@ def test_all_calibrations_side_by_side():
     code, text = run(FLOAT, "--calibration", TRAIN, "--data", TEST, "--compare")
     lines = text.splitlines()
     assert code == 0
-    assert [line.split()[0] for line in lines[3:7]] == ["minmax", "entropy", "percentile", "dynamic"]
+    assert [line.split()[0] for line in lines[4:8]] == ["minmax", "entropy", "percentile", "dynamic"]
     # What is built is judged first, under its own name where it is none of these.
     _, text = run(FLOAT, "--calibration", TRAIN, "--data", TEST, "--compare", "--weight-type", "uint8", "--json")
     found = json.loads(text)
@@ -134,3 +135,26 @@ def test_torch_weights_are_exported_and_written(tmp_path):
     words = [FOLDER / "net.safetensors", "--factory", "robust.examples.digits_torch:small_cnn", "--calibration", TRAIN]
     assert run(*words, "--out", "int8.onnx", "--data", TEST, "--limit", "1%")[0] == 0
     assert load_model(tmp_path / "int8.onnx").content()
+
+
+@pytest.mark.parametrize("option", ["model", "calibration", "data"])
+@pytest.mark.parametrize("way", ["itself", "symbolic link", "relative", "hard link"])
+def test_what_is_read_is_never_written(tmp_path, option, way):
+    read = {"model": "net.onnx", "calibration": "train.npz", "data": "test.npz"}
+    for name, source in zip(read.values(), (FLOAT, TRAIN, TEST), strict=True):
+        (tmp_path / name).write_bytes(source.read_bytes())
+    before = (tmp_path / read[option]).read_bytes()
+    out = tmp_path / "out.onnx"
+    if way == "hard link":
+        out.hardlink_to(tmp_path / read[option])
+    elif way == "symbolic link" or option != "model":
+        out.symlink_to(read[option])
+    elif way == "relative":
+        out = f"../{tmp_path.name}/net.onnx"
+    else:
+        out = "net.onnx"
+    words = ["net.onnx", "--calibration", "train.npz", "--data", "test.npz", "--out", out]
+    with pytest.raises(InvalidInput, match=r"out=.* is the .*, which would be lost: another name would be right"):
+        run(*words)
+    assert (tmp_path / read[option]).read_bytes() == before
+    assert not (tmp_path / ".robust").exists()
