@@ -8,6 +8,8 @@ from robust.types import AnyArray, FloatArray
 
 #: The point at which a model takes its rows, after its own quantization of them where it has one.
 ENTRY = "(input)"
+#: What a model gives: compared by its place, whatever finds no partner before it.
+OUTPUT = "(output)"
 #: Operators and modules by what they compute, where names differ between formats.
 _FAMILIES: Mapping[str, str] = {
     **dict.fromkeys(("Conv", "QLinearConv", "ConvInteger", "FusedConv", "QConv"), "conv"),
@@ -16,6 +18,7 @@ _FAMILIES: Mapping[str, str] = {
     **dict.fromkeys(("Gemm", "QGemm", "MatMul", "QLinearMatMul", "MatMulInteger", "FusedMatMul"), "linear"),
     **dict.fromkeys(("FusedGemm", "MatMulNBits", "DynamicQuantizeMatMul", "MatMulIntegerToFloat"), "linear"),
     **dict.fromkeys(("Linear", "NonDynamicallyQuantizableLinear", "LinearReLU"), "linear"),
+    **dict.fromkeys(("matmul", "__matmul__", "__rmatmul__", "mm", "addmm"), "linear"),
     **dict.fromkeys(("LSTM", "DynamicQuantizeLSTM"), "lstm"),
     **dict.fromkeys(("QAttention", "Attention", "MultiheadAttention", "MultiHeadAttention"), "attention"),
     **dict.fromkeys(("Add", "Sum"), "add"),
@@ -82,12 +85,17 @@ class Watched(Protocol):
         """Its layers, in the order of a run."""
         ...
 
+    @property
+    def output(self) -> Block:
+        """What it gives: `end` is the layer's where a layer ends there, else `(output)`; `feeds` as for a layer."""
+        ...
+
     def values(self, x: AnyArray, ends: Sequence[str]) -> Values:
         """What some points hold, dequantized, in one pass.
 
         Args:
             x: One batch of rows (b, …).
-            ends: Keys of the points.
+            ends: Keys of the points, `(output)` for what the model gives.
 
         Returns:
             One array a point, `(input)` included; no entry for a point that holds no numbers (b, …).

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from robust.layers.blocks import ENTRY, Block, family
+from robust.layers.blocks import ENTRY, OUTPUT, Block, family
 from robust.layers.flow_onnx import Bundle, Flow
 from robust.layers.weights_onnx import fold_of, weight_of
 from robust.models.layer_names import layer_of
@@ -57,6 +57,20 @@ def blocks_of(flow: Flow) -> tuple[Block, ...]:
             found.append(block)
             ends |= {name: block.end for bundle in chain.bundles for name in bundle.names}
     return tuple(found)
+
+
+def output_of(flow: Flow, blocks: tuple[Block, ...], name: str) -> Block:
+    """What a graph gives, as a layer: its end is that of the layer that ends there, where one does.
+
+    Args:
+        flow: The graph.
+        blocks: Its layers.
+        name: Of the output.
+    """
+    ends = {name: ENTRY for source in flow.inputs for name in flow.bundle(source).names}
+    ends |= {one: block.end for block in blocks for one in flow.bundle(block.end).names}
+    last = ends.get(name, OUTPUT)
+    return Block(name=OUTPUT, kind="Output", end=OUTPUT if last == ENTRY else last, feeds=_feeds(flow, [name], ends))
 
 
 def source_of(flow: Flow, name: str) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from robust.layers.blocks import ENTRY, Block
-from robust.layers.events_torch import Event, Recording
+from robust.layers.blocks import ENTRY, OUTPUT, Block
+from robust.layers.events_torch import Event, Recording, is_quantizer
 from robust.types import FloatArray
 
 #: Activations, as modules and as functions, by what other formats call them.
@@ -32,18 +32,17 @@ _VIEWS = frozenset(
     ("Flatten", "Unflatten", "Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout")
 )
 _IDLE = frozenset(("dropout", "dropout_", "contiguous", "clone", "to", "float", "detach"))
-#: Parts of class names by which quantizers of activations are known.
-_QUANTIZERS = ("fakequant", "fake_quant", "observer", "quantstub")
 
 
-def blocks_of(recording: Recording) -> tuple[Block, ...]:
-    """The layers of a recorded call, in its order.
+def blocks_of(recording: Recording) -> tuple[tuple[Block, ...], Block]:
+    """The layers of a recorded call, in its order, and what it gives.
 
     Args:
         recording: One call of the module.
 
     Returns:
-        One block for each call of a layer that computes something, unless it belongs to the one before it.
+        One block for each call of a layer that computes something, unless it belongs to the one before it; also for a
+        product of weights that a module holds itself. And one for the output, `end` that of the layer that ends there.
     """
     readers: dict[int, list[Event]] = {}
     for event in recording.events:
@@ -53,12 +52,16 @@ def blocks_of(recording: Recording) -> tuple[Block, ...]:
     ends = {recording.entry: ENTRY}
     taken: set[str] = set()
     found = []
+    applied: dict[str, int] = {}
     for event in recording.events:
-        if event.module is None or event.key in taken or event.kind in _VIEWS or _quantizes(event):
+        if not (event.module or event.name) or event.key in taken or event.kind in _VIEWS or _quantizes(event):
             continue
         members, activations, fold = _chain(event, readers, recording.output)
         taken.update(member.key for member in members)
         _, _, call = event.key.rpartition("#")
+        if event.module is None:  # functions are numbered by their own names, their weights by theirs
+            applied[event.name] = applied.get(event.name, 0) + 1
+            call = str(applied[event.name])
         found.append(
             Block(
                 name=(event.name or event.kind) + (f" (call {call})" if call != "1" else ""),
@@ -67,11 +70,13 @@ def blocks_of(recording: Recording) -> tuple[Block, ...]:
                 activations=tuple(activations),
                 weight=_weight(event),
                 fold=fold,
-                feeds=_feeds(event, made, ends),
+                feeds=_sources(event.reads, made, ends),
             )
         )
         ends[members[-1].makes] = members[-1].key
-    return tuple(found)
+    feeds = _sources((recording.output,), made, ends)
+    last = ends.get(recording.output, OUTPUT)
+    return tuple(found), Block(name=OUTPUT, kind="Output", end=OUTPUT if last == ENTRY else last, feeds=feeds)
 
 
 def _chain(
@@ -116,8 +121,7 @@ def _activation(event: Event) -> str | None:
 
 
 def _quantizes(event: Event) -> bool:
-    kind = event.kind.lower()
-    return any(part in kind for part in _QUANTIZERS)
+    return event.weight is None and is_quantizer(event.kind, event.module)
 
 
 def _fold(module: Any) -> FloatArray | None:
@@ -140,10 +144,10 @@ def _weight(event: Event) -> FloatArray | None:
     return np.array(weight.detach().to(device="cpu", dtype=torch.float64).numpy())
 
 
-def _feeds(event: Event, made: Mapping[int, Event], ends: Mapping[int, str]) -> tuple[str, ...]:
-    """Points that a layer's inputs come from, through functions between layers."""
+def _sources(numbers: tuple[int, ...], made: Mapping[int, Event], ends: Mapping[int, str]) -> tuple[str, ...]:
+    """Points that tensors come from, through functions between layers."""
     found: dict[str, None] = {}
-    waiting, seen = list(event.reads), set(event.reads)
+    waiting, seen = list(numbers), set(numbers)
     while waiting:
         number = waiting.pop(0)
         if number in ends:

@@ -10,6 +10,10 @@ from torch.overrides import TorchFunctionMode
 
 #: Modules that are one layer though they have parts.
 _WHOLE = (torch.nn.MultiheadAttention,)
+#: Parts of class and function names by which quantizers of activations are known.
+_QUANTIZERS = ("fakequant", "fake_quant", "observer", "quantstub")
+#: Products that apply weights which a module holds itself: layers, though no module is called.
+_PRODUCTS = frozenset(("matmul", "__matmul__", "__rmatmul__", "mm", "addmm", "bmm", "einsum"))
 #: Functions that apply weights: which of their arguments these are.
 _WEIGHTED = {
     "linear": 1,
@@ -23,7 +27,7 @@ class Event:
 
     Args:
         key: What it is asked for by; a layer's and a function's number, since both may be called again.
-        name: Name of the module; empty for a function.
+        name: Name of the module, or of the weights that a function applies; empty for other functions.
         kind: Class, or name of the function.
         module: The module, or None.
         reads: Numbers of the tensors that go in.
@@ -108,7 +112,7 @@ def record(module: torch.nn.Module, batch: torch.Tensor, layers: frozenset[str])
         batch: Its input.
         layers: Names of the modules that are one layer each.
     """
-    recorder = _Recorder()
+    recorder = _Recorder(module)
     recorder.found.entry = recorder.number(batch)
     with hooked(module, layers, enter=recorder.enter, leave=recorder.leave), recorder:
         output = module(batch)
@@ -152,8 +156,11 @@ class Functions(TorchFunctionMode):  # type: ignore[misc]
 class _Recorder(Functions):
     """Notes every layer and function."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: torch.nn.Module) -> None:
         super().__init__()
+        stored = [*module.named_parameters(), *module.named_buffers()]
+        self._stored = {id(tensor): _owner(name) for name, tensor in stored if tensor.ndim > 1}
+        self._made_of: dict[int, str] = {}  # numbers of tensors that are made of stored ones alone
         self.found = Recording()
         self._numbers: dict[int, int] = {}
         self._kept: list[torch.Tensor] = []
@@ -173,7 +180,7 @@ class _Recorder(Functions):
         """A layer begins."""
         if not self.depth:
             reads = tuple(self.known(tensor) for tensor in tensors((args, kwargs)))
-            event = Event(key=self.next_key(name), name=name, kind=type(layer).__name__, module=layer, reads=reads)
+            event = Event(key=self.next_key(name), name=name, kind=_class_of(layer), module=layer, reads=reads)
             self._open.append(event)
         self.depth += 1
 
@@ -200,10 +207,22 @@ class _Recorder(Functions):
             reads = tuple(self.known(one) for one in tensors((args, kwargs)))
             plain = tuple(one for one in (*args, *kwargs.values()) if isinstance(one, int | float | bool))
             key = self.next_key(f"{name}()")
-            self.found.events.append(
-                Event(key=key, name="", kind=name, reads=reads, makes=self.number(tensor), arguments=plain)
-            )
+            event = Event(key=key, name="", kind=name, reads=reads, makes=self.number(tensor), arguments=plain)
+            self._weigh(event, list(tensors((args, kwargs))))
+            self.found.events.append(event)
         return result
+
+    def _weigh(self, event: Event, given: list[torch.Tensor]) -> None:
+        """Note whose weights a function applies: those that a module holds itself, or that are made of these."""
+        owners = [
+            self._stored.get(id(one)) or self._made_of.get(place) for one, place in zip(given, event.reads, strict=True)
+        ]
+        known = [(owner, one) for owner, one in zip(owners, given, strict=True) if owner]
+        if known and len(known) == len(owners):
+            self._made_of[event.makes] = known[0][0]
+        elif known and (event.kind in _PRODUCTS or event.kind in _WEIGHTED):
+            event.name, weight = known[0]
+            event.weight = weight if event.kind in _WEIGHTED else weight.mT if weight is given[-1] else None
 
 
 def tensors(given: Any) -> Iterator[torch.Tensor]:
@@ -225,10 +244,42 @@ def first_tensor(output: Any) -> torch.Tensor | None:
 
 def _innermost(module: torch.nn.Module) -> Iterable[str]:
     for name, part in module.named_modules():
-        children = [child for child, _ in part.named_children() if child != "parametrizations"]
+        children = [
+            child
+            for one, child in part.named_children()
+            if one != "parametrizations" and not (part._parameters and is_quantizer(type(child).__name__, child))
+        ]
         within = ".parametrizations" in f".{name}"
         if name and not within and (not children or isinstance(part, _WHOLE)):
             yield name
+
+
+def is_quantizer(kind: str, module: torch.nn.Module | None) -> bool:
+    """Whether a module or function quantizes activations, and is no layer with weights for all that its name says.
+
+    Args:
+        kind: Class or name.
+        module: The module; None for a function.
+    """
+    weights = () if module is None else module.parameters()
+    return any(part in kind.lower() for part in _QUANTIZERS) and all(one.ndim < 2 for one in weights)
+
+
+def _class_of(layer: torch.nn.Module) -> str:
+    """The class of torch that a layer is one of, so that a quantizer's subclass is known for what it computes."""
+    for one in type(layer).__mro__:
+        if one.__module__.startswith("torch.nn.") and one not in (torch.nn.Module, torch.nn.Sequential):
+            return one.__name__
+    return type(layer).__name__
+
+
+def _owner(name: str) -> str:
+    """What weights are called that a function applies: their module, or their own name where they are no `weight`.
+
+    >>> _owner("fc.weight"), _owner("block.scale"), _owner("W")
+    ('fc', 'block.scale', '(root).W')
+    """
+    return name.removesuffix(".weight") if "." in name else f"(root).{name}"
 
 
 def _around(name: str) -> Iterator[str]:

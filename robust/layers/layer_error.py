@@ -11,6 +11,7 @@ from robust.evidence import Provenance
 from robust.intervals.arguments import check_level, check_whole
 from robust.layers.layer_pass import Compared, compare_layers
 from robust.layers.layer_result import LayerErrors
+from robust.layers.layer_table import compared_text
 from robust.layers.opening import watched
 from robust.measurement import Measurement
 from robust.measures.details import sampled
@@ -46,9 +47,11 @@ def layer_errors(
 
     Returns:
         The layers with their ratios, `.worst`, `.table()`, and the Measurements `.sqnr` and `.own_sqnr` of the worst
-        layer, in dB, higher is better. Bounds: Student's t on the logarithm of a ratio of row sums, blocks or clusters
-        where rows depend on each other, and for the worst layer rather than for one that is picked. A layer that has
-        no partner is in `.unmatched` with the reason. Three passes over the rows in all, one of them the candidate's.
+        layer, what the models give included, in dB, higher is better. Bounds: Student's t on the logarithm of a ratio
+        of row sums, blocks or clusters where rows depend on each other, and for the worst layer rather than for one
+        that is picked. A layer that has no partner is in `.unmatched` with the reason; what it does shows at the next
+        point that is compared, at the output at the latest, and where that leaves open which layer is to blame a
+        self-check fails. Three passes over the rows in all, one of them the candidate's.
 
     Raises:
         InvalidInput: If a model does not show its layers, takes several inputs or other rows, or no layer of one is
@@ -92,6 +95,7 @@ def layer_errors(
             data=taken,
             sums=compared.sums,
             remarks=meter.findings(),
+            output_point=compared.output,
         )
 
 
@@ -126,9 +130,13 @@ def _run(subject: Subject, options: LayerOptions) -> Measurement:
     )
     lowest = found.own_sqnr if options.own else found.sqnr
     if lowest.value == float("inf"):
+        told = (
+            "none of them is quantized"
+            if found.exact
+            else f"{compared_text(found.rows, found.unmatched)} could be compared"
+        )
         raise InvalidInput(
-            f"every layer of {subject.model.name} gives exactly what the reference's gives: none of those that were "
-            "compared is quantized"
+            f"every layer of {subject.model.name} gives exactly what the reference's gives, outputs included: {told}"
         )
     return lowest
 

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.evidence import SelfCheck
-from robust.layers.blocks import ENTRY, Block, Values, Watched
+from robust.layers.blocks import ENTRY, OUTPUT, Block, Values, Watched
+from robust.layers.compared_share import layers_compared
 from robust.layers.layer_checks import layer_checks, self_comparison
 from robust.layers.layer_result import LayerError, Sums, with_losses
 from robust.layers.matching import Match, Unmatched, matched
@@ -32,12 +33,14 @@ class Compared:
         sums: What each rests on.
         unmatched: Layers that were not compared.
         checks: Self-checks.
+        output: Key of the row of what the models give; None where that was not compared.
     """
 
     rows: tuple[LayerError, ...]
     sums: tuple[Sums, ...]
     unmatched: tuple[Unmatched, ...]
     checks: tuple[SelfCheck, ...]
+    output: str | None
 
 
 def compare_layers(old: Model, new: Model, first: Watched, second: Watched, data: Dataset) -> Compared:
@@ -56,11 +59,12 @@ def compare_layers(old: Model, new: Model, first: Watched, second: Watched, data
     size = _fixed(old, new)
     probe = _filled(data.x[: size or _PROBE], size)
     pairs, unmatched = matched(first.blocks, second.blocks)
+    pairs, output = _with_output(pairs, first.output, second.output)
     old_values = first.values(probe, [pair.reference.end for pair in pairs])
     new_values = second.values(probe, [pair.candidate.end for pair in pairs])
     pairs, dropped = _comparable(pairs, old_values, new_values)
     unmatched = (*unmatched, *dropped)
-    if not pairs:
+    if all(pair.reference.name == OUTPUT for pair in pairs):
         told = "; ".join(f"{one.layer} of the {one.model}: {one.reason}" for one in unmatched[:5])
         raise InvalidInput(
             f"no layer of {old.name} is found in {new.name} ({told or 'they show none'}): compare a model with a "
@@ -69,15 +73,32 @@ def compare_layers(old: Model, new: Model, first: Watched, second: Watched, data
     held = 3 * (first.bytes_of(old_values) + second.bytes_of(new_values))
     batch = size or max(1, min(old.batch_size, new.batch_size, _BUDGET * len(probe) // max(held, 1)))
     sums = _passes(first, second, pairs, data, batch=batch, fixed=size)
-    rows, unmatched, kept = _rows(pairs, sums, unmatched, _upstream(first.blocks, pairs))
+    upstream = _upstream((*first.blocks, _at_output(first.output)), pairs)
+    rows, unmatched, kept = _rows(pairs, sums, unmatched, upstream, _readers(first.blocks))
     if not rows:
         raise InvalidInput(
             f"no layer of {old.name} and {new.name} holds finite numbers on these rows: "
             f"{unmatched[-1].layer}: {unmatched[-1].reason}"
         )
     models = (("reference", first), ("candidate", second))
-    checks = layer_checks(rows, self_comparison(first, pairs, probe), models, pairs, probe)
-    return Compared(rows=rows, sums=kept, unmatched=unmatched, checks=checks)
+    given = output if any(row.point == output for row in rows) else None
+    checks = (
+        *layer_checks(rows, self_comparison(first, pairs, probe), models, pairs, probe),
+        layers_compared(rows, unmatched, ((old, first), (new, second)), probe, output=given),
+    )
+    return Compared(rows=rows, sums=kept, unmatched=unmatched, checks=checks, output=given)
+
+
+def _with_output(pairs: tuple[Match, ...], old: Block, new: Block) -> tuple[tuple[Match, ...], str]:
+    """Pairs with one of what the models give, unless a pair ends there in both; and the key of its point."""
+    if any((pair.reference.end, pair.candidate.end) == (old.end, new.end) for pair in pairs):
+        return pairs, old.end
+    return (*pairs, Match(reference=_at_output(old), candidate=_at_output(new), how="order")), OUTPUT
+
+
+def _at_output(block: Block) -> Block:
+    """The output as a point of its own."""
+    return replace(block, end=OUTPUT)
 
 
 def _fixed(old: Model, new: Model) -> int | None:
@@ -148,6 +169,7 @@ def _rows(
     sums: Mapping[str, Sums],
     unmatched: tuple[Unmatched, ...],
     upstream: Mapping[str, tuple[str, ...]],
+    readers: Mapping[str, tuple[str, ...]],
 ) -> tuple[tuple[LayerError, ...], tuple[Unmatched, ...], tuple[Sums, ...]]:
     """The layers, those aside that hold NaN or infinity."""
     rows, feeds, kept, dropped = [], [], [], []
@@ -180,6 +202,7 @@ def _rows(
                 own_sqnr=found.alone.sqnr,
                 own_max_error=found.alone.largest,
                 weight_sqnr=_weights(pair),
+                readers=readers.get(end, ()) if pair.candidate.integers else (),
             )
         )
     return with_losses(rows, feeds), (*unmatched, *dropped), tuple(kept)
@@ -192,6 +215,15 @@ def _upstream(blocks: tuple[Block, ...], pairs: tuple[Match, ...]) -> dict[str, 
     for block in blocks:  # in the order of a run: what it reads is known
         nearest = [(feed,) if feed in compared else found.get(feed, ()) for feed in block.feeds]
         found[block.end] = tuple(dict.fromkeys(point for points in nearest for point in points))
+    return found
+
+
+def _readers(blocks: tuple[Block, ...]) -> dict[str, tuple[str, ...]]:
+    """Labels of the layers that read each point."""
+    found: dict[str, tuple[str, ...]] = {}
+    for block in blocks:
+        for feed in block.feeds:
+            found[feed] = (*found.get(feed, ()), block.label)
     return found
 
 

@@ -21,7 +21,8 @@ class LayerError:
     """A layer of both models, at the point after its bias, normalisation and activation.
 
     Args:
-        layer: The user's name of its module; of the model's own rows, where the candidate quantizes them, `(input)`.
+        layer: The user's name of its module; of the model's own rows, where the candidate quantizes them, `(input)`; of
+            what the model gives, where no compared layer ends there, `(output)`.
         kind: Operator or class in the reference, e.g. `Conv`.
         point: Key of the point in the reference: a tensor's name, or a module's and the number of its call.
         matched_by: How the candidate's layer was found.
@@ -38,6 +39,8 @@ class LayerError:
         weight_sqnr: 10 log10(Σw²/Σ(w − w′)²) in dB of the dequantized weights; None where they are not seen.
         before: Lowest `sqnr` of the layers that it takes its inputs from, in dB.
         loss: `before` − `sqnr`, in dB; None where its inputs are exact.
+        readers: The layers that read it after one quantizer, by their labels; none where the candidate does not
+            quantize it.
     """
 
     layer: str
@@ -55,6 +58,7 @@ class LayerError:
     weight_sqnr: float | None = None
     before: float | None = None
     loss: float | None = None
+    readers: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -90,6 +94,7 @@ class LayerErrors:
         data: The rows.
         sums: What the measurements rest on, one a row of `rows`.
         remarks: What was seen while the models were asked.
+        output_point: `point` of the row of what the models give; None where that could not be compared.
     """
 
     rows: tuple[LayerError, ...]
@@ -103,6 +108,7 @@ class LayerErrors:
     data: Dataset
     sums: tuple[Sums, ...]
     remarks: tuple[Finding, ...] = ()
+    output_point: str | None = None
     # A cell for what is computed once, never an argument.
     _measured: dict[str, Measurement] = field(default_factory=dict, init=False)
 
@@ -129,10 +135,20 @@ class LayerErrors:
         return self.ranking[0]
 
     @property
+    def output(self) -> LayerError | None:
+        """What the models give, under the last layer's name or as `(output)`; None where it could not be compared."""
+        return next((row for row in self.rows if row.point == self.output_point), None)
+
+    @property
+    def exact(self) -> bool:
+        """Whether both models are shown to be one: every layer was compared and none, nor the output, differs."""
+        everything = self.output is not None and not self.unmatched
+        return everything and all(min(row.sqnr, row.own_sqnr) >= ROUNDING for row in self.rows)
+
+    @property
     def findings(self) -> tuple[str, ...]:
         """What a reader would want to know, in sentences."""
-        exact = sum(row.own_sqnr == math.inf for row in self.rows)
-        own = findings(self.ranking, self.unmatched, exact)
+        own = findings(self.ranking, self.unmatched, nothing=self.exact)
         failed = [check.reason for check in self.validity if not check.passed]
         return (*failed, *(finding.text for finding in (*own, *self.remarks)))
 
@@ -147,12 +163,12 @@ class LayerErrors:
 
     @property
     def sqnr(self) -> Measurement:
-        """Lowest `sqnr` of all layers in dB, with bounds; higher is better."""
+        """Lowest `sqnr` of all layers and of the output in dB, with bounds; higher is better."""
         return self._lowest("layer SQNR", [one.together for one in self.sums])
 
     @property
     def own_sqnr(self) -> Measurement:
-        """Lowest `own_sqnr` of all layers in dB, with bounds; higher is better."""
+        """Lowest `own_sqnr` of all layers and of the output in dB, with bounds; higher is better."""
         return self._lowest("own SQNR of a layer", [one.alone for one in self.sums])
 
     def _lowest(self, name: str, points: list[PointSums]) -> Measurement:
@@ -188,7 +204,7 @@ class LayerErrors:
             sizing=sizing if isinstance(sizing, UnboundedSizing) else DecibelSizing(ratio=sizing),
             evidence=(
                 *self.remarks,
-                *evidence(self.rows, self.ranking, self.unmatched),
+                *evidence(self.rows, self.ranking, self.unmatched, nothing=self.exact),
                 *(Fact(name="interval", value=text.replace("outputs", "layers")) for text in facts),
             ),
             validity=self.validity,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from robust.costing.words import counted
 from robust.evidence import Evidence, Fact, Figure, Finding, Series
+from robust.layers.blocks import ENTRY, OUTPUT
 from robust.layers.point_sums import ROUNDING
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _MOST, _LITTLE = 1.5, 6.0
 
 
 def table_text(rows: Sequence["LayerError"], unmatched: Sequence["Unmatched"]) -> str:
-    """All layers in the order of the run, worst marked, and below them what was not compared."""
+    """All layers in the order of the run, worst marked, and what was not compared: how much above, what below them."""
     worst = min(rows, key=lambda row: row.own_sqnr, default=None)
     cells = [_COLUMNS, *(_cells(row, marked=row is worst and row.own_sqnr < ROUNDING) for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(_COLUMNS))]
@@ -31,18 +32,50 @@ def table_text(rows: Sequence["LayerError"], unmatched: Sequence["Unmatched"]) -
     ]
     rule = "-" * max(map(len, lines))
     left = [f"not compared: {one.layer} of the {one.model}: {one.reason}" for one in unmatched]
-    return "\n".join([lines[0], rule, *lines[1:], *([rule, *left] if left else [])])
+    share = [f"{compared_text(rows, unmatched)} compared"] if _missed(unmatched) else []
+    return "\n".join([*share, lines[0], rule, *lines[1:], *([rule, *left] if left else [])])
 
 
-def findings(ranking: Sequence["LayerError"], unmatched: Sequence["Unmatched"], exact: int) -> tuple[Finding, ...]:
-    """What a reader would want to know, in sentences: the worst layers, exact ones, those not compared."""
-    noisy = [row for row in ranking if row.own_sqnr < ROUNDING]
-    found = [Finding(text=_sentence(row)) for row in noisy[:1]]
-    if not noisy and ranking:
-        found.append(Finding(text=f"no layer of {len(ranking)} adds more than rounding: none is quantized"))
+def compared_text(rows: Sequence["LayerError"], unmatched: Sequence["Unmatched"]) -> str:
+    """How many layers of the reference were compared, of how many.
+
+    >>> compared_text((), ())
+    '0 of 0 layers'
+    """
+    compared = len(_layers(rows))
+    return f"{compared} of {counted(compared + _missed(unmatched), 'layer')}"
+
+
+def _missed(unmatched: Sequence["Unmatched"]) -> int:
+    """Layers of the reference that were not compared."""
+    return sum(one.model == "reference" and one.layer != f"{OUTPUT} (Output)" for one in unmatched)
+
+
+def _layers(rows: Sequence["LayerError"]) -> list["LayerError"]:
+    """Rows of layers, those of the models' own rows and outputs left out."""
+    return [row for row in rows if row.layer not in (ENTRY, OUTPUT)]
+
+
+def findings(
+    ranking: Sequence["LayerError"], unmatched: Sequence["Unmatched"], *, nothing: bool
+) -> tuple[Finding, ...]:
+    """What a reader would want to know, in sentences: the worst layers, exact ones, those not compared.
+
+    Args:
+        ranking: Worst first.
+        unmatched: What was not compared.
+        nothing: Whether every layer and the output were compared, and none differs.
+    """
+    layers, noisy = _layers(ranking), [row for row in ranking if row.own_sqnr < ROUNDING]
+    exact = sum(row.own_sqnr == math.inf for row in layers)
+    among = f" (of those compared, {compared_text(ranking, unmatched)})" if _missed(unmatched) else ""
+    found = [Finding(text=_sentence(row) + among) for row in noisy[:1]]
+    if not noisy and layers:
+        told = ": none is quantized" if nothing else ", of those that were compared" if unmatched else ""
+        found.append(Finding(text=f"no layer of {len(layers)} adds more than rounding{told}"))
     elif exact:
         said = "adds no error of its own" if exact == 1 else "add no error of their own"
-        found.append(Finding(text=f"{counted(exact, 'layer')} of {len(ranking)} {said}"))
+        found.append(Finding(text=f"{counted(exact, 'layer')} of {len(layers)} {said}"))
     if unmatched:
         few = "; ".join(f"{one.layer} of the {one.model}: {one.reason}" for one in unmatched[:3])
         more = "" if len(unmatched) <= 3 else f"; and {len(unmatched) - 3} more"
@@ -51,18 +84,22 @@ def findings(ranking: Sequence["LayerError"], unmatched: Sequence["Unmatched"], 
 
 
 def evidence(
-    rows: Sequence["LayerError"], ranking: Sequence["LayerError"], unmatched: Sequence["Unmatched"]
+    rows: Sequence["LayerError"],
+    ranking: Sequence["LayerError"],
+    unmatched: Sequence["Unmatched"],
+    *,
+    nothing: bool,
 ) -> tuple[Evidence, ...]:
     """Findings, figures of both ratios by layer, and the ranking."""
-    exact = sum(row.own_sqnr == math.inf for row in ranking)
     figures = (
         bars(rows, "Signal to quantization noise after each layer", lambda row: row.sqnr),
         bars(rows, "Signal to noise that each layer adds by itself", lambda row: row.own_sqnr),
         bars(rows, "Signal to quantization noise of the weights", lambda row: row.weight_sqnr),
     )
     return (
-        *findings(ranking, unmatched, exact),
+        *findings(ranking, unmatched, nothing=nothing),
         *(figure for figure in figures if figure is not None),
+        Fact(name="layers compared", value=compared_text(rows, unmatched)),
         Fact(
             name="layers by what they add themselves, worst first",
             value=", ".join(f"{row.label} {decibel_text(row.own_sqnr)}" for row in ranking[:10]),
@@ -116,10 +153,12 @@ def decibel_text(value: float | None) -> str:
 
 def _sentence(row: "LayerError") -> str:
     """What the worst layer loses, and whether its weights or its activations do."""
-    said = f"{row.label} adds the most noise: {decibel_text(row.own_sqnr)} by itself"
+    who = f"{OUTPUT}, what follows the compared layers," if row.layer == OUTPUT else row.label
+    said = f"{who} adds the most noise: {decibel_text(row.own_sqnr)} by itself"
     if row.loss is not None and row.before is not None and row.loss > 0:
+        place = "" if row.layer == OUTPUT else " at the point after it"
         said = (
-            f"{row.label} loses {row.loss:.1f} dB at the point after it: {decibel_text(row.sqnr)}, "
+            f"{who} loses {row.loss:.1f} dB{place}: {decibel_text(row.sqnr)}, "
             f"{decibel_text(row.before)} before it; by itself it has {decibel_text(row.own_sqnr)}"
         )
     elif row.sqnr != row.own_sqnr:
@@ -127,10 +166,26 @@ def _sentence(row: "LayerError") -> str:
     if row.weight_sqnr is None:
         return said
     beyond = row.weight_sqnr - row.own_sqnr
+    shared = f", whose quantizer {_and(row.readers)} share" if len(row.readers) > 1 else ""
     blamed = (
-        ", which is most of it" if beyond <= _MOST else ": its activations are to blame" if beyond >= _LITTLE else ""
+        ", which is most of it"
+        if beyond <= _MOST
+        else f": its bias or its activations are to blame{shared}"
+        if beyond >= _LITTLE
+        else ""
     )
+    if row.weight_sqnr == math.inf:
+        return f"{said}; its weights are exact{blamed}"
     return f"{said}; its weights have {decibel_text(row.weight_sqnr)}{blamed}"
+
+
+def _and(names: Sequence[str]) -> str:
+    """Names in a sentence.
+
+    >>> _and(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
 def _cells(row: "LayerError", *, marked: bool) -> tuple[str, ...]:

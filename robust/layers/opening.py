@@ -23,10 +23,21 @@ def watched(model: Model, other: Model, probe: AnyArray) -> Watched:
     if model.framework == "onnx":
         from robust.layers.watched_onnx import watched_onnx
 
-        return watched_onnx(model)
+        return watched_onnx(model, probe, _modules(other, model, probe))
     from robust.layers.watched_torch import watched_torch
 
     return watched_torch(model, other, probe)
+
+
+def _modules(other: Model, model: Model, probe: AnyArray) -> dict[str, str]:
+    """Names and classes of the layers of a torch module that an ONNX file is compared with; none of another file."""
+    if other.framework != "torch":
+        return {}
+    from robust.layers.watched_torch import watched_torch
+
+    blocks = watched_torch(other, model, probe).blocks
+    names = [block.name.partition(" (call ")[0] for block in blocks]
+    return {block.name: block.kind for block in blocks if names.count(block.name) == 1}
 
 
 def hides_layers(model: Model) -> str | None:

@@ -11,9 +11,11 @@ import onnxruntime
 
 from robust.costing.graph_onnx import subgraphs
 from robust.errors import InvalidInput
-from robust.layers.blocks import ENTRY, Block, Values
-from robust.layers.blocks_onnx import blocks_of, source_of
+from robust.layers.batch_axes import batch_axes, rows_back, rows_first
+from robust.layers.blocks import ENTRY, OUTPUT, Block, Values
+from robust.layers.blocks_onnx import blocks_of, output_of, source_of
 from robust.layers.flow_onnx import Flow, read_flow
+from robust.layers.modules_onnx import whole_modules
 from robust.layers.weights_onnx import dequantized
 from robust.models.adapter_onnx import OnnxAdapter
 from robust.models.base import Model, adapter_of
@@ -37,19 +39,28 @@ class WatchedOnnx:
         flow: Its graph.
         adapter: How it is called.
         edges: How its integers stand for numbers.
+        probe: A few rows.
+        modules: Names and classes of the modules that are one layer each in the torch module that it is compared with.
     """
 
     name: str
     flow: Flow
     adapter: OnnxAdapter
     edges: QuantizedEdges
+    probe: AnyArray
+    modules: Mapping[str, str] = field(default_factory=dict)
     _feeding: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False)
     _types: dict[str, np.dtype[Any]] = field(default_factory=dict, init=False)
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """Its layers, in the order of a run."""
-        return blocks_of(self.flow)
+        return whole_modules(self.flow, blocks_of(self.flow), self.modules)
+
+    @cached_property
+    def output(self) -> Block:
+        """What it gives."""
+        return output_of(self.flow, self.blocks, self.adapter.output)
 
     @cached_property
     def _session(self) -> Any:
@@ -59,8 +70,18 @@ class WatchedOnnx:
 
     def values(self, x: AnyArray, ends: Sequence[str]) -> Values:
         """What some points hold, dequantized, in one pass."""
+        found = rows_first(self._held(x, ends), self._axes)
+        return {end: array for end, array in found.items() if array.shape[:1] == (len(x),)}
+
+    @cached_property
+    def _axes(self) -> dict[str, int]:
+        ends = [block.end for block in self.blocks]
+        return {} if self.adapter.shape[0] is not None else batch_axes(lambda x: self._held(x, ends), self.probe)
+
+    def _held(self, x: AnyArray, ends: Sequence[str]) -> Values:
+        """What some points hold, dequantized, the rows where the graph has them."""
         feed = self._fed(x)
-        sources = {end: source_of(self.flow, end) for end in ends}
+        sources = {end: self._source(end) for end in ends}
         entry = source_of(self.flow, self.flow.inputs[0])
         sources |= {ENTRY: entry} if entry not in self.flow.inputs else {}
         names = list(dict.fromkeys(sources.values()))
@@ -72,22 +93,26 @@ class WatchedOnnx:
         if ENTRY not in found:
             found[ENTRY] = self._numbers(self.adapter.input, feed)
         self._types.update({end: raw[source].dtype for end, source in sources.items() if source == end})
-        return {end: array for end, array in found.items() if array is not None and array.shape[:1] == (len(x),)}
+        return {end: array for end, array in found.items() if array is not None}
 
     def own(self, x: AnyArray, given: Values) -> Values:
         """What layers make of inputs that another model's layers got, in one pass."""
-        ends = tuple(end for end in given if end != ENTRY)
+        ends = tuple(end for end in given if end not in (ENTRY, OUTPUT))
         session = self._feeding.get(ends)
         if session is None:
             session = self._feeding[ends] = self._cut(ends)
         feeds = {self.adapter.input: self._fed(x)}
-        feeds |= {_given(i): np.asarray(given[end], dtype=self._type(end)) for i, end in enumerate(ends)}
+        back = rows_back({end: given[end] for end in ends}, self._axes)
+        feeds |= {_given(i): np.asarray(back[end], dtype=self._type(end)) for i, end in enumerate(ends)}
         used = {value.name for value in session.get_inputs()}
-        names = [source_of(self.flow, end) for end in ends]
+        wanted = (*ends, OUTPUT) if OUTPUT in given and self.output.end not in ends else ends
+        names = [self._source(end) for end in wanted]
         with blamed(self.name, "its layers were fed with another model's inputs"):
             raw = session.run(names, {name: array for name, array in feeds.items() if name in used})
-        found = {end: self._numbers(name, array) for end, name, array in zip(ends, names, raw, strict=True)}
-        return {end: array for end, array in found.items() if array is not None}
+        found = {end: self._numbers(name, array) for end, name, array in zip(wanted, names, raw, strict=True)}
+        if OUTPUT in given and OUTPUT not in found:  # the output is a point that was given: nothing comes after it
+            found[OUTPUT] = given[self.output.end]
+        return rows_first({end: array for end, array in found.items() if array is not None}, self._axes)
 
     def answers(self, x: AnyArray) -> tuple[FloatArray, FloatArray]:
         """Its outputs while its points are watched, and while they are not."""
@@ -119,6 +144,10 @@ class WatchedOnnx:
         quantization = self.edges.of_output(name, dtype) if dtype in QUANTIZED else None
         return None if quantization is None else dequantize(raw, quantization)
 
+    def _source(self, end: str) -> str:
+        """The tensor that holds a point."""
+        return self.adapter.output if end == OUTPUT else source_of(self.flow, end)
+
     def _type(self, end: str) -> np.dtype[Any]:
         """The floating type in which a point is handed on."""
         found = self._types.get(end, np.dtype(np.float32))  # a quantized point goes on dequantized, in float32
@@ -143,7 +172,7 @@ class WatchedOnnx:
         for node in model.graph.node:
             if not inside.intersection(node.output):
                 _rename(node, renamed)
-        return self._opened(model, list(dict.fromkeys(source_of(self.flow, end) for end in ends)))
+        return self._opened(model, list(dict.fromkeys(self._source(end) for end in (*ends, OUTPUT))))
 
     def _opened(self, model: Any, outputs: Sequence[str]) -> Any:
         """A session of a graph with other outputs."""
@@ -170,11 +199,13 @@ class WatchedOnnx:
         return any(node.op_type in _QUANTIZERS for node in self.flow.graph.node)
 
 
-def watched_onnx(model: Model) -> WatchedOnnx:
+def watched_onnx(model: Model, probe: AnyArray, modules: Mapping[str, str]) -> WatchedOnnx:
     """Open an ONNX model for a look at its layers.
 
     Args:
         model: Loaded from a file.
+        probe: A few rows.
+        modules: Names and classes of the layers of the torch module that it is compared with; empty for another file.
 
     Raises:
         InvalidInput: If it is a live session, which does not show its graph, or keeps weights in other files.
@@ -185,7 +216,12 @@ def watched_onnx(model: Model) -> WatchedOnnx:
     content = model.content()
     flow = read_flow(content, model.name)
     return WatchedOnnx(
-        name=model.name, flow=flow, adapter=adapter, edges=QuantizedEdges(content=flow.model.SerializeToString())
+        name=model.name,
+        flow=flow,
+        adapter=adapter,
+        edges=QuantizedEdges(content=flow.model.SerializeToString()),
+        probe=probe,
+        modules=modules,
     )
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from robust.errors import InvalidInput
-from robust.layers.blocks import ENTRY, Block, Values
+from robust.layers.batch_axes import batch_axes, rows_back, rows_first
+from robust.layers.blocks import ENTRY, OUTPUT, Block, Values
 from robust.layers.blocks_torch import blocks_of
 from robust.layers.events_torch import Functions, first_tensor, hooked, layer_names, record
 from robust.models.adapter_torch import TorchAdapter, evaluating, placement
@@ -38,21 +39,30 @@ class WatchedTorch:
     probe: AnyArray
 
     @cached_property
-    def blocks(self) -> tuple[Block, ...]:
-        """Its layers, in the order of a run."""
+    def _seen(self) -> tuple[tuple[Block, ...], Block]:
         with self._calling():
             return blocks_of(record(self.module, self._tensor(self.probe), self.layers))
 
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Its layers, in the order of a run."""
+        return self._seen[0]
+
+    @property
+    def output(self) -> Block:
+        """What it gives."""
+        return self._seen[1]
+
     def values(self, x: AnyArray, ends: Sequence[str]) -> Values:
         """What some points hold, dequantized, in one pass."""
-        found = self._run(x, frozenset(ends), {})
+        found = rows_first(self._run(x, frozenset(ends), {}), self._axes)
         found[ENTRY] = np.asarray(x, dtype=np.float64)
         return {end: array for end, array in found.items() if array.shape[:1] == (len(x),)}
 
     def own(self, x: AnyArray, given: Values) -> Values:
         """What layers make of inputs that another model's layers got, in one pass."""
         handed = {end: array for end, array in given.items() if end != ENTRY}
-        return self._run(x, frozenset(handed), handed)
+        return rows_first(self._run(x, frozenset(handed), rows_back(handed, self._axes)), self._axes)
 
     def answers(self, x: AnyArray) -> tuple[FloatArray, FloatArray]:
         """Its outputs while its points are watched, and while they are not."""
@@ -67,11 +77,18 @@ class WatchedTorch:
         """Bytes that a pass over these rows holds at once."""
         return sum(array.nbytes for array in values.values())
 
+    @cached_property
+    def _axes(self) -> dict[str, int]:
+        ends = frozenset(block.end for block in self.blocks)
+        return batch_axes(lambda x: self._run(x, ends, {}), self.probe)
+
     def _run(self, x: AnyArray, ends: frozenset[str], given: Values) -> Values:
         watch = _Watch(ends, given)
-        with self._calling(), watch.over(self.module, self.layers):
-            self.module(self._tensor(x))
-        return watch.found
+        with self._calling():
+            with watch.over(self.module, self.layers):
+                output = self.module(self._tensor(x))
+            # After the watch: its functions would else see those that copy.
+            return watch.found | ({OUTPUT: _numbers(first_tensor(output))} if OUTPUT in ends else {})
 
     @contextmanager
     def _calling(self) -> Iterator[None]:

@@ -32,7 +32,10 @@ def test_float_against_float_is_exact_everywhere(digits, x):
         "answers of the reference",
         "answers of the candidate",
         "one network",
+        "layers compared",
     ]
+    assert found.exact
+    assert found.output.label == "9 (Gemm)"
     assert found.unmatched == ()
     assert found.findings == ("no layer of 5 adds more than rounding: none is quantized",)
     # Rows that were not seen may differ: 64 equal ones prove little.
@@ -197,6 +200,17 @@ def test_sums_and_concatenations_are_layers_of_their_own(nets, tmp_path):
     ]
     total = rows["node_sum_out"]
     assert total.before == min(rows["body.2"].sqnr, rows["stem"].sqnr)
+    # One quantizer after the stem serves the next convolution and the sum: a fault in it is the stem's, and told so.
+    assert rows["stem"].readers == ("body.0 (Conv)", "node_sum_out (Add)")
+    assert rows["head.0"].readers == ("head.2 (Gemm)",)
+    broken = onnx.load_model_from_string(content)
+    scale = numpy_helper.to_array(nets.initialiser(broken, "stem_relu_scale"))
+    nets.replaced(broken, "stem_relu_scale", 0.6 * scale)
+    worst = layer_errors(
+        nets.saved(model, tmp_path, "f.onnx"), nets.saved(broken, tmp_path, "b.onnx"), nets.rows_of(model, 2)
+    )
+    assert worst.worst.layer == "stem"
+    assert "whose quantizer body.0 (Conv) and node_sum_out (Add) share" in worst.findings[0]
     assert all(check.passed for check in found.validity)
 
 
@@ -247,6 +261,9 @@ def test_another_architecture_is_refused_or_listed(nets, digits, tmp_path):
     )
     assert found.unmatched
     assert all(one.reason for one in found.unmatched)
+    assert not found.exact
+    assert found.rows[-1].label == "(output) (Output)" == found.output.label
+    assert found.sqnr.value <= found.output.sqnr
     assert "could not be compared" in " ".join(found.findings)
     other = nets.Graph((12,), 3)
     hidden = other.relu(other.gemm("x", "dense", 12, 9))
@@ -323,6 +340,78 @@ def test_layers_that_hold_nan_are_listed(nets, tmp_path):
     found = layer_errors(path, nets.saved(broken, tmp_path, "b.onnx"), x)
     assert {one.layer for one in found.unmatched} >= {"layers.4 (Gemm)"}
     assert "NaN or infinity" in found.unmatched[-1].reason
+    assert found.output is None
+    assert not found.validity[-1].passed
+    told = "the outputs could not be compared: not compared are of the reference layers.3 (Gemm)"
+    assert found.validity[-1].reason.startswith(told)
+    assert (found.sqnr > -50).status == "INVALID"
+
+
+def without_names(model, fault=None):
+    """The same graph under other names, its last layer as another operator: of its layers only the first is found."""
+    other = onnx.ModelProto()
+    other.CopyFrom(model)
+    first = other.graph.node[0].output[0]
+    kept = {first, "x", *(value.name for value in other.graph.output), *other.graph.node[0].input}
+    kept |= set(other.graph.node[1].output)
+    for node in other.graph.node:
+        for names in (node.input, node.output):
+            for i, name in enumerate(names):
+                names[i] = name if name in kept else f"z_{name}"
+        node.name = f"z_{node.name}" if node.output[0] not in kept else node.name
+    for tensor in other.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        old = tensor.name
+        if old == fault:
+            values = values + np.float32(0.2)
+        tensor.CopyFrom(numpy_helper.from_array(values, old if old in kept else f"z_{old}"))
+    last = other.graph.node[-1]
+    last.output[0], named = "given", last.output[0]
+    other.graph.node.append(onnx.helper.make_node("Identity", ["given"], [named], name="z_last"))
+    return other
+
+
+@pytest.mark.parametrize("fault", ["layers.1.weight", "layers.4.weight", "layers.4.bias"])
+def test_no_fault_hides_in_layers_that_are_not_compared(nets, tmp_path, fault):
+    model = nets.mlp(1, 5)
+    x = nets.rows_of(model, 1)
+    plain = nets.saved(model, tmp_path, "f.onnx")
+    honest = layer_errors(plain, nets.saved(without_names(model), tmp_path, "h.onnx"), x)
+    assert [row.label for row in honest.rows] == ["layers.0 (Gemm)", "(output) (Output)"]
+    assert honest.output.sqnr == math.inf
+    assert not honest.exact
+    assert "none is quantized" not in " ".join(honest.findings)
+    found = layer_errors(plain, nets.saved(without_names(model, fault), tmp_path, "b.onnx"), x)
+    r, q = (as_model(tmp_path / name).forward(x) for name in ("f.onnx", "b.onnx"))
+    true = 10 * math.log10((r**2).sum() / ((r - q) ** 2).sum())
+    assert found.sqnr.value == pytest.approx(true, abs=1e-4)
+    assert found.own_sqnr.value == pytest.approx(true, abs=1e-4)  # the layer before is exact
+    assert found.worst is found.output
+    assert (found.sqnr > true + 10).status == "FAIL"
+    assert (found.sqnr > true - 10).status == "INVALID"
+    (check,) = [check for check in found.validity if not check.passed]
+    assert check.name == "layers compared"
+    assert check.reason.startswith(f"the outputs differ ({true:.1f} dB) though every layer that was compared is exact")
+    assert "layers.4 (Gemm)" in check.reason
+    assert "1 of 5 layers compared" in found.table().splitlines()[0]
+    assert any("what follows the compared layers, adds the most noise" in one for one in found.findings)
+
+
+def test_less_than_half_of_the_multiply_accumulates_is_too_little(nets, tmp_path):
+    model = nets.mlp(1, 5)
+    x = nets.rows_of(model, 1)
+    plain = nets.saved(model, tmp_path, "f.onnx")
+    built = onnx.load_model_from_string(nets.quantized(model, x, tmp_path))
+    other = without_names(model)
+    # The first layer, which is found, has an error too: it could be thought to be all.
+    nets.replaced(other, "layers.0.weight", np.float32(1.01) * numpy_helper.to_array(model.graph.initializer[0]))
+    found = layer_errors(plain, nets.saved(other, tmp_path, "b.onnx"), x)
+    sizes = [numpy_helper.to_array(nets.initialiser(model, f"layers.{i}.weight")).size for i in range(5)]
+    (check,) = [check for check in found.validity if not check.passed]
+    share = 100 * sizes[0] / sum(sizes)
+    assert check.reason.startswith(f"{share:.0f} % of the multiply-accumulates of the reference lie in compared layers")
+    whole = layer_errors(plain, nets.saved(built, tmp_path, "q.onnx"), x)
+    assert whole.validity[-1].reason == ("the outputs were compared, and layers with 100 % of the multiply-accumulates")
 
 
 def test_a_fixed_batch(nets, tmp_path):

@@ -32,11 +32,12 @@ LEFT = (Unmatched(layer="7 (Softmax)", model="reference", reason="it is gone"),)
 
 def test_the_table_marks_the_worst_and_lists_what_is_left():
     rows = [row("a", sqnr=math.inf, own_sqnr=math.inf), row("b", own_sqnr=12.0), row("c", cosine=math.nan)]
-    lines = table_text(rows, LEFT).splitlines()
+    lines = table_text(rows, LEFT).splitlines()[1:]
     assert [line.split()[0] for line in lines[2:5]] == ["a", "b", "c"]
     assert ["<- worst" in line for line in lines[2:5]] == [False, True, False]
     assert "exact" in lines[2]
     assert "n.a." in lines[4]
+    assert table_text(rows, LEFT).startswith("3 of 4 layers compared\n")
     assert lines[-1] == "not compared: 7 (Softmax) of the reference: it is gone"
 
 
@@ -51,24 +52,37 @@ def test_the_table_marks_the_worst_and_lists_what_is_left():
         (
             {"sqnr": 31.0, "before": 45.2, "loss": 14.2, "own_sqnr": 31.2, "weight_sqnr": 44.0},
             "4 (Conv) loses 14.2 dB at the point after it: 31.0 dB, 45.2 dB before it; by itself it has 31.2 dB; its "
-            "weights have 44.0 dB: its activations are to blame",
+            "weights have 44.0 dB: its bias or its activations are to blame",
         ),
         (
             {"sqnr": 31.0, "own_sqnr": 31.0, "weight_sqnr": 34.0},
             "4 (Conv) adds the most noise: 31.0 dB by itself; its weights have 34.0 dB",
         ),
+        (
+            {"own_sqnr": 30.0, "weight_sqnr": 40.0, "readers": ("5 (Conv)", "sum (Add)")},
+            "4 (Conv) adds the most noise: 30.0 dB by itself; its weights have 40.0 dB: its bias or its "
+            "activations are to blame, whose quantizer 5 (Conv) and sum (Add) share",
+        ),
+        (
+            {"own_sqnr": 30.0, "weight_sqnr": math.inf},
+            "4 (Conv) adds the most noise: 30.0 dB by itself; its weights are exact: its bias or its activations are "
+            "to blame",
+        ),
         ({"own_sqnr": 33.0}, "4 (Conv) adds the most noise: 33.0 dB by itself, 30.0 dB at the point after it"),
     ],
 )
 def test_the_worst_layer_in_words(figures, words):
-    found = findings([row("4", **figures)], (), 0)
+    found = findings([row("4", **figures)], (), nothing=False)
     assert [finding.text for finding in found] == [words]
 
 
 def test_what_else_there_is_to_say():
     exact = row("a", sqnr=math.inf, own_sqnr=math.inf)
-    assert findings([exact], (), 1)[0].text == "no layer of 1 adds more than rounding: none is quantized"
-    told = [finding.text for finding in findings([row("b"), exact], LEFT * 5, 1)]
+    words = "no layer of 1 adds more than rounding"
+    assert findings([exact], (), nothing=True)[0].text == f"{words}: none is quantized"
+    assert findings([exact], LEFT, nothing=False)[0].text == f"{words}, of those that were compared"
+    told = [finding.text for finding in findings([row("b"), exact], LEFT * 5, nothing=False)]
+    assert told[0].endswith("(of those compared, 2 of 7 layers)")
     assert told[1] == "1 layer of 2 adds no error of its own"
     assert told[2].startswith("5 layers could not be compared: 7 (Softmax) of the reference: it is gone; ")
     assert told[2].endswith("; and 2 more")

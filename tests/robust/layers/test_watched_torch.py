@@ -304,6 +304,7 @@ def test_modules_without_common_names_or_activations():
     found = layer_errors(net, other, x)
     assert [(one.layer, one.model) for one in found.unmatched] == [("0 (Linear)", "reference")]
     assert "followed by sigmoid in the candidate, not in the reference" in found.unmatched[0].reason
+    assert found.output.label == "2 (Linear)"
     wide = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2)).eval()
     with pytest.raises(InvalidInput, match=r"its weights have shape \(4, 4\) in the reference, \(6, 4\) in the cand"):
         layer_errors(net, wide, x)
@@ -314,6 +315,145 @@ def test_an_exported_program_is_refused(digits_net, x):
     program = torch.export.export(digits_net, (torch.from_numpy(x),))
     with pytest.raises(InvalidInput, match="an exported program does not show its modules"):
         layer_errors(program, digits_net, x)
+
+
+class FakeQuantizedLinear(nn.Linear):
+    """A layer for all that its class is called, with a quantizer inside."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.activation_fake_quantizer = FakeQuantize(0.05)
+
+    def forward(self, x):
+        return F.linear(self.activation_fake_quantizer(x), rounded(self.weight, 3), self.bias)
+
+
+def test_a_layer_whose_class_is_called_after_its_quantizer():
+    torch.manual_seed(4)
+    net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+    other = copy.deepcopy(net)
+    for place in (2, 4):
+        layer = FakeQuantizedLinear(*reversed(net[place].weight.shape))
+        layer.load_state_dict(net[place].state_dict())
+        other[place] = layer
+    x = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
+    for reference, candidate in ((net, other), (other, net)):
+        found = layer_errors(reference, candidate, x)
+        assert [row.label for row in found.rows] == ["0 (Linear)", "2 (Linear)", "4 (Linear)"]
+        assert found.unmatched == ()
+    r, q = (as_model(one).forward(x) for one in (net, other))
+    wanted = decibels(float((r**2).sum()), float(((r - q) ** 2).sum()))
+    assert layer_errors(net, other, x).output.sqnr == pytest.approx(wanted, abs=1e-4)
+    # Two of them: their inner quantizers are no layers.
+    assert [row.label for row in layer_errors(other, other, x).rows] == ["0 (Linear)", "2 (Linear)", "4 (Linear)"]
+
+
+@pytest.mark.filterwarnings("ignore")  # torchao's own imports warn
+def test_torchao_prepared_for_training():
+    from torchao.quantization import IntxWeightOnlyConfig, PerGroup, quantize_
+    from torchao.quantization.qat import QATConfig
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 3)).eval()
+    other = copy.deepcopy(net)
+    quantize_(other, QATConfig(IntxWeightOnlyConfig(torch.int2, PerGroup(16)), step="prepare"))
+    x = np.random.default_rng(0).normal(size=(400, 16)).astype(np.float32)
+    found = layer_errors(net, other, x, rows=None)
+    assert [row.layer for row in found.rows] == ["0", "2", "4"]
+    assert (found.sqnr > 20).status == "FAIL"
+    assert all(row.weight_sqnr < 15 for row in found.rows)
+
+
+class Held(nn.Module):
+    """Weights that the module itself applies, before and after a layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.inner, self.last = (
+            nn.Parameter(torch.randn(6, 8)),
+            nn.Linear(8, 8),
+            nn.Parameter(torch.randn(8, 3)),
+        )
+
+    def forward(self, x):
+        return torch.relu(self.inner(torch.relu(x @ self.first))) @ self.last
+
+
+@pytest.mark.parametrize("name", ["first", "last"])
+def test_weights_of_the_module_itself_are_layers(name):
+    torch.manual_seed(5)
+    net = Held().eval()
+    other = copy.deepcopy(net)
+    getattr(other, name).data.mul_(2).round_().div_(2)
+    found = layer_errors(net, other, np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32))
+    assert [row.label for row in found.rows] == ["(root).first (matmul)", "inner (Linear)", "(root).last (matmul)"]
+    assert found.worst.layer == f"(root).{name}"
+    assert [row.layer for row in found.rows if row.own_sqnr < math.inf] == [f"(root).{name}"]
+    weight = getattr(net, name).detach().double()
+    noise = float(((weight - getattr(other, name).detach().double()) ** 2).sum())
+    assert found.worst.weight_sqnr == pytest.approx(decibels(float((weight**2).sum()), noise), abs=1e-6)
+
+
+def test_what_follows_the_last_layer_is_the_output_s():
+    class Scaled(nn.Module):
+        def __init__(self, scale):
+            super().__init__()
+            self.fc, self.scale = nn.Linear(6, 3), scale
+
+        def forward(self, x):
+            return self.fc(x).exp() * self.scale
+
+    torch.manual_seed(6)
+    net, other = Scaled(1.0).eval(), Scaled(1.1).eval()
+    other.load_state_dict(net.state_dict())
+    found = layer_errors(net, other, np.random.default_rng(0).normal(size=(500, 6)).astype(np.float32), rows=None)
+    assert [row.label for row in found.rows] == ["fc (Linear)", "(output) (Output)"]
+    assert found.output.own_sqnr == pytest.approx(20.0, abs=1e-4) == found.sqnr.value
+    assert found.rows[1].before == found.rows[0].sqnr == math.inf
+    assert (found.sqnr > 15).status == "INVALID"
+    assert (found.sqnr > 25).status == "FAIL"
+    assert all(check.passed for check in layer_errors(net, net, np.ones((9, 6), dtype=np.float32)).validity)
+
+
+class Recurrent(nn.Module):
+    """An LSTM, attention and a mean over time."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(6, 8, batch_first=True)
+        self.attention, self.fc = nn.MultiheadAttention(8, 2, batch_first=True), nn.Linear(8, 3)
+
+    def forward(self, x):
+        states, _ = self.lstm(x)
+        return self.fc(self.attention(states, states, states)[0].mean(1))
+
+
+@pytest.mark.filterwarnings("ignore")  # the exporter's own
+def test_whole_modules_against_the_operators_that_they_become(nets, tmp_path):
+    from robust.quantizers.building import quantize
+
+    torch.manual_seed(0)
+    net = Recurrent().eval()
+    x = np.random.default_rng(0).normal(size=(48, 5, 6)).astype(np.float32)
+    shapes = ({0: torch.export.Dim("batch")},)
+    program = torch.onnx.export(net, (torch.from_numpy(x[:2]),), dynamo=True, dynamic_shapes=shapes, verbose=False)
+    plain = nets.saved(program.model_proto, tmp_path, "float.onnx")
+    labels = ["lstm (LSTM)", "attention (MultiheadAttention)", "fc (Linear)"]
+    for one, other in ((net, plain), (plain, net)):
+        exact = layer_errors(one, other, x)
+        assert [row.layer for row in exact.rows if row.layer in ("lstm", "attention", "fc")] == [
+            "lstm",
+            "attention",
+            "fc",
+        ]
+        assert all(row.sqnr > 100 and row.own_sqnr > 100 for row in exact.rows)
+    found = layer_errors(net, quantize(plain, x), x)
+    assert [row.label for row in found.rows if row.layer != "(input)"] == labels
+    assert all(check.passed for check in found.validity)
+    with torch.no_grad():
+        states = net.lstm(torch.from_numpy(x))[0].numpy().astype(np.float64)
+    assert found.rows[0].shape == states.shape[1:]
+    assert by_layer(found)["lstm"].mean_error < 0.1 * np.abs(states).mean()
 
 
 def test_a_single_layer_is_a_net():
