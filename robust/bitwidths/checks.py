@@ -6,20 +6,25 @@ from typing import Literal
 
 import numpy as np
 
+from robust.bitwidths.one_layer import layer_sensitivity
 from robust.bitwidths.precision_mix import mixed_precision
 from robust.bitwidths.settings import Part
 from robust.bitwidths.simulation import can_be_simulated
-from robust.bitwidths.width_curves import bit_width_sweep
+from robust.bitwidths.width_curves import BitWidthSweep, bit_width_sweep
 from robust.check import Check, Subject
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
-from robust.evidence import Fact, Figure, Finding
+from robust.evidence import Evidence, Fact, Figure, Finding
 from robust.measurement import Measurement
 from robust.measures.details import sampled
 from robust.models.base import Model
 
 #: Training rows that ranges are taken from, at most: more do not move them.
 _CALIBRATION = 1024
+#: Rows and layers that are looked at one by one, at most, so that an audit takes seconds.
+_ROWS, _LAYERS = 512, 24
+#: Loss from which on it is asked which layer it comes from, and the bits that a layer is kept at instead.
+_NOTICED, _KEPT = 0.01, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,8 @@ class MixOptions:
         activations: Bits of what goes into each layer; 32 for float.
         per_channel: Whether each channel of the weights has a scale of its own.
         by: What of a loss on the validation rows counts.
+        rows: Validation rows that the bits are chosen on, at most.
+        separately: Layers that have bits of their own, at most: those with most weights.
         metric: Name of a metric; empty for accuracy, or RMSE of a regression model.
     """
 
@@ -63,6 +70,8 @@ class MixOptions:
     activations: int = 8
     per_channel: bool = True
     by: Literal["upper", "value"] = "upper"
+    rows: int = _ROWS
+    separately: int = _LAYERS
     metric: str = ""
 
 
@@ -87,8 +96,12 @@ def _calibration(subject: Subject) -> Dataset:
     """Training rows, evenly spaced where there are many."""
     if subject.train is None:
         raise InvalidInput("no training rows: ranges of activations are taken from them (train in [data])")
-    rows = subject.train
-    return rows if len(rows) <= _CALIBRATION else rows.rows(np.asarray(sampled(len(rows), _CALIBRATION)))
+    return _some(subject.train, _CALIBRATION)
+
+
+def _some(rows: Dataset, most: int) -> Dataset:
+    """Rows, evenly spaced where there are more."""
+    return rows if len(rows) <= most else rows.rows(np.asarray(sampled(len(rows), most)))
 
 
 def _metric(subject: Subject, name: str) -> str:
@@ -117,7 +130,31 @@ def _sweep(subject: Subject, options: SweepOptions) -> Sequence[Measurement]:
         for m in reversed(curve.points)
         if m is not judged
     ]
-    return [judged, *others]
+    return [replace(judged, evidence=(*judged.evidence, *_layers(subject, options, found))), *others]
+
+
+def _layers(subject: Subject, options: SweepOptions, sweep: BitWidthSweep) -> tuple[Evidence, ...]:
+    """Which layers the loss comes from, at the widest bits at which weights or activations alone have one."""
+    apart = [curve for curve in sweep if curve.part != "both"]
+    losing = [bits for curve in apart for bits, m in zip(curve.grid, curve, strict=True) if m.value > _NOTICED]
+    bits = int(max(losing, default=sweep.grid[0]))
+    rows = _some(subject.test, _ROWS)
+    found = layer_sensitivity(
+        _model(subject),
+        _calibration(subject),
+        rows,
+        bits=bits,
+        keep=_KEPT if bits < _KEPT else None,
+        most=_LAYERS,
+        per_channel=options.per_channel,
+        metric=_metric(subject, options.metric),
+        calibrate=options.calibrate,
+        level=subject.level,
+        seed=subject.seed,
+    )
+    known = {item.text for item in sweep.curves[0].points[0].evidence if isinstance(item, Finding)}
+    asked = Fact(name="layer by layer", value=f"at {bits} bits, on {len(rows)} of {len(subject.test)} rows")
+    return (*(Finding(text=text) for text in found.findings if text not in known), asked, found.figure)
 
 
 def _mix(subject: Subject, options: MixOptions) -> Measurement:
@@ -126,7 +163,7 @@ def _mix(subject: Subject, options: MixOptions) -> Measurement:
     found = mixed_precision(
         _model(subject),
         _calibration(subject),
-        subject.validation,
+        _some(subject.validation, options.rows),
         subject.test,
         limit=options.most,
         budget=options.budget,
@@ -134,6 +171,7 @@ def _mix(subject: Subject, options: MixOptions) -> Measurement:
         activations=options.activations,
         per_channel=options.per_channel,
         by=options.by,
+        separately=options.separately,
         metric=_metric(subject, options.metric),
         level=subject.level,
         seed=subject.seed,
@@ -165,7 +203,6 @@ CHECKS = (
         run=_mix,
         options=MixOptions,
         needs=frozenset({"bits", "train", "validation", "targets", "classification", "multilabel", "regression"}),
-        by_request=True,
         why="A few layers need more bits than the rest. Which ones is found on validation rows; what the mix costs is "
         "measured on the test rows, which had no part in it.",
         remedy="Allow more bytes or a larger loss, add wider bits (16, or 32 for float) to widths, or train with the "

@@ -56,6 +56,32 @@ class StoredGraph:
             array = np.transpose(array, turn)
         return name, array
 
+    def array(self, name: str) -> FloatArray:
+        """The stored floating tensor behind an input that has one, as the input has it."""
+        found = self.constant(name)
+        if found is None:
+            raise KeyError(name)
+        return found[1]
+
+    def origin(self, name: str) -> str:
+        """The name under which the tensor behind an input is stored."""
+        while name not in self.stored:
+            name = self.makers[name].input[0]
+        return name
+
+    def turn(self, name: str) -> tuple[int, ...]:
+        """How the axes of the stored tensor behind an input are turned on the way: those of the input, by position."""
+        turns = []
+        while name not in self.stored:
+            node = self.makers[name]
+            if node.op_type == "Transpose":
+                turns.append(setting(node, "perm", None))
+            name = node.input[0]
+        axes = list(range(len(self.stored[name].dims)))
+        for turn in reversed(turns):
+            axes = axes[::-1] if turn is None else [axes[i] for i in turn]
+        return tuple(axes)
+
     def vector(self, name: str) -> FloatArray | None:
         """A stored tensor as float64."""
         found = self.constant(name)

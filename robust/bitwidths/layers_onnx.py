@@ -10,6 +10,7 @@ import onnx
 from onnx import inliner
 
 from robust.bitwidths.constants_onnx import FLOATS, PASSING, StoredGraph, setting, width_of
+from robust.bitwidths.sharing import joined, name_of_all
 from robust.bitwidths.simulators import LeftFloat, SimulatedLayer, Weight
 from robust.errors import InvalidInput
 from robust.models.layer_names import layer_of
@@ -48,26 +49,14 @@ _PLAIN = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Clip", "BatchNormalizati
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Use:
-    """One node of a layer.
-
-    Args:
-        node: Its position in the graph.
-        places: Its inputs that are weights.
-    """
-
-    node: int
-    places: tuple[int, ...]
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
 class FoundNodes:
     """The layers of a graph.
 
     Args:
         model: The file's model; not to be changed.
         layers: Those that can be simulated, in the graph's order.
-        uses: For each, the nodes that run it: one, unless they share weights.
+        tensors: For each, the names that its weights are stored under, and how their axes are turned from there.
+        uses: For each, the positions of the nodes whose first input can be rounded: one, unless they share weights.
         kinds: For each, the floating type that it computes in.
         stored: Names of the tensors that hold the layers' weights.
         left: What stays in float.
@@ -77,7 +66,8 @@ class FoundNodes:
 
     model: Any
     layers: tuple[SimulatedLayer, ...]
-    uses: dict[str, list[Use]]
+    tensors: dict[str, tuple[tuple[str, tuple[int, ...]], ...]]
+    uses: dict[str, tuple[int, ...]]
     kinds: dict[str, np.dtype[Any]]
     stored: frozenset[str]
     left: tuple[LeftFloat, ...]
@@ -112,47 +102,66 @@ def find_nodes(content: bytes) -> FoundNodes:
             f"the file is quantized already: {', '.join(quantized[:3])}; fewer bits are simulated on its float file"
         )
     graph = StoredGraph(model.graph)
+    able: list[tuple[int, Any]] = []
+    others: list[tuple[int, Any]] = []
+    for place, node in enumerate(model.graph.node):
+        found = [graph.constant(name) for name in _weights_of(node)]
+        plain = bool(found) and None not in found and node.domain in ("", "ai.onnx")
+        (able if plain else others).append((place, node))
+    held = [[graph.origin(name) for name in _weights_of(node)] for _, node in able]
+    names = {name for stored in held for name in stored}
     layers: dict[str, SimulatedLayer] = {}
-    uses: dict[str, list[Use]] = {}
+    tensors: dict[str, tuple[tuple[str, tuple[int, ...]], ...]] = {}
+    uses: dict[str, tuple[int, ...]] = {}
     left: list[LeftFloat] = []
     kinds: dict[str, np.dtype[Any]] = {}
-    owners: dict[tuple[str, ...], str] = {}
     norms: list[Any] = []
-    for place, node in enumerate(model.graph.node):
-        constants = [graph.constant(node.input[i]) for i in _WEIGHTS.get(node.op_type, ()) if i < len(node.input)]
-        tensors = [found for found in constants if found is not None]
-        if not tensors or len(tensors) < len(constants) or node.domain not in ("", "ai.onnx"):
-            left += _left(node, place, graph)
-            continue
-        stored = tuple(name for name, _ in tensors)
-        name, kind = layer_of(node, place, stored)
-        name = owners.setdefault(stored, _unique(name, layers))
-        uses.setdefault(name, []).append(Use(node=place, places=_WEIGHTS[node.op_type]))
-        norm = _norm_after(node, graph)
-        if norm is not None and name not in layers:
-            norms.append((node, norm))
-        if name not in layers:
-            factor = None if norm is None else _factor(node, norm, tensors[0][1], graph)
-            weights = tuple(
-                Weight(values=array.astype(np.float64), axes=_axes(node, array.ndim), factor=factor)
-                for _, array in tensors
-            )
-            kinds[name] = tensors[0][1].dtype
-            layers[name] = SimulatedLayer(name=name, kind=kind, weights=weights, input=node.op_type not in _RECURRENT)
-            if node.op_type in _RECURRENT:
-                reason = "its weights are rounded, its inputs and states stay in float"
-                left.append(LeftFloat(name=name, kind=kind, parameters=0, reason=reason))
+    for group in joined(held):
+        nodes = [able[i] for i in group]
+        # Folded, the tensor of several nodes would be several tensors.
+        norm = _norm_after(nodes[0][1], graph) if len(nodes) == 1 else None
+        if norm is not None:
+            norms.append((nodes[0][1], norm))
+        weights: dict[str, Weight] = {}
+        turns: dict[str, tuple[int, ...]] = {}
+        for _, node in nodes:
+            for read in _weights_of(node):
+                array = graph.array(read)
+                factor = None if norm is None else _factor(node, norm, array, graph)
+                own = Weight(values=array.astype(np.float64), axes=_axes(node, array.ndim), factor=factor)
+                weights.setdefault(graph.origin(read), own)
+                turns.setdefault(graph.origin(read), graph.turn(read))
+        members = [layer_of(node, place, [graph.origin(read) for read in _weights_of(node)]) for place, node in nodes]
+        readers = [(place, node) for place, node in others if not weights.keys().isdisjoint(node.input)]
+        # A shared tensor is called after one of its modules; the nodes' own notes know all of them.
+        noted = [layer_of(node, place, ())[0] for place, node in sorted((*nodes, *readers), key=_place) if _noted(node)]
+        name = _unique(name_of_all(noted if len(set(noted)) > 1 else [member for member, _ in members]), layers)
+        rounded = tuple(place for place, node in nodes if node.op_type not in _RECURRENT)
+        layers[name] = SimulatedLayer(
+            name=name,
+            kind=members[0][1],
+            weights=tuple(weights.values()),
+            input=bool(rounded),
+            members=tuple(dict.fromkeys(member for member, _ in members)) if len(nodes) > 1 else (),
+        )
+        tensors[name], uses[name] = tuple(turns.items()), rounded
+        kinds[name] = graph.array(next(iter(_weights_of(nodes[0][1])))).dtype
+        if len(rounded) < len(nodes):
+            reason = "its weights are rounded, its inputs and states stay in float"
+            left.append(LeftFloat(name=name, kind=members[0][1], parameters=0, reason=reason))
+    for place, node in others:
+        left += _left(node, place, graph, names)
     if not layers:
         shown = "; ".join(f"{item.name} ({item.kind}): {item.reason}" for item in left[:5])
         raise InvalidInput(
             f"the model has no operator whose bits could be simulated ({', '.join(_WEIGHTS)} with stored weights)"
             + (f": {shown}" if left else "")
         )
-    names = {name for stored in owners for name in stored}
     sizes = {graph.stored[name].data_type for name in names}
     return FoundNodes(
         model=model,
         layers=tuple(layers.values()),
+        tensors=tensors,
         uses=uses,
         kinds=kinds,
         stored=frozenset(names),
@@ -160,6 +169,20 @@ def find_nodes(content: bytes) -> FoundNodes:
         rest=_rest(graph, names, norms),
         itemsize=max(width_of(kind) for kind in sizes),
     )
+
+
+def _weights_of(node: Any) -> list[str]:
+    """The inputs of a node that are weights, where they are stored."""
+    return [node.input[i] for i in _WEIGHTS.get(node.op_type, ()) if i < len(node.input)]
+
+
+def _noted(node: Any) -> bool:
+    """Whether the exporter noted which module a node belongs to."""
+    return node.op_type not in PASSING and bool(node.metadata_props or node.name.startswith("/"))
+
+
+def _place(item: tuple[int, Any]) -> int:
+    return item[0]
 
 
 def _is_quantized(node: Any) -> bool:
@@ -210,12 +233,13 @@ def _factor(node: Any, norm: Any, weight: FloatArray, graph: StoredGraph) -> Flo
     return rows.reshape(*rows.shape, *(1,) * (weight.ndim - 2))
 
 
-def _left(node: Any, place: int, graph: StoredGraph) -> Iterator[LeftFloat]:
+def _left(node: Any, place: int, graph: StoredGraph, simulated: set[str]) -> Iterator[LeftFloat]:
     """A node with stored numbers that are weights, perhaps, but are not rounded."""
     if node.op_type in _PLAIN or node.op_type in PASSING:
         return
     inner = any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute)
-    stored = [name for name in node.input if name in graph.stored and graph.stored[name].data_type in FLOATS]
+    own = [name for name in node.input if name in graph.stored and graph.stored[name].data_type in FLOATS]
+    stored = [name for name in own if name not in simulated]
     count = sum(prod(graph.stored[name].dims) for name in stored)
     if node.domain == "ai.onnx.ml":
         reason = "a classical model, whose numbers are no weights of a product"

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from robust.bitwidths.sharing import joined, name_of_all
 from robust.bitwidths.simulators import LeftFloat, SimulatedLayer, Weight
 from robust.errors import InvalidInput
 from robust.models.adapter_torch import TorchAdapter, evaluating
@@ -17,8 +18,10 @@ from robust.types import AnyArray, FloatArray
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _NORMALISED = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_SINGLE = (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear)
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 _COUNTER = "num_batches_tracked"
+Places: TypeAlias = tuple[tuple[str, str], ...]
 Norm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 
@@ -28,14 +31,16 @@ class Found:
 
     Args:
         layers: Those that can be simulated, in the module's order.
-        places: For each, the module and the attribute of each of its weights.
+        places: For each, the modules and attributes that hold each of its weights: one, unless it is shared.
+        inputs: For each, the modules whose input can be rounded.
         left: What stays in float.
         rest: Bytes of everything but the layers' weights, batch normalisation folded.
         itemsize: Bytes of a float weight.
     """
 
     layers: tuple[SimulatedLayer, ...]
-    places: dict[str, tuple[tuple[str, str], ...]]
+    places: dict[str, tuple[Places, ...]]
+    inputs: dict[str, tuple[str, ...]]
     left: tuple[LeftFloat, ...]
     rest: int
     itemsize: int
@@ -58,39 +63,65 @@ def find_layers(adapter: TorchAdapter, sample: AnyArray) -> Found:
     if hasattr(module, "_orig_mod"):
         raise InvalidInput("a compiled module keeps the code that it was compiled to: give the module itself")
     ran, folds = _watched(adapter, sample)
-    layers, left, places = [], [], {}
-    seen: set[int] = set()
-    simulated: set[int] = set()
-    folded = set(folds.values())
-    for name, part in module.named_modules():
-        names = _weight_names(part)
-        if names and all(_is_plain(part, attribute) for attribute in names):
+    parts = dict(module.named_modules())
+    order = {name: i for i, name in enumerate(parts)}
+    attributes = {name: _weight_names(part) for name, part in parts.items()}
+    able = [name for name, own in attributes.items() if own and all(_is_plain(parts[name], one) for one in own)]
+    held = [[id(getattr(parts[name], attribute)) for attribute in attributes[name]] for name in able]
+    simulated = {tensor for tensors in held for tensor in tensors}
+    holders = _holders(module)
+    groups = [[able[i] for i in group] for group in joined(held)]
+    # Folded, the tensor of several layers would be several tensors.
+    shared = {name for group in groups if len(group) > 1 for name in group}
+    folds = {name: norm for name, norm in folds.items() if name not in shared}
+    layers, left, places, inputs = [], [], {}, {}
+    for group in groups:
+        tensors: dict[int, Weight] = {}
+        for name in group:
             norm = module.get_submodule(folds[name]) if name in folds else None
-            tensors = []
-            for attribute in names:
-                tensor = getattr(part, attribute)
-                tensors.append(_weight(part, tensor, norm, shared=id(tensor) in seen))
-                seen.add(id(tensor))
-                simulated.add(id(tensor))
-            inside = isinstance(part, (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear)) and name in ran
-            shown = name or type(part).__name__  # the whole model may be one layer
-            layers.append(SimulatedLayer(name=shown, kind=type(part).__name__, weights=tuple(tensors), input=inside))
-            places[shown] = tuple((name, attribute) for attribute in names)
-            if not inside:
-                left.append(_left(name, part, 0, _why_input(part)))
-        elif name not in folded:
-            own = sum(p.numel() for p in part._parameters.values() if p is not None and id(p) not in seen)
-            if own or names:
-                left.append(_left(name, part, own, _why(part, names)))
+            for attribute in attributes[name]:
+                tensor = getattr(parts[name], attribute)
+                tensors.setdefault(id(tensor), _weight(parts[name], tensor, norm))
+        at = tuple(holders[key] for key in tensors)
+        # Whatever else reads a tensor, such as an embedding, reads it as it is stored.
+        readers = sorted({name for found in at for name, _ in found}, key=order.__getitem__)
+        shown = name_of_all([name or type(parts[name]).__name__ for name in readers])  # the model may be one layer
+        inside = tuple(name for name in group if isinstance(parts[name], _SINGLE) and name in ran)
+        layers.append(
+            SimulatedLayer(
+                name=shown,
+                kind=name_of_all([type(parts[name]).__name__ for name in readers]),
+                weights=tuple(tensors.values()),
+                input=bool(inside),
+                members=tuple(name or shown for name in group),
+            )
+        )
+        places[shown], inputs[shown] = at, inside
+        left += [(name, 0, _why_input(parts[name])) for name in group if name not in inside]
+    for name in parts.keys() - set(able) - set(folds.values()):
+        own = sum(p.numel() for p in parts[name]._parameters.values() if p is not None and id(p) not in simulated)
+        if own or attributes[name]:
+            left.append((name, own, _why(parts[name], attributes[name])))
+    told = tuple(_left(name, parts[name], own, why) for name, own, why in sorted(left, key=lambda item: order[item[0]]))
     if not layers:
-        raise InvalidInput(_nothing(module, left))
+        raise InvalidInput(_nothing(module, told))
     rest, itemsize = _rest(module, simulated, folds)
-    return Found(layers=tuple(layers), places=places, left=tuple(left), rest=rest, itemsize=itemsize)
+    return Found(layers=tuple(layers), places=places, inputs=inputs, left=told, rest=rest, itemsize=itemsize)
+
+
+def _holders(module: nn.Module) -> dict[int, Places]:
+    """Which modules hold each parameter, and by which attribute."""
+    found: dict[int, Places] = {}
+    for name, part in module.named_modules():
+        for attribute, tensor in part._parameters.items():
+            if tensor is not None:
+                found[id(tensor)] = (*found.get(id(tensor), ()), (name, attribute))
+    return found
 
 
 def _weight_names(part: nn.Module) -> tuple[str, ...]:
     """Attributes of a module that hold weights of products; those of its children aside."""
-    if isinstance(part, (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear)):
+    if isinstance(part, _SINGLE):
         return ("weight",)
     if isinstance(part, _RECURRENT):
         return tuple(name for name in part._parameters if name.startswith("weight_"))
@@ -106,7 +137,7 @@ def _is_plain(part: nn.Module, attribute: str) -> bool:
     return type(tensor) is nn.Parameter and type(tensor.data) is torch.Tensor and tensor.is_floating_point()
 
 
-def _weight(part: nn.Module, tensor: torch.Tensor, norm: nn.Module | None, *, shared: bool) -> Weight:
+def _weight(part: nn.Module, tensor: torch.Tensor, norm: nn.Module | None) -> Weight:
     """A tensor of weights with the axes of its channels and the factor that is folded into it."""
     values: FloatArray = tensor.detach().to(device="cpu", dtype=torch.float64).numpy()
     axis = 1 if isinstance(part, _TRANSPOSED) else 0
@@ -118,7 +149,7 @@ def _weight(part: nn.Module, tensor: torch.Tensor, norm: nn.Module | None, *, sh
             factor = rows.reshape(*rows.shape, *(1,) * (values.ndim - 2))
         else:
             factor = by_channel.reshape(-1, *(1,) * (values.ndim - 1))
-    return Weight(values=values, axes=(axis,), factor=factor, shared=shared)
+    return Weight(values=values, axes=(axis,), factor=factor)
 
 
 def _factor(norm: nn.Module) -> FloatArray:
@@ -146,7 +177,7 @@ def _watched(adapter: TorchAdapter, sample: AnyArray) -> tuple[set[str], dict[st
     with ExitStack() as stack:
         stack.enter_context(evaluating(module))
         for name, part in module.named_modules():
-            if isinstance(part, (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear)):
+            if isinstance(part, _SINGLE):
                 stack.callback(part.register_forward_hook(keep_output(name)).remove)
             elif isinstance(part, _NORMALISED) and part.running_var is not None:
                 stack.callback(part.register_forward_pre_hook(keep_input(name)).remove)
@@ -207,7 +238,7 @@ def _why(part: nn.Module, names: tuple[str, ...]) -> str:
     return "no convolution, linear, recurrent or attention layer"
 
 
-def _nothing(module: nn.Module, left: list[LeftFloat]) -> str:
+def _nothing(module: nn.Module, left: tuple[LeftFloat, ...]) -> str:
     if isinstance(module, torch.fx.GraphModule):
         return (
             "an exported program keeps operators, not layers: fewer bits are simulated on the module that it was "

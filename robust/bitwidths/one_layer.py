@@ -1,7 +1,7 @@
 """Which layers suffer from fewer bits: each quantized alone, and each spared alone."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,11 +32,11 @@ class Sensitivity:
         kind: Class of the module, or type of the operator.
         part: What was rounded: `weights`, `activations` (what goes into the layer) or `both`.
         alone: Degradation where only this layer is rounded.
-        spared: Degradation where all layers but this one are rounded.
+        spared: Degradation where all layers but this one are rounded; this one stays in float, or at `keep` bits.
         recovered: How much less is lost where it is spared than where all layers are rounded, paired by row: positive
             where sparing it helps.
         sqnr: Of the model's outputs against the float model's where only this layer is rounded, dB.
-        bytes: What keeping its weights in float costs; 0 for activations.
+        bytes: What sparing its weights costs; 0 for activations.
     """
 
     layer: str
@@ -115,6 +115,8 @@ def layer_sensitivity(
     bits: int = 4,
     metric: str = "accuracy",
     parts: Part | Sequence[Part] = ("weights", "activations"),
+    keep: int | None = None,
+    most: int | None = None,
     per_channel: bool = True,
     calibrate: str = "minmax",
     percentile: float = 99.99,
@@ -137,6 +139,8 @@ def layer_sensitivity(
         bits: Width, in 2 … 16.
         metric: Name of a metric.
         parts: What is rounded, one after the other: `weights`, `activations`, `both`.
+        keep: Bits of the layer that is spared, more than `bits`; None for float.
+        most: How many layers are looked at, those with most weights; None for all. All are rounded with them.
         per_channel: Whether each channel of the weights has a scale of its own.
         calibrate: `minmax`, or `percentile` to leave out the outermost values.
         percentile: With `percentile`, how many per cent of the values are inside the range.
@@ -164,6 +168,11 @@ def layer_sensitivity(
     width = read_bits(bits)
     if width is None:
         raise InvalidInput(f"bits got {bits!r}; the float model is what is compared with: 2 … 16 would be right")
+    kept = read_bits(keep, what="keep")
+    if kept is not None and kept <= width:
+        raise InvalidInput(f"keep got {keep!r}; more than {width} bits would be right, or None for float")
+    if most is not None and (not isinstance(most, int) or most < 1):
+        raise InvalidInput(f"most got {most!r}; a number of layers would be right, or None for all")
     simulation = simulate(
         found, as_data(calibration), row_shape=rows.x.shape[1:], calibrate=calibrate, percentile=percentile
     )
@@ -171,14 +180,17 @@ def layer_sensitivity(
     able = [(part, layer) for part in chosen for layer in simulation.layers if _applies(layer, part, judge)]
     if not able:
         raise InvalidInput(f"{found.name}: no layer's {' or '.join(chosen)} can be rounded")
-    each = 1.0 - (1.0 - level) / (3 * len(able) + len(chosen)) if simultaneous else level
+    largest = sorted(simulation.layers, key=lambda layer: -layer.parameters)[:most]
+    shown = {layer.name for layer in largest}
+    count = sum(layer.name in shown for _, layer in able)
+    each = 1.0 - (1.0 - level) / (3 * count + len(chosen)) if simultaneous else level
     table: list[Sensitivity] = []
     together: dict[Part, Measurement] = {}
     for part in chosen:
         layers = [layer for other, layer in able if other == part]
-        table += _of_part(judge, part, layers, width, per_channel, each, together)
+        table += _of_part(judge, part, layers, shown, (width, kept), per_channel, each, together)
     table.sort(key=_rank)
-    findings = _findings(judge, table, together, width)
+    findings = _findings(judge, table, together, width, kept)
     return LayerSensitivities(
         rows=tuple(table),
         together=together,
@@ -198,26 +210,26 @@ def _of_part(
     judge: Judge,
     part: Part,
     layers: Sequence[SimulatedLayer],
-    bits: int,
+    shown: Set[str],
+    bits: tuple[int, int | None],
     per_channel: bool,
     level: float,
     together: dict[Part, Measurement],
 ) -> list[Sensitivity]:
     """All layers with one part rounded; what all lose together is put into `together`."""
-    simulation, widths = judge.simulation, Bits.of(bits, part)
+    simulation, widths, kept = judge.simulation, Bits.of(bits[0], part), Bits.of(bits[1], part)
     names = [layer.name for layer in layers]
-    everything = judge.answer(uniform(names, widths, per_channel=per_channel))
+    layers = [layer for layer in layers if layer.name in shown]
+    every = [uniform(names, widths, per_channel=per_channel)]
+    every += [uniform([layer.name], widths, per_channel=per_channel) for layer in layers]
+    if len(names) > 1 or bits[1] is not None:
+        every += [uniform(names, widths, per_channel=per_channel, but=layer.name, kept=kept) for layer in layers]
+    everything, *answers = judge.answers(every)
+    spared = answers[len(layers) :] or [judge.reference]
     together[part] = judge.change(judge.reference, everything, name=f"{part} of all layers", level=level)
     table = []
-    for layer in layers:
-        only = judge.answer(uniform([layer.name], widths, per_channel=per_channel))
-        others = (
-            judge.answer(uniform(names, widths, per_channel=per_channel, but=layer.name))
-            if len(names) > 1
-            else judge.reference
-        )
-        kept = simulation.layer_size(layer, None, per_channel=per_channel)
-        packed = simulation.layer_size(layer, bits, per_channel=per_channel)
+    for layer, only, others in zip(layers, answers, spared, strict=False):
+        wide, packed = (simulation.layer_size(layer, own, per_channel=per_channel) for own in bits[::-1])
         table.append(
             Sensitivity(
                 layer=layer.name,
@@ -227,7 +239,7 @@ def _of_part(
                 spared=judge.change(judge.reference, others, name=f"{part} of all but {layer.name}", level=level),
                 recovered=judge.change(others, everything, name=f"{part} of {layer.name} spared", level=level),
                 sqnr=only.sqnr,
-                bytes=0 if part == "activations" else kept - packed,
+                bytes=0 if part == "activations" else wide - packed,
             )
         )
     return table
@@ -240,17 +252,18 @@ def _rank(row: Sensitivity) -> tuple[float, float, str, str]:
 
 
 def _findings(
-    judge: Judge, table: Sequence[Sensitivity], together: Mapping[Part, Measurement], bits: int
+    judge: Judge, table: Sequence[Sensitivity], together: Mapping[Part, Measurement], bits: int, kept: int | None
 ) -> tuple[str, ...]:
     """What was seen, in words."""
     told = [f"{part} of all layers at {bits} bits cost {points(m)}" for part, m in together.items()]
     for row in table[:_TOLD]:
         what = f"its {row.part}" if row.part != "both" else "its weights and activations"
-        price = f", for {volume(row.bytes)}," if row.bytes else ""
+        price = f"costs {volume(row.bytes)} and " if row.bytes else ""
+        unsettled = "" if row.recovered.lower > 0 else ", which these rows do not settle"
         told.append(
             f"{row.layer} ({row.kind}): {what} alone at {bits} bits cost {points(row.alone)} (SQNR of the outputs "
-            f"{row.sqnr:.1f} dB); keeping them in float{price} while all others are at {bits} bits recovers "
-            f"{points(row.recovered)}"
+            f"{row.sqnr:.1f} dB); keeping them {'in float' if kept is None else f'at {kept} bits'} while all others "
+            f"are at {bits} bits {price}recovers {points(row.recovered)}{unsettled}"
         )
     return (*told, *judge.simulation.remarks(judge.data, inputs=any(part != "weights" for part in together)))
 

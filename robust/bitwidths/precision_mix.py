@@ -80,6 +80,7 @@ def mixed_precision(
     metric: str = "accuracy",
     per_channel: bool = True,
     by: Literal["upper", "value"] = "upper",
+    separately: int | None = None,
     calibrate: str = "minmax",
     percentile: float = 99.99,
     level: float = 0.95,
@@ -102,8 +103,10 @@ def mixed_precision(
         activations: Bits of what goes into each layer; `same` for those of its weights, None for float.
         metric: Name of a metric.
         per_channel: Whether each channel of the weights has a scale of its own.
-        by: What of a loss on the validation rows counts: its `upper` bound, so that what chance has flattered is not
-            chosen, or the `value`, where the rows are too few for the bound to tell settings apart.
+        by: What of a loss on the validation rows counts: its `upper` bound, or the `value`, which is bolder. Each bound
+            is one setting's own: of many that are tried the one that chance flatters most may still be chosen, and it
+            is the test rows that tell.
+        separately: How many layers have bits of their own, those with most weights; all others share theirs. None: all.
         calibrate: `minmax`, or `percentile` to leave out the outermost values.
         percentile: With `percentile`, how many per cent of the values are inside the range.
         level: Confidence of each bound, in (0.5, 1).
@@ -130,12 +133,14 @@ def mixed_precision(
     found, grid, inputs = as_model(model), read_widths(widths, with_float=True), _read_activations(activations)
     chosen_on, judged_on = as_data(validation), as_data(test)
     most = _read_goal(limit, budget, by)
+    if separately is not None and (not isinstance(separately, int) or separately < 1):
+        raise InvalidInput(f"separately got {separately!r}; a number of layers would be right, or None for all")
     _refuse_shared(chosen_on, judged_on)
     simulation = simulate(
         found, as_data(calibration), row_shape=judged_on.x.shape[1:], calibrate=calibrate, percentile=percentile
     )
     picker = open_judge(simulation, chosen_on, metric=metric, level=level, seed=seed)
-    tried = search(picker, grid, inputs, per_channel=per_channel)
+    tried = search(picker, grid, inputs, per_channel=per_channel, separately=separately)
     point, rule = choose(tried, limit=limit, budget=most, by=by)
     judge = open_judge(simulation, judged_on, metric=metric, level=level, seed=seed)
     setting = setting_of(point.choice, inputs, per_channel=per_channel)

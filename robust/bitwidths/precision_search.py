@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from robust.bitwidths.judging import Judge
 from robust.bitwidths.rounding import FLOAT
 from robust.bitwidths.settings import Bits, Setting
+from robust.bitwidths.simulators import SimulatedLayer
 from robust.errors import InvalidInput
 from robust.measurement import Measurement
 
@@ -53,7 +54,12 @@ def _number(activations: int | str | None) -> int | None:
 
 
 def search(
-    judge: Judge, widths: Sequence[int], activations: int | str | None, *, per_channel: bool
+    judge: Judge,
+    widths: Sequence[int],
+    activations: int | str | None,
+    *,
+    per_channel: bool,
+    separately: int | None = None,
 ) -> tuple[ParetoPoint, ...]:
     """Settings from the widest to the narrowest, each tried on the judge's rows.
 
@@ -67,22 +73,26 @@ def search(
         widths: Bits, the widest first.
         activations: As in `setting_of`.
         per_channel: Whether each channel of the weights has a scale of its own.
+        separately: Layers that have a width of their own, at most: those with most weights. All others share one.
 
     Returns:
         What was tried, the smallest first.
     """
-    layers = judge.simulation.layers
+    groups = _groups(judge.simulation.layers, separately)
     inputs = "same" if activations == "same" else None
-
-    def alone(name: str, bits: int) -> float:
-        if bits == FLOAT:
-            return 0.0
-        return judge.answer(setting_of({name: bits}, inputs, per_channel=per_channel)).noise
-
-    noise = {layer.name: [alone(layer.name, bits) for bits in widths] for layer in layers}
+    alone = [(name, bits) for name in groups for bits in widths if bits != FLOAT]
+    settings = [
+        setting_of({layer.name: bits for layer in groups[name]}, inputs, per_channel=per_channel)
+        for name, bits in alone
+    ]
+    moved = {of: answer.noise for of, answer in zip(alone, judge.answers(settings), strict=True)}
+    noise = {name: [moved.get((name, bits), 0.0) for bits in widths] for name in groups}
     saved = {
-        layer.name: [judge.simulation.layer_size(layer, stored(bits), per_channel=per_channel) for bits in widths]
-        for layer in layers
+        name: [
+            sum(judge.simulation.layer_size(layer, stored(bits), per_channel=per_channel) for layer in layers)
+            for bits in widths
+        ]
+        for name, layers in groups.items()
     }
     place = dict.fromkeys(noise, 0)
     choices = [dict.fromkeys(noise, bits) for bits in widths]
@@ -91,11 +101,16 @@ def search(
         best = max(able, key=lambda name: _gain(noise[name], saved[name], place[name]))
         place[best] += 1
         choices.append({name: widths[step] for name, step in place.items()})
-    distinct = {tuple(sorted(choice.items())): choice for choice in choices}
+    distinct = [
+        {layer.name: bits for name, bits in choice.items() for layer in groups[name]}
+        for choice in {tuple(sorted(choice.items())): choice for choice in choices}.values()
+    ]
+    order = {layer.name: i for i, layer in enumerate(judge.simulation.layers)}
+    distinct = [dict(sorted(choice.items(), key=lambda item: order[item[0]])) for choice in distinct]
     points = []
-    for choice in distinct.values():
-        setting = setting_of(choice, activations, per_channel=per_channel)
-        lost = judge.change(judge.reference, judge.answer(setting), name="degradation on the validation rows")
+    settings = [setting_of(choice, activations, per_channel=per_channel) for choice in distinct]
+    for choice, setting, answer in zip(distinct, settings, judge.answers(settings), strict=True):
+        lost = judge.change(judge.reference, answer, name="degradation on the validation rows")
         points.append(ParetoPoint(choice=choice, size=judge.simulation.size(setting), degradation=lost, optimal=False))
     points.sort(key=lambda point: (point.size, _lost(point)))
     front = math.inf
@@ -104,6 +119,15 @@ def search(
         marked.append(replace(point, optimal=_lost(point) < front))
         front = min(front, _lost(point))
     return tuple(marked)
+
+
+def _groups(layers: Sequence[SimulatedLayer], separately: int | None) -> dict[str, list[SimulatedLayer]]:
+    """The layers that take a width together, by the name of the first: the largest alone, the rest as one."""
+    if separately is None or len(layers) <= separately:
+        return {layer.name: [layer] for layer in layers}
+    order = sorted(layers, key=lambda layer: -layer.parameters)
+    alone, rest = order[: separately - 1], order[separately - 1 :]
+    return {layer.name: [layer] for layer in alone} | {rest[0].name: rest}
 
 
 def _gain(noise: Sequence[float], sizes: Sequence[int], step: int) -> float:

@@ -56,6 +56,8 @@ def findings_of(
     ]
     if not simulation.layers[1:]:
         told.append("the model has one layer: there is nothing to mix")
+    elif len(set(point.choice.values())) == 1:
+        told.append("no layer is kept at more bits than the rest")
     return (*told, *simulation.remarks(test, inputs=activations is not None))
 
 

@@ -51,13 +51,18 @@ class Setting:
         return f"{self.per_channel}:" + ",".join(parts)
 
 
-def uniform(names: Iterable[str], bits: Bits, *, per_channel: bool, but: str | None = None) -> Setting:
-    """The same widths for all layers, perhaps but one.
+def uniform(
+    names: Iterable[str], bits: Bits, *, per_channel: bool, but: str | None = None, kept: Bits | None = None
+) -> Setting:
+    """The same widths for all layers, perhaps but one, which has others or stays in float.
 
     >>> uniform(["a", "b"], Bits(weights=4), per_channel=True, but="a").layers
     {'b': Bits(weights=4, activations=None)}
     """
-    return Setting(layers={name: bits for name in names if name != but}, per_channel=per_channel)
+    layers = {name: bits for name in names if name != but}
+    if but is not None and kept is not None:
+        layers[but] = kept
+    return Setting(layers=layers, per_channel=per_channel)
 
 
 def read_widths(widths: object, *, with_float: bool = False) -> tuple[int, ...]:

@@ -1,12 +1,13 @@
 """A model as it would answer in fewer bits, to be compared like any other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from robust.bitwidths.rounding import FLOAT, read_bits
 from robust.bitwidths.settings import Bits, Setting
 from robust.bitwidths.simulation import simulate
+from robust.bitwidths.simulators import SimulatedLayer
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.models.base import Model
@@ -57,7 +58,8 @@ def simulate_bits(
     found = as_model(model)
     simulation = simulate(found, as_data(calibration), calibrate=calibrate, percentile=percentile)
     names = simulation.names()
-    by_weights, by_inputs = _by_layer(weights, names, "weights"), _by_layer(activations, names, "activations")
+    by_weights = _by_layer(weights, simulation.layers, "weights")
+    by_inputs = _by_layer(activations, simulation.layers, "activations")
     layers = {name: Bits(weights=by_weights[name], activations=by_inputs[name]) for name in names}
     told = f"weights {_told(weights)}, activations {_told(activations)}"
     return replace(
@@ -65,14 +67,24 @@ def simulate_bits(
     )
 
 
-def _by_layer(given: int | Mapping[str, int | None] | None, names: list[str], what: str) -> dict[str, int | None]:
-    """A width for each layer."""
+def _by_layer(
+    given: int | Mapping[str, int | None] | None, layers: Sequence[SimulatedLayer], what: str
+) -> dict[str, int | None]:
+    """A width for each layer; layers that share their weights may be named one by one, all with the same width."""
     if not isinstance(given, Mapping):
-        return dict.fromkeys(names, read_bits(given, what=what))
-    unknown = sorted(set(given) - set(names))
+        return dict.fromkeys((layer.name for layer in layers), read_bits(given, what=what))
+    unknown = sorted(set(given) - {name for layer in layers for name in (layer.name, *layer.names)})
     if unknown:
-        raise InvalidInput(f"{what} names layers {unknown} that there are not; the layers are {names}")
-    return {name: read_bits(given.get(name), what=f"{what} of {name}") for name in names}
+        known = [layer.name for layer in layers]
+        raise InvalidInput(f"{what} names layers {unknown} that there are not; the layers are {known}")
+    found = {}
+    for layer in layers:
+        named = {name: given[name] for name in (layer.name, *layer.names) if name in given}
+        widths = {read_bits(width, what=f"{what} of {name}") for name, width in named.items()}
+        if len(widths) > 1:
+            raise InvalidInput(f"{what} got {named}; {layer.name} share their weights: one width would be right")
+        found[layer.name] = next(iter(widths), None)
+    return found
 
 
 def _told(given: int | Mapping[str, int | None] | None) -> str:

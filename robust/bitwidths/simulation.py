@@ -1,7 +1,7 @@
 """A model in fewer bits: any setting of widths as a model of its own, and its size."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from robust.bitwidths.calibration import FEW, Ranges, checked_rows, find_ranges
@@ -18,6 +18,8 @@ from robust.types import FloatArray
 _SAMPLE = 32
 #: Rounded weights that are kept for another setting, at most.
 _KEPT_BYTES = 256 * 2**20
+#: Settings that answer in one call, at most, and the bytes of weights that they take.
+_AT_ONCE, _BYTES_AT_ONCE = 32, 64 * 2**20
 #: Bytes of a scale, one a channel or one for all.
 _SCALE = 4
 
@@ -62,12 +64,13 @@ class Simulation:
         )
         return (*self.simulator.left, *unseen)
 
-    def at(self, setting: Setting, *, widest: bool = False) -> Model:
+    def at(self, setting: Setting, *, widest: bool = False, later: bool = False) -> Model:
         """The model in a setting; the user's own model stays as it is.
 
         Args:
             setting: Widths by layer.
             widest: Whether inputs are never cut off on the calibration rows, however ranges were taken.
+            later: Whether it is only prepared when it is first asked, and then each time anew.
 
         Returns:
             A model that answers as the float one would with these widths.
@@ -76,13 +79,27 @@ class Simulation:
         key = hashlib.sha256(f"{self._key}/{setting.key()}/{widest}".encode()).hexdigest()
         return replace(
             self.model,
-            forward=self.simulator.forward(plan),
-            gradients=self.simulator.gradients(plan),
+            forward=(lambda x: self.simulator.forward(plan)(x)) if later else self.simulator.forward(plan),
+            gradients=None if later else self.simulator.gradients(plan),
             identity=lambda: key,
             weights=lambda: key,
             content=None,
             held=HeldBits(layers=self._held(setting), rom=self.size(setting), imitated=self.model),
         )
+
+    def together(self, settings: Sequence[Setting]) -> Iterator[tuple[int, Model]]:
+        """Models that answer in several settings at once, with the number of settings of each; those that cannot: none.
+
+        Args:
+            settings: Widths by layer; all of them, in this order, unless nothing is given.
+        """
+        size = max(1, min(_AT_ONCE, _BYTES_AT_ONCE // max(1, self.size(None))))
+        for start in range(0, len(settings), size):
+            some = settings[start : start + size]
+            forward = self.simulator.together([self._plan(setting, self.ranges.ends) for setting in some])
+            if forward is None:
+                return
+            yield len(some), replace(self.model, forward=forward, gradients=None, content=None, identity=lambda: None)
 
     def _held(self, setting: Setting) -> tuple[LayerBits, ...]:
         """The layers as coverage reads them."""
@@ -90,17 +107,19 @@ class Simulation:
         for layer in self.layers:
             bits = setting.layers.get(layer.name, Bits())
             narrow = bits.weights is not None and bits.weights <= NARROW
-            layers.append(
+            # Weights that several layers hold are stored, and told, with the first of them.
+            layers += [
                 LayerBits(
-                    name=layer.name,
+                    name=name,
                     kind=layer.kind,
-                    weights=layer.parameters,
-                    quantized=layer.parameters if narrow else 0,
+                    weights=weights,
+                    quantized=weights if narrow else 0,
                     bits=bits.weights or 8 * self.simulator.itemsize,
                     integer=narrow and bits.activations is not None and bits.activations <= NARROW,
                     simulated=narrow,
                 )
-            )
+                for name, weights in zip(layer.names, (layer.parameters, *[0] * len(layer.names[1:])), strict=True)
+            ]
         layers += [
             LayerBits(
                 name=item.name,
@@ -132,9 +151,8 @@ class Simulation:
         """Bytes of a layer's weights and their scales."""
         if bits is None:
             return layer.parameters * self.simulator.itemsize
-        own = [weight for weight in layer.weights if not weight.shared]
-        scales = sum(weight.channels if per_channel else 1 for weight in own)
-        return sum((weight.values.size * bits + 7) // 8 for weight in own) + _SCALE * scales
+        scales = sum(weight.channels if per_channel else 1 for weight in layer.weights)
+        return sum((weight.values.size * bits + 7) // 8 for weight in layer.weights) + _SCALE * scales
 
     def remarks(self, data: Dataset | None, *, inputs: bool) -> list[str]:
         """What a reader must know of the layers and of the calibration rows.

@@ -50,7 +50,7 @@ class TorchSimulator:
 
             return hook
 
-        hooks = {self._path(name): watch(name) for name in seen}
+        hooks = {path: watch(name) for name in seen for path in self.found.inputs[name]}
         with evaluating(self.adapter.module), _hooked(self.adapter.module, hooks):
             self.adapter.forward(x)
         return seen
@@ -65,6 +65,10 @@ class TorchSimulator:
 
         return run
 
+    def together(self, plans: Sequence[Mapping[str, Plan]]) -> Forward | None:  # noqa: ARG002 - the protocol's
+        """None: a plan is swapped in at no cost."""
+        return None
+
     def gradients(self, plan: Mapping[str, Plan]) -> Gradients | None:
         """Its gradients, straight through the rounding (Bengio et al. 2013)."""
         if self.adapter.integer:
@@ -77,10 +81,6 @@ class TorchSimulator:
 
         return run
 
-    def _path(self, layer: str) -> str:
-        """The module of a layer."""
-        return self.found.places[layer][0][0]
-
     def _change(self, plan: Mapping[str, Plan]) -> Callable[[], Any]:
         """A context in which the module runs under the plan: its tensors are made once, and swapped in each time."""
         module = self.adapter.module
@@ -89,12 +89,13 @@ class TorchSimulator:
         hooks: dict[str, Hook] = {}
         for name, item in plan.items():
             if item.weights is not None:
-                for (owner, attribute), values in zip(self.found.places[name], item.weights, strict=True):
-                    old = getattr(parts[owner], attribute)
+                for holders, values in zip(self.found.places[name], item.weights, strict=True):
+                    old = getattr(parts[holders[0][0]], holders[0][1])
                     new = torch.from_numpy(values).to(device=old.device, dtype=old.dtype)
-                    swaps.append((parts[owner], attribute, torch.nn.Parameter(new, requires_grad=False)))
+                    parameter = torch.nn.Parameter(new, requires_grad=False)
+                    swaps += [(parts[owner], attribute, parameter) for owner, attribute in holders]
             if item.grid is not None:
-                hooks[self._path(name)] = _rounding(item.grid)
+                hooks |= {path: _rounding(item.grid) for path in self.found.inputs[name]}
 
         @contextmanager
         def change() -> Iterator[None]:

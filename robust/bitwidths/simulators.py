@@ -22,13 +22,11 @@ class Weight:
         axes: Axes of the output channels.
         factor: What batch normalisation multiplies its channels by, of a shape that broadcasts; None where there is
             none behind it. What is stored on a device is values · factor.
-        shared: Whether an earlier layer has the same tensor, so that it is stored once.
     """
 
     values: FloatArray
     axes: tuple[int, ...]
     factor: FloatArray | None = None
-    shared: bool = False
 
     def rounded(self, bits: int, *, per_channel: bool) -> FloatArray:
         """The weights of the model whose folded weights come back from b bits."""
@@ -51,24 +49,31 @@ class Weight:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SimulatedLayer:
-    """A layer whose widths can be chosen.
+    """A layer whose widths can be chosen, or several that hold the same tensors and so have one choice.
 
     Args:
-        name: The user's name of the module, or the node's.
+        name: The user's name of the module, or the node's; of several the names, with commas.
         kind: Class of the module or type of the operator.
-        weights: Its tensors of weights.
+        weights: Its tensors of weights, each once.
         input: Whether what goes into it can be rounded, too.
+        members: The names of several layers that are one choice; of one layer its name alone, or nothing.
     """
 
     name: str
     kind: str
     weights: tuple[Weight, ...]
     input: bool
+    members: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> int:
-        """Weights that it stores, those of earlier layers aside."""
-        return sum(weight.values.size for weight in self.weights if not weight.shared)
+        """Weights that it stores."""
+        return sum(weight.values.size for weight in self.weights)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the layers that it stands for."""
+        return self.members or (self.name,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +121,10 @@ class Simulator(Protocol):
 
     def forward(self, plan: Mapping[str, Plan]) -> Forward:
         """The model under a plan: from one batch to its outputs. The user's own model stays as it is."""
+        ...
+
+    def together(self, plans: Sequence[Mapping[str, Plan]]) -> Forward | None:
+        """The model under several plans in one call, their outputs side by side; None where that gains nothing."""
         ...
 
     def gradients(self, plan: Mapping[str, Plan]) -> Gradients | None:

@@ -201,7 +201,13 @@ def bit_width_sweep(
     )
     judge = open_judge(simulation, rows, metric=metric, level=level, seed=seed)
     each = 1.0 - (1.0 - level) / (len(grid) * len(kinds)) if simultaneous else level
-    curves = tuple(_curve(judge, part, own, grid[::-1], each) for part, own in kinds)
+    names = simulation.names()
+    settings = [uniform(names, Bits.of(bits, part), per_channel=own) for part, own in kinds for bits in grid[::-1]]
+    answers = judge.answers(settings)
+    curves = tuple(
+        _curve(judge, part, own, grid[::-1], answers[i * len(grid) : (i + 1) * len(grid)], each)
+        for i, (part, own) in enumerate(kinds)
+    )
     findings = _findings(simulation, curves, judge)
     figure = _figure(curves, simultaneous=simultaneous, level=level)
     shared: tuple[Evidence, ...] = (*(Finding(text=text) for text in findings), *judge.remarks, figure)
@@ -215,15 +221,15 @@ def bit_width_sweep(
     )
 
 
-def _curve(judge: Judge, part: Part, per_channel: bool, grid: Sequence[int], level: float) -> WidthCurve:
+def _curve(
+    judge: Judge, part: Part, per_channel: bool, grid: Sequence[int], answers: Sequence[Answer], level: float
+) -> WidthCurve:
     """All widths of a part, the fewest bits first."""
     simulation = judge.simulation
-    answers: list[Answer] = []
-    measured = []
-    for bits in grid:
-        setting = uniform(simulation.names(), Bits.of(bits, part), per_channel=per_channel)
-        answers.append(judge.answer(setting))
-        measured.append(judge.change(judge.reference, answers[-1], name=f"degradation at {bits} bits", level=level))
+    measured = [
+        judge.change(judge.reference, answer, name=f"degradation at {bits} bits", level=level)
+        for bits, answer in zip(grid, answers, strict=True)
+    ]
     return WidthCurve(
         name="bits",
         grid=np.array(grid, dtype=np.float64),

@@ -9,7 +9,7 @@ from robust.auditing.gates import build_options
 from robust.bitwidths.checks import CHECKS, simulable
 from robust.check import Subject
 from robust.errors import InvalidInput
-from robust.evidence import Figure, Finding
+from robust.evidence import Fact, Figure, Finding
 from robust.models.conversion import as_model
 
 SWEEP, MIX = CHECKS
@@ -44,7 +44,10 @@ def test_the_sweep_judges_eight_bits_first(subject):
     assert [m.name for m in found] == [f"degradation at {bits} bits" for bits in (8, 6, 4, 3, 2)]
     assert found[0] < 0.01
     assert (found[4] < 0.01).status == "FAIL"
-    assert sum(isinstance(item, Figure) for item in found[0].evidence) == 1
+    titles = [item.title for item in found[0].evidence if isinstance(item, Figure)]
+    assert titles == ["Degradation by bits", "Degradation of each layer alone at 2 bits"]
+    told = [item.text for item in found[0].evidence if isinstance(item, Finding)]
+    assert any("at 8 bits while all others are at" in text and " kB and recovers " in text for text in told)
     assert not any(isinstance(item, Figure | Finding) for m in found[1:] for item in m.evidence)
 
 
@@ -60,7 +63,14 @@ def test_the_mix_is_judged_on_the_test_rows(subject):
     assert m.name == "degradation in mixed precision"
     assert m.n == 719
     assert any(isinstance(item, Figure) and item.title.startswith("Pareto") for item in m.evidence)
-    assert MIX.by_request
+    assert not MIX.by_request
+
+
+def test_the_search_takes_so_many_validation_rows(subject):
+    m = MIX.run(subject, options(MIX, widths=[8, 4], rows=100))
+    (fact,) = [item for item in m.evidence if isinstance(item, Fact) and item.name == "chosen"]
+    assert "validation.npz" in fact.value
+    assert "(100 rows)" in fact.value
 
 
 def test_many_training_rows_are_sampled(subject, nets):

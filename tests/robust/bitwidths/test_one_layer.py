@@ -122,3 +122,26 @@ def test_no_layer_takes_rounded_inputs(nets):
     with pytest.raises(InvalidInput, match="no layer's activations can be rounded"):
         layer_sensitivity(model, x, data, parts="activations")
     assert math.isfinite(layer_sensitivity(model, x, data, parts="weights").worst.sqnr)
+
+
+def test_a_layer_can_be_kept_at_more_bits(nets):
+    found = layer_sensitivity(nets.onnx, nets.train, nets.test, bits=2, keep=8, parts="weights")
+    row = found.of("4", "weights")
+    others = dict.fromkeys(("0", "9"), 2)
+    kept = simulate_bits(nets.onnx, nets.train, weights={**others, "4": 8}, activations=None)
+    assert row.spared.value == pytest.approx(degradation(nets.onnx, kept, nets.test).value)
+    assert row.bytes == 4608 - 4608 // 4
+    (told,) = [text for text in found.findings if text.startswith("4 (Conv)")]
+    assert "keeping them at 8 bits while all others are at 2 bits costs 3.5 kB and recovers 3" in told
+    with pytest.raises(InvalidInput, match="keep got 2; more than 2 bits would be right"):
+        layer_sensitivity(nets.onnx, nets.train, nets.test, bits=2, keep=2)
+
+
+def test_the_largest_layers_are_looked_at(nets):
+    every = layer_sensitivity(nets.onnx, nets.train, nets.validation, bits=3)
+    found = layer_sensitivity(nets.onnx, nets.train, nets.validation, bits=3, most=1)
+    assert {row.layer for row in found} == {"4"}
+    assert found.together["weights"].value == every.together["weights"].value
+    assert found.of("4", "weights").spared.value == every.of("4", "weights").spared.value
+    with pytest.raises(InvalidInput, match="most got 0"):
+        layer_sensitivity(nets.onnx, nets.train, nets.validation, most=0)

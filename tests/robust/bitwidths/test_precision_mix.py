@@ -198,3 +198,16 @@ def test_what_was_chosen_on_is_told(mix):
     (fact,) = [item for item in mix.degradation.evidence if isinstance(item, Fact) and item.name == "chosen"]
     assert "on validation.npz (300 rows)" in fact.value
     assert mix.degradation.validity[-1].name == "chosen on other rows"
+
+
+def test_small_layers_can_share_their_bits(nets):
+    simulation = simulate(nets.onnx, nets.train)
+    judge = open_judge(simulation, nets.validation, metric="accuracy", level=0.95, seed=0)
+    tried = search(judge, (8, 4, 2), 8, per_channel=True, separately=2)
+    assert all(item.choice["0"] == item.choice["9"] for item in tried)
+    assert any(item.choice["4"] != item.choice["0"] for item in tried)
+    assert all(list(item.choice) == ["0", "4", "9"] for item in tried)
+    (one,) = {len(set(p.choice.values())) for p in search(judge, (8, 4), 8, per_channel=True, separately=1)}
+    assert one == 1
+    with pytest.raises(InvalidInput, match="separately got 0"):
+        mixed_precision(nets.onnx, nets.train, nets.validation, nets.test, separately=0)

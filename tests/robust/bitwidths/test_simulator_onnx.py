@@ -9,6 +9,7 @@ from robust.bitwidths.layers_onnx import find_nodes
 from robust.bitwidths.rounding import grid_of, rounded_weights
 from robust.bitwidths.settings import PARTS, Bits, uniform
 from robust.bitwidths.simulation import simulate
+from robust.bitwidths.variants_onnx import Variants
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.predicting.predictions import predict
@@ -104,10 +105,10 @@ def test_shared_weights_are_one_layer(nets, tmp_path):
     square = RNG.normal(size=(4, 4)).astype(np.float32)
     nodes = [NODE("MatMul", ["x", "w"], ["h"]), NODE("Tanh", ["h"], ["t"]), NODE("MatMul", ["t", "w"], ["y"])]
     simulation = simulate(nets.saved(nets.graph(nodes, {"w": square}), tmp_path, output="logits"), as_data(X))
-    assert simulation.names() == ["MatMul_0"]
+    assert simulation.names() == ["MatMul_0, MatMul_2"]
     w = rounded_weights(square, 4, axes=(1,))
     np.testing.assert_allclose(at(simulation, 4).forward(X), np.tanh(X @ w) @ w, rtol=1e-4, atol=1e-4)
-    low, high = simulation.ranges.ends["MatMul_0"]
+    low, high = simulation.ranges.ends["MatMul_0, MatMul_2"]
     assert (low, high) == (min(X.min(), np.tanh(X @ square).min()), max(X.max(), np.tanh(X @ square).max()))
 
 
@@ -121,8 +122,9 @@ def test_one_tensor_of_two_layers_is_rounded_once(nets, tmp_path):
     model = nets.saved(nets.graph(nodes, {"q.weight": A, "k.weight": 2 * A}), tmp_path, output="logits")
     simulation = simulate(model, as_data(X))
     plan = simulation._plan(uniform(simulation.names(), Bits(activations=4), per_channel=True), simulation.ranges.ends)
-    changed = simulation.simulator._changed(plan)
-    assert [node.op_type for node in changed.graph.node].count("QuantizeLinear") == 1
+    variants = Variants(simulation.simulator.found)
+    variants.add(plan)
+    assert [node.op_type for node in variants.model(None).graph.node].count("QuantizeLinear") == 1
     rounded = grid_of(0.0, float(X.max()), 4).nearest(np.maximum(X, 0))
     np.testing.assert_allclose(at(simulation, None, 4).forward(X), rounded @ (3 * A), rtol=1e-4, atol=1e-4)
 
