@@ -157,6 +157,7 @@ def _run(
     try:
         with _unfused(), _running(adapter.module, recorder) as run, watched(recorder), recorder:
             outputs = run(*batch)
+        recorder.flow.given_back(outputs)
         recorder.scope = ""
         recorder.look(outputs)
     except PASSING:

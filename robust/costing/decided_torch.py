@@ -81,7 +81,7 @@ class DataFlow:
 
     Attributes:
         memory: Memory that holds values which depend on the data.
-        course: Module, operator, and shapes, types and settings of what it takes and gives, in order: all that its
+        course: Module, operator, and the tensors, shapes, types and settings that it takes and gives, in order: all its
             counts hang on.
         numbers: Modules that read numbers with a fraction, and by which operator.
         exits: Modules from which values left torch as arrays or lists, and by which function.
@@ -91,6 +91,7 @@ class DataFlow:
 
     def __init__(self, *, answers: Answers | None = None, most: int | None = None) -> None:
         self.memory: set[Buffer] = set()
+        self._met: dict[Buffer, int] = {}
         self.course: list[tuple[object, ...]] = []
         self.numbers: list[tuple[str, str]] = []
         self.exits: list[tuple[str, str]] = []
@@ -127,7 +128,7 @@ class DataFlow:
         if self.answers is not None:
             self.answers.tried += 1
         result = func(*args, **kwargs)
-        self.course.append((scope, str(func), *map(_extent, tree_leaves((args, dict(kwargs), result)))))
+        self.course.append((scope, str(func), *map(self._extent, tree_leaves((args, dict(kwargs), result)))))
         if self._most is not None and len(self.course) > self._most:
             raise RuntimeError("the run takes another course")
         self._follow(func, args, kwargs, result)
@@ -142,6 +143,20 @@ class DataFlow:
             result = [value for i, value in enumerate(result) if i != place]
         self.follow((result, _overwritten(func, args, kwargs)))
 
+    def given_back(self, outputs: object) -> None:
+        """Note which tensors a run gives back: what lives until then hangs on it."""
+        self.course.append(("", "outputs", *map(self._extent, tree_leaves(outputs))))
+
+    def _extent(self, value: object) -> object:
+        """What of an argument or result a run's cost hangs on: of numbers with a fraction nothing.
+
+        Of a tensor also which one it is, by the order in which memory was met: how long each is kept decides the RAM.
+        """
+        if isinstance(value, torch.Tensor):
+            places = tuple(self._met.setdefault(buffer, len(self._met)) for buffer in storages(value))
+            return tuple(value.shape), value.dtype, places
+        return value if isinstance(value, (bool, int, str, torch.dtype)) else None
+
     def follow(self, value: object) -> None:
         """Take the tensors of a value for such that depend on the data."""
         for leaf in tree_leaves(value):
@@ -152,13 +167,6 @@ class DataFlow:
 def _name(func: Any) -> str:
     schema = getattr(func, "_schema", None)
     return "" if schema is None else str(schema.name).partition("::")[2]
-
-
-def _extent(value: object) -> object:
-    """What of an argument or result an operator's cost hangs on: of numbers with a fraction nothing."""
-    if isinstance(value, torch.Tensor):
-        return tuple(value.shape), value.dtype
-    return value if isinstance(value, (bool, int, str, torch.dtype)) else None
 
 
 def _is_number(name: str, args: tuple[Any, ...]) -> bool:

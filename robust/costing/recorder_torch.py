@@ -161,7 +161,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         elif schema is None:
             self.missed(kind, "what it runs inside cannot be seen")
         elif not is_free(func):
-            self.missed(kind, "this operator is not known", ("macc",))
+            # How much a sparse tensor holds depends on its values.
+            sparse = any(
+                isinstance(leaf, torch.Tensor) and leaf.layout is not torch.strided
+                for leaf in tree_leaves((args, dict(kwargs), result))
+            )
+            self.missed(kind, "this operator is not known", ("macc", "ram") if sparse else ("macc",))
 
     def missed(self, kind: str, reason: str, affects: tuple[Quantity, ...] = ("macc", "ram")) -> None:
         """Note once for each module what could not be counted in it."""

@@ -399,3 +399,50 @@ def test_what_is_chosen_by_a_number_is_uncounted_also_where_results_look_alike(m
 def test_a_split_at_fixed_places_is_counted():
     found = cost(Splits([3, 6]).eval(), input_shape=(10, 8))
     assert (found.macc.value, found.uncounted) == (3 * 8 * 4, ())
+
+
+class KeepsAll(nn.Module):
+    """The same operators on the same shapes; a number decides which results are read again, and so live until then."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(8, 8) for _ in range(6)])
+
+    def forward(self, x):
+        kept = []
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+            kept.append(x)
+        small = x.mean().item() < 0.5
+        for old in kept[:-1]:
+            x = x + (x if small else old)
+        return x
+
+
+class GivesEither(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+
+    def forward(self, x):
+        first = self.layer(x)
+        second = first * 2
+        return first if x.mean().item() < 0.5 else second
+
+
+@pytest.mark.parametrize("module", [KeepsAll(), GivesEither()], ids=["reads again", "gives back"])
+def test_which_tensor_a_number_picks_decides_the_memory(module):
+    found = cost(module.eval(), input_shape=(1000, 8))
+    assert (found.ram < 1e12).status == "INVALID"
+
+
+def test_the_memory_of_sparse_tensors_is_not_known():
+    class Sparse(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.ones(8, 4))
+
+        def forward(self, x):
+            return torch.sparse.mm(torch.relu(x[0]).to_sparse(), self.w)[None]
+
+    assert (cost(Sparse().eval(), input_shape=(10, 8)).ram < 1e12).status == "INVALID"
