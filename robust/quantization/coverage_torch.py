@@ -1,7 +1,9 @@
 """Reads from torch modules and programs which weights are narrow, and which products have two narrow factors."""
 
 import math
+import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import torch
@@ -20,6 +22,8 @@ _HANDING_ON = "t transpose permute view reshape flatten unsqueeze squeeze contig
 _LAYOUT = frozenset(_HANDING_ON.split())
 #: Types of places and counts, which no weights have.
 _COUNTING = frozenset({torch.bool, torch.int32, torch.int64})
+#: Names of buffers that hold weights; a mask of the weight or a table of edges' weights has another.
+_WEIGHT = re.compile(r"(|.*_)q?weight(_q|_int\d*|_packed|_quantized)?")
 _ROUNDERS_OF_WEIGHTS = ("weight_fake_quantizer", "weight_fake_quant")
 _ROUNDERS_OF_FLOW = ("activation_fake_quantizer", "activation_post_process")
 
@@ -34,17 +38,21 @@ def torch_layers(module: torch.nn.Module) -> tuple[LayerBits, ...]:
         The layers; a weight that several share belongs to the first.
     """
     if isinstance(module, torch.fx.GraphModule):
-        return merged(_of_graph(module))
+        # A traced module calls modules; an exported program holds their operators.
+        called = [str(node.target) for node in module.graph.nodes if node.op == "call_module"]
+        parts = [_of_modules(module.get_submodule(name), within=name) for name in dict.fromkeys(called)]
+        return merged([*_of_graph(module), *chain.from_iterable(parts)])
     return merged(_of_modules(module))
 
 
-def _of_modules(module: torch.nn.Module) -> Iterator[LayerBits]:
+def _of_modules(module: torch.nn.Module, *, within: str = "") -> Iterator[LayerBits]:
     """Layers by the parameters that they hold."""
     seen: set[int] = set()
-    for name, part in module.named_modules():
+    for name, part in module.named_modules(prefix=within):
         own = _own_weights(part)
         tensors = [t for t in own if not _is_lazy(t) and t.dim() > 1 and id(t) not in seen]
-        unread = any(_is_lazy(t) for t in own) or _hides_weights(part)
+        packed_words = any(_is_packed_words(name, t) for name, t in part._buffers.items())
+        unread = any(_is_lazy(t) for t in own) or packed_words or _hides_weights(part)
         tensors += _packed(part)
         seen.update(id(t) for t in tensors)
         made, inside, _ = name.partition("parametrizations.")
@@ -84,8 +92,14 @@ def _own_weights(part: torch.nn.Module) -> list[torch.Tensor]:
     in integers, which no parameter with a gradient can, hold them as buffers.
     """
     found = [t for t in part._parameters.values() if t is not None]
-    found += [t for name, t in part._buffers.items() if t is not None and "weight" in name and t.dtype != torch.bool]
+    found += [t for name, t in part._buffers.items() if t is not None and _WEIGHT.fullmatch(name)]
     return [t for t in found if _is_lazy(t) or t.dtype not in _COUNTING]
+
+
+def _is_packed_words(name: str, tensor: torch.Tensor | None) -> bool:
+    """Whether a buffer holds several weights in each whole number: how many, its layer alone knows."""
+    words = tensor is not None and tensor.dtype in (torch.int32, torch.int64) and tensor.dim() > 1
+    return words and _WEIGHT.fullmatch(name) is not None
 
 
 def _is_lazy(tensor: torch.Tensor) -> bool:

@@ -132,6 +132,30 @@ def test_constants_are_no_weights():
     assert coverage_by_layer(net, input_shape=(8,)).weights == 1.0
 
 
+def test_a_traced_module_calls_the_modules_that_hold_its_weights():
+    traced = torch.fx.symbolic_trace(network())
+    assert coverage_by_layer(traced, input_shape=SHAPE).weights == 0.0
+    quantize_(traced, Int8WeightOnlyConfig())
+    found = coverage_by_layer(traced, input_shape=SHAPE)
+    assert found.weights == shares(["9"])[0]
+    assert {layer.name: layer.weights for layer in found.layers} == WEIGHTS
+
+
+@pytest.mark.parametrize("name", ["weight_mask", "edge_weight_bins", "mask_of_weight_rows"])
+def test_masks_and_tables_of_weights_are_no_weights(name):
+    net = nn.Linear(8, 8)
+    net.register_buffer(name, torch.ones(64, 64, dtype=torch.uint8))
+    assert coverage_by_layer(net, input_shape=(8,)).weights == 0.0
+
+
+def test_several_weights_in_each_word_are_unknown():
+    net = nn.Sequential(nn.Linear(8, 8))
+    net[0].register_buffer("qweight", torch.ones(8, 1, dtype=torch.int32))
+    found = coverage_by_layer(net, input_shape=(8,))
+    assert found.weights is None
+    assert found.reason == "how 0 keep their weights cannot be read"
+
+
 def test_a_weight_that_is_kept_in_integers_as_a_buffer():
     class Kept(nn.Module):
         def __init__(self):
