@@ -26,7 +26,7 @@ def conversion_note(model: Model, x: AnyArray) -> str | None:
     Returns:
         A sentence where floating rows are quantized.
     """
-    known = row_type(model) if x.dtype.kind == "f" else None
+    known = _coding(model, x)
     if known is None or known.codes is None:
         return None
     return f"{x.dtype} rows are quantized for {model.name}, which takes {known.dtype}, with {known.codes.words}"
@@ -42,7 +42,7 @@ def clipping_note(model: Model, data: Dataset) -> str | None:
     Returns:
         The share of numbers that are clipped, in a sentence.
     """
-    known = row_type(model) if data.x.dtype.kind == "f" else None
+    known = _coding(model, data.x)
     if known is None or known.codes is None:
         return None
     low, high = known.codes.ends
@@ -71,13 +71,18 @@ def check_no_codes(model: Model, data: Dataset) -> None:
     Raises:
         InvalidInput: If all are whole numbers of its integer type, and some lie beyond the reals that it can hold.
     """
-    known = row_type(model) if data.x.dtype.kind == "f" else None
+    known = _coding(model, data.x)
     if known is None or known.codes is None:
         return
     if beyond := clipped_codes(data.x, known.codes):
         rows, taker = f"the rows of {data.name}", f"the input of {model.name}"
         form = ".npz or arrays; tables are read as floating numbers"
         raise InvalidInput(asked_back(beyond, data.x, known.codes, rows=rows, taker=taker, form=form))
+
+
+def _coding(model: Model, x: AnyArray) -> RowType | None:
+    """What a model that can quantize floating rows makes of them: ONNX files alone do, others need not be opened."""
+    return row_type(model) if x.dtype.kind == "f" and model.framework == "onnx" else None
 
 
 def plain_note(model: Model, data: Dataset) -> str | None:

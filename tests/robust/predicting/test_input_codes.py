@@ -14,6 +14,7 @@ from robust.data.live import as_data
 from robust.data.loading import load_data
 from robust.errors import InvalidInput
 from robust.evidence import Finding
+from robust.models.base import Model
 from robust.models.conversion import as_model
 from robust.models.loading import load_model
 from robust.models.row_types import RowType, row_type
@@ -237,3 +238,19 @@ def test_a_degradation_on_the_codes_of_one_model_is_refused(models, rows):
     with pytest.raises(InvalidInput, match=r"codes of .*int8.onnx.*give the float rows"):
         degradation(full, integers, codes)
     assert degradation(full, integers, rows).n == 400
+
+
+def test_a_remembered_torch_model_is_not_opened_for_floating_rows(rows):
+    """An audit that finds all answers kept must not load the framework to learn that nothing is quantized."""
+
+    class Remembered:
+        @property
+        def adapter(self):
+            raise AssertionError("opened")
+
+        def forward(self, x):
+            return x
+
+    model = Model(name="m", framework="torch", forward=Remembered().forward)
+    check_no_codes(model, rows)
+    assert (clipping_note(model, rows), conversion_note(model, rows.x)) == (None, None)
