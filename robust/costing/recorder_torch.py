@@ -12,7 +12,7 @@ from robust.costing.decided_torch import DataFlow
 from robust.costing.liveness import Buffer, Step
 from robust.costing.operators_torch import arguments, is_elementwise, is_free, rule_of
 from robust.costing.outside_torch import content
-from robust.costing.storages_torch import PLAIN, storages
+from robust.costing.storages_torch import PLAIN, SPARSE, storages
 from robust.costing.tally import Quantity, Uncounted
 
 
@@ -146,7 +146,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         schema = getattr(func, "_schema", None)
         rule = None if schema is None else rule_of(func)
         kind = str(func).removesuffix(".default")
-        if rule is not None:
+        leaves = tree_leaves((args, dict(kwargs), result))
+        if any(isinstance(leaf, torch.Tensor) and leaf.layout in SPARSE for leaf in leaves):
+            self.missed(kind, "how much a sparse tensor holds, and is multiplied, depends on its values")
+        elif rule is not None:
             try:
                 found = rule(arguments(func, args, kwargs), result)
             except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -161,12 +164,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         elif schema is None:
             self.missed(kind, "what it runs inside cannot be seen")
         elif not is_free(func):
-            # How much a sparse tensor holds depends on its values.
-            sparse = any(
-                isinstance(leaf, torch.Tensor) and leaf.layout is not torch.strided
-                for leaf in tree_leaves((args, dict(kwargs), result))
-            )
-            self.missed(kind, "this operator is not known", ("macc", "ram") if sparse else ("macc",))
+            self.missed(kind, "this operator is not known", ("macc",))
 
     def missed(self, kind: str, reason: str, affects: tuple[Quantity, ...] = ("macc", "ram")) -> None:
         """Note once for each module what could not be counted in it."""

@@ -5,6 +5,16 @@ import torch
 from robust.costing.liveness import Buffer
 
 PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
+_COMPRESSED_ROWS = (torch.Tensor.values, torch.Tensor.crow_indices, torch.Tensor.col_indices)
+_COMPRESSED_COLUMNS = (torch.Tensor.values, torch.Tensor.ccol_indices, torch.Tensor.row_indices)
+#: What a sparse tensor of each layout stores: its values, and their places.
+SPARSE = {
+    torch.sparse_coo: (torch.Tensor._values, torch.Tensor._indices),
+    torch.sparse_csr: _COMPRESSED_ROWS,
+    torch.sparse_bsr: _COMPRESSED_ROWS,
+    torch.sparse_csc: _COMPRESSED_COLUMNS,
+    torch.sparse_bsc: _COMPRESSED_COLUMNS,
+}
 
 
 def storages(tensor: torch.Tensor) -> dict[Buffer, int]:

@@ -7,7 +7,7 @@ from itertools import chain
 import torch
 
 from robust.costing.liveness import Buffer
-from robust.costing.storages_torch import PLAIN, storages
+from robust.costing.storages_torch import PLAIN, SPARSE, storages
 from robust.costing.tally import Uncounted
 
 #: A counter that batch normalisation keeps for training; inference does not read it.
@@ -99,6 +99,10 @@ def _pieces(tensor: torch.Tensor) -> Iterator[tuple[object, int]]:
     if hasattr(tensor, "__tensor_flatten__") and type(tensor) not in PLAIN:
         for name in tensor.__tensor_flatten__()[0]:
             yield from _pieces(getattr(tensor, name))
+        return
+    if tensor.layout in SPARSE:
+        for read in SPARSE[tensor.layout]:
+            yield from _pieces(read(tensor.detach()))
         return
     size = tensor.numel() * tensor.element_size()
     try:

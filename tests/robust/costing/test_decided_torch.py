@@ -446,3 +446,25 @@ def test_the_memory_of_sparse_tensors_is_not_known():
             return torch.sparse.mm(torch.relu(x[0]).to_sparse(), self.w)[None]
 
     assert (cost(Sparse().eval(), input_shape=(10, 8)).ram < 1e12).status == "INVALID"
+
+
+class Graph(nn.Module):
+    """Neighbours of each row in a sparse matrix, in the layouts that torch has."""
+
+    def __init__(self, layout):
+        super().__init__()
+        near = torch.eye(20) + torch.eye(20).roll(1, 0)
+        stored = {"coo": near.to_sparse, "csr": near.to_sparse_csr, "csc": near.to_sparse_csc}[layout]()
+        self.register_buffer("near", stored)
+        self.layer = nn.Linear(8, 4)
+
+    def forward(self, x):
+        return (self.near @ self.layer(x[0]))[None]
+
+
+@pytest.mark.filterwarnings("ignore:Sparse C")  # torch's, of a layout in beta
+@pytest.mark.parametrize(("layout", "places"), [("coo", 2 * 40), ("csr", 40 + 21), ("csc", 40 + 21)])
+def test_sparse_tensors_are_stored_as_values_and_places(layout, places):
+    found = cost(Graph(layout).eval(), input_shape=(20, 8))
+    assert found.rom.value == 4 * 36 + 4 * 40 + 8 * places
+    assert {(found.macc < 1e12).status, (found.ram < 1e12).status} == {"INVALID"}
