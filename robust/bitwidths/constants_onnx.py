@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
+from robust.costing.graph_onnx import setting
 from robust.types import FloatArray
 
 #: Operators that hand a stored tensor on, turned perhaps.
@@ -86,15 +87,3 @@ class StoredGraph:
         """A stored tensor as float64."""
         found = self.constant(name)
         return None if found is None else found[1].astype(np.float64)
-
-
-def setting(node: Any, name: str, default: Any) -> Any:
-    """An attribute of a node."""
-    found = [attribute for attribute in node.attribute if attribute.name == name]
-    return helper.get_attribute_value(found[0]) if found else default
-
-
-def width_of(kind: int) -> int:
-    """Bytes of a floating number."""
-    size: int = helper.tensor_dtype_to_np_dtype(kind).itemsize
-    return size

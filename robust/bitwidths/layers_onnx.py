@@ -9,9 +9,10 @@ import numpy as np
 import onnx
 from onnx import inliner
 
-from robust.bitwidths.constants_onnx import FLOATS, PASSING, StoredGraph, setting, width_of
+from robust.bitwidths.constants_onnx import FLOATS, PASSING, StoredGraph
 from robust.bitwidths.sharing import joined, name_of_all
 from robust.bitwidths.simulators import LeftFloat, SimulatedLayer, Weight
+from robust.costing.graph_onnx import bits, setting
 from robust.errors import InvalidInput
 from robust.models.layer_names import layer_of
 from robust.types import FloatArray
@@ -167,7 +168,7 @@ def find_nodes(content: bytes) -> FoundNodes:
         stored=frozenset(names),
         left=tuple(left),
         rest=_rest(graph, names, norms),
-        itemsize=max(width_of(kind) for kind in sizes),
+        itemsize=max((bits(kind) or 0) // 8 for kind in sizes),
     )
 
 
@@ -256,7 +257,7 @@ def _left(node: Any, place: int, graph: StoredGraph, simulated: set[str]) -> Ite
 def _rest(graph: StoredGraph, simulated: set[str], norms: list[Any]) -> int:
     """Bytes of the stored floating numbers that are no layer's weights; folded normalisation is a bias."""
     total = sum(
-        prod(tensor.dims) * width_of(tensor.data_type)
+        prod(tensor.dims) * (bits(tensor.data_type) or 0) // 8
         for name, tensor in graph.stored.items()
         if name not in simulated and tensor.data_type in FLOATS
     )

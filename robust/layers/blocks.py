@@ -1,11 +1,13 @@
 """What one layer of a model is to a comparison: where it ends, what it is followed by, what weights it has."""
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 from robust.types import AnyArray, FloatArray
 
+Tensor = TypeVar("Tensor", bound=Hashable)
 #: The point at which a model takes its rows, after its own quantization of them where it has one.
 ENTRY = "(input)"
 #: What a model gives: compared by its place, whatever finds no partner before it.
@@ -141,3 +143,33 @@ def plain_kind(kind: str) -> str:
     ('Conv', 'Conv', 'Linear')
     """
     return _PLAIN.get(kind) or kind.removeprefix("QLinear")
+
+
+def points_behind(
+    starts: Iterable[Tensor], ends: Mapping[Tensor, str], before: Callable[[Tensor], Iterable[Tensor]]
+) -> tuple[str, ...]:
+    """Points that tensors come from, the nearest ones on every way back.
+
+    Args:
+        starts: The tensors.
+        ends: Points by the tensor that each ends with.
+        before: From a tensor to those that it was made of.
+
+    Returns:
+        The points, in the order in which they are met, without those behind them.
+
+    >>> points_behind(["c"], {"a": "A", "b": "B"}, {"c": ["b", "d"], "d": ["a"], "b": ["a"]}.get)
+    ('B', 'A')
+    """
+    found: dict[str, None] = {}
+    waiting = deque(starts)
+    seen = set(waiting)
+    while waiting:
+        tensor = waiting.popleft()
+        if tensor in ends:
+            found[ends[tensor]] = None
+            continue
+        new = [one for one in before(tensor) if one not in seen]
+        seen.update(new)
+        waiting += new
+    return tuple(found)

@@ -1,10 +1,10 @@
 """The layers of an ONNX graph: operators with the bias, normalisation, activation and quantizer that follow them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from robust.layers.blocks import ENTRY, OUTPUT, Block, family
+from robust.layers.blocks import ENTRY, OUTPUT, Block, family, points_behind
 from robust.layers.flow_onnx import Bundle, Flow
 from robust.layers.weights_onnx import fold_of, weight_of
 from robust.models.layer_names import layer_of
@@ -182,18 +182,12 @@ def _stored(flow: Flow, node: Any) -> list[str]:
 
 def _feeds(flow: Flow, names: list[str], ends: Mapping[str, str]) -> tuple[str, ...]:
     """Points that tensors come from, through views."""
-    found: dict[str, None] = {}
-    waiting, seen = list(names), set(names)
-    while waiting:
-        name = waiting.pop(0)
-        if name in ends:
-            found[ends[name]] = None
-            continue
+
+    def before(name: str) -> Iterable[str]:
         maker = flow.makers.get(name)
-        new = [] if maker is None else [one for one in flow.computed(maker.input) if one not in seen]
-        seen.update(new)
-        waiting += new
-    return tuple(found)
+        return () if maker is None else flow.computed(maker.input)
+
+    return points_behind(names, ends, before)
 
 
 def _block(flow: Flow, node: Any, place: int, chain: _Chain, feeds: tuple[str, ...]) -> Block:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from robust.layers.blocks import ENTRY, OUTPUT, Block
+from robust.layers.blocks import ENTRY, OUTPUT, Block, points_behind
 from robust.layers.events_torch import Event, Recording, is_quantizer
 from robust.types import FloatArray
 
@@ -146,14 +146,4 @@ def _weight(event: Event) -> FloatArray | None:
 
 def _sources(numbers: tuple[int, ...], made: Mapping[int, Event], ends: Mapping[int, str]) -> tuple[str, ...]:
     """Points that tensors come from, through functions between layers."""
-    found: dict[str, None] = {}
-    waiting, seen = list(numbers), set(numbers)
-    while waiting:
-        number = waiting.pop(0)
-        if number in ends:
-            found[ends[number]] = None
-            continue
-        new = [one for one in made[number].reads if one not in seen] if number in made else []
-        seen.update(new)
-        waiting += new
-    return tuple(found)
+    return points_behind(numbers, ends, lambda number: made[number].reads if number in made else ())

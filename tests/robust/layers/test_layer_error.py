@@ -2,6 +2,8 @@
 
 import math
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -9,9 +11,12 @@ import pytest
 from onnx import numpy_helper
 
 from robust.data.live import as_data
+from robust.data.loading import load_data
 from robust.errors import InvalidInput, ModelFault
+from robust.examples.catalogue import example_path
 from robust.layers.layer_error import CHECKS, LayerOptions, layer_errors
 from robust.models.conversion import as_model
+from robust.models.loading import load_model
 
 NAMES = ["0 (Conv)", "node_max_pool2d (MaxPool)", "4 (Conv)", "node_max_pool2d_1 (MaxPool)", "9 (Gemm)"]
 
@@ -441,3 +446,18 @@ def test_the_check_of_the_catalogue(digits, x):
     same = Subject(model=models["float"], reference=models["float"], task="classification", test=subject.test)
     with pytest.raises(InvalidInput, match="every layer of float.onnx gives exactly what the reference's gives"):
         check.run(same, LayerOptions())
+
+
+def test_the_page_prints_what_its_example_prints():
+    """Layers, their order and the sentences; the decimals hang on the processor."""
+    folder = example_path("digits")
+    rows = load_data(folder / "test.npz")
+    found = layer_errors(load_model(folder / "float.onnx"), load_model(folder / "int8.onnx"), rows)
+    page = (Path(__file__).parents[3] / "docs" / "layers.md").read_text(encoding="utf-8")
+    (printed,) = [block for block in page.split("```text\n")[1:] if block.startswith("layer ")][:1]
+    lines = [*found.table().splitlines(), *found.findings]
+
+    def words(line):
+        return re.sub(r"-?\d+\.\d+", "#", " ".join(line.split()))
+
+    assert [words(line) for line in printed.split("```")[0].strip().splitlines()] == [words(line) for line in lines]

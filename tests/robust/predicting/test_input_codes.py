@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 
@@ -107,7 +108,6 @@ def test_types_of_rows(models):
 
 
 def test_types_of_rows_of_torch_modules():
-    torch = pytest.importorskip("torch")
     assert row_type(as_model(torch.nn.Linear(4, 3))) == RowType(dtype="float32")
     codes = torch.nn.Sequential(torch.nn.Embedding(9, 2), torch.nn.Flatten(), torch.nn.Linear(8, 3))
     assert row_type(as_model(codes)) == RowType(dtype="int64")

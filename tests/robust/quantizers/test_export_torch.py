@@ -9,7 +9,7 @@ from robust.examples.catalogue import example_path
 from robust.examples.digits_torch import small_cnn
 from robust.models.conversion import as_model
 from robust.quantization.coverage import coverage_by_layer
-from robust.quantizers import building
+from robust.quantizers import building, export_torch
 from robust.quantizers.building import quantize
 
 X = np.random.default_rng(0).normal(size=(48, 1, 6, 6)).astype(np.float32)
@@ -23,14 +23,13 @@ def net():
 
 def test_a_module_is_exported_once_and_keeps_its_names(net, tmp_path, monkeypatch, capsys):
     exports = []
-    module = pytest.importorskip("robust.quantizers.export_torch")
-    export = module.exported
+    export = export_torch.exported
 
     def counted(*arguments, **named):
         exports.append(named)
         return export(*arguments, **named)
 
-    monkeypatch.setattr(module, "exported", counted)
+    monkeypatch.setattr(export_torch, "exported", counted)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     candidate = quantize(net, X, cache=tmp_path)
     assert net.training
