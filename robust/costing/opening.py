@@ -124,21 +124,9 @@ def count_model(model: Model, rows: Rows) -> Tally:
         return count_file(Path(model.name), content, rows)
     if model.framework == "torch" and hasattr(adapter, "module"):
         from robust.costing.count_torch import count_torch
-        from robust.costing.program_inputs_torch import are_whole, told_shapes
 
-        shapes = rows.shapes or told_shapes(adapter.module)
-        if shapes is None:
-            raise InvalidInput(
-                f"{model.name}: a torch module does not say what rows it takes: give input_shape=, the shape of a row "
-                "without the batch, or data="
-            )
-        whole = rows.shapes is not None and are_whole(adapter.module, shapes, name=model.name)
-        if whole and rows.values is None:
-            return count_torch(adapter, [np.zeros(shape) for shape in shapes], name=model.name, fixed=True)
-        batch = model.fixed_batch or 1
-        values = rows.values or tuple(np.zeros((1, *shape)) for shape in shapes)
-        inputs = [np.repeat(value, batch, axis=0) for value in values]
-        return count_torch(adapter, inputs, name=model.name, fixed=model.fixed_batch is not None)
+        inputs, fixed = example_inputs(model, rows)
+        return count_torch(adapter, inputs, name=model.name, fixed=fixed)
     if model.framework == "sklearn" and hasattr(adapter, "estimator"):
         from robust.costing.estimators import count_estimator
 
@@ -150,3 +138,30 @@ def count_model(model: Model, rows: Rows) -> Tally:
         f"{model.name} ({model.framework}) shows neither its weights nor its operators: pass the torch module, the "
         "scikit-learn estimator, or the path of the model file itself"
     )
+
+
+def example_inputs(model: Model, rows: Rows) -> tuple[list[AnyArray], bool]:
+    """One batch of rows that a torch module takes, and whether the length of its first axis is its own, or was given.
+
+    Args:
+        model: A torch model.
+        rows: What was said of its rows.
+
+    Raises:
+        InvalidInput: If nothing was said, and the model does not tell.
+    """
+    from robust.costing.program_inputs_torch import are_whole, told_shapes
+
+    module = adapter_of(model).module
+    shapes = rows.shapes or told_shapes(module)
+    if shapes is None:
+        raise InvalidInput(
+            f"{model.name}: a torch module does not say what rows it takes: give input_shape=, the shape of a row "
+            "without the batch, or data="
+        )
+    whole = rows.shapes is not None and are_whole(module, shapes, name=model.name)
+    if whole and rows.values is None:
+        return [np.zeros(shape) for shape in shapes], True
+    batch = model.fixed_batch or 1
+    values = rows.values or tuple(np.zeros((1, *shape)) for shape in shapes)
+    return [np.repeat(value, batch, axis=0) for value in values], model.fixed_batch is not None

@@ -226,7 +226,7 @@ def _compared(
         accuracies=(accuracy(other, data, level=level, seed=seed), test.metrics["accuracy"]),
         f1s=(f1(other, data, level=level, seed=seed), test.metrics["f1"]),
         degradation=degradation(other, model, data, level=level, seed=seed),
-        coverages=(quantized_coverage(other), quantized_coverage(model)),
+        coverages=(quantized_coverage(other, data), quantized_coverage(model, data)),
     )
 
 

@@ -19,6 +19,7 @@ class LayerBits:
         integer: Whether both factors of its products are quantized, so that a device can multiply integers.
         macc: Multiply-accumulates of one sample, or None where they are not counted.
         simulated: Whether numbers are rounded in floating point, as in quantization-aware training.
+        multiplies: Whether it multiplies; what only looks weights up does not.
     """
 
     name: str
@@ -29,6 +30,7 @@ class LayerBits:
     integer: bool
     macc: float | None = None
     simulated: bool = False
+    multiplies: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,6 +68,7 @@ def merged(layers: Iterable[LayerBits]) -> tuple[LayerBits, ...]:
             found[layer.name] = layer
             continue
         unknown = have.quantized is None or layer.quantized is None
+        products = [part for part in (have, layer) if part.multiplies]
         widths = [part.bits for part in (have, layer) if part.weights]
         found[layer.name] = replace(
             have,
@@ -73,7 +76,8 @@ def merged(layers: Iterable[LayerBits]) -> tuple[LayerBits, ...]:
             weights=have.weights + layer.weights,
             quantized=None if unknown else (have.quantized or 0) + (layer.quantized or 0),
             bits=None if None in widths else max((width for width in widths if width is not None), default=None),
-            integer=have.integer and layer.integer,
+            integer=any(part.integer for part in products) and all(part.integer for part in products),
             simulated=have.simulated or layer.simulated,
+            multiplies=bool(products),
         )
     return tuple(found.values())

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from robust.costing.opening import Rows, example_inputs, read_rows
 from robust.costing.whole_model import cost
 from robust.errors import InvalidInput, MissingExtra, ModelFault
 from robust.models.base import Model, adapter_of
@@ -54,7 +55,9 @@ def coverage_by_layer(model: Any, *, data: Any = None, input_shape: Any = None) 
     layer l in 8 bits or fewer, m_l its multiply-accumulates
 
     ONNX files with QDQ pairs, integer operators or packed weights, torch modules and programs with tensors of torchao,
-    quantized or fake-quantized layers. Stored widths count, not what a file's name says.
+    quantized or fake-quantized layers. Stored widths count, not what a file's name says. A torch module is run on one
+    row, and what stands in its products is traced back to what it stores: a weight counts under any name, and a layer
+    that does not reach the output does not.
 
     Args:
         model: Anything `as_model` takes.
@@ -71,13 +74,16 @@ def coverage_by_layer(model: Any, *, data: Any = None, input_shape: Any = None) 
     'a callable does not show how its weights are stored'
     """
     judged = as_model(model)
-    layers = _layers(judged)
+    try:
+        layers = _layers(judged, read_rows(data, input_shape))
+    except ModelFault as error:
+        return Coverage(weights=None, macc=None, layers=(), reason=f"it cannot be run: {error}")
     if layers is None:
         what = "callable" if judged.framework == "callable" else f"{judged.framework} model"
         return Coverage(weights=None, macc=None, layers=(), reason=f"a {what} does not show how its weights are stored")
-    weights, reason = _share_of_weights(layers)
     counted, missed = _macc(judged, data, input_shape)
     layers = tuple(replace(layer, name=layer.name or judged.name) for layer in layers)
+    weights, reason = _share_of_weights(layers)
     layers = tuple(replace(layer, macc=counted.get(layer.name)) for layer in layers)
     macc = None
     total = sum(value for value in counted.values() if value is not None)
@@ -92,21 +98,25 @@ def coverage_by_layer(model: Any, *, data: Any = None, input_shape: Any = None) 
     )
 
 
-def quantized_coverage(model: Model) -> float | None:
+def quantized_coverage(model: Model, data: Any = None) -> float | None:
     """Share of weights that are held in 8 bits or fewer, or rounded to such; None where it cannot be read.
 
     Args:
         model: A model.
+        data: Rows that `as_data` takes, one of which is run where the framework has to be watched.
 
     Returns:
         A share of weights in [0, 1]; biases and scales of quantized layers are left out: they stay wide by design.
     """
-    layers = _layers(model)
+    try:
+        layers = _layers(model, read_rows(data, None))
+    except ModelFault:
+        return None
     return None if layers is None else _share_of_weights(layers)[0]
 
 
-def _layers(model: Model) -> tuple[LayerBits, ...] | None:
-    """What the model's file or module shows."""
+def _layers(model: Model, rows: Rows) -> tuple[LayerBits, ...] | None:
+    """What the model's file or module shows, and a run of it on one row, where there is one."""
     if model.held is not None:
         return model.held.layers
     if model.framework == "onnx" and model.content is not None:
@@ -117,7 +127,11 @@ def _layers(model: Model) -> tuple[LayerBits, ...] | None:
     if model.framework == "torch" and hasattr(adapter, "module"):
         from robust.quantization.coverage_torch import torch_layers
 
-        return torch_layers(adapter.module)
+        try:
+            inputs = example_inputs(model, rows)[0]
+        except InvalidInput:
+            inputs = None  # nobody said what a row is
+        return torch_layers(adapter, inputs, name=model.name)
     return None
 
 

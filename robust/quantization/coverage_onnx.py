@@ -8,7 +8,7 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper, inliner
 
-from robust.costing.graph_onnx import bits, subgraphs
+from robust.costing.graph_onnx import bits, reads, subgraphs
 from robust.models.layer_bits import NARROW, LayerBits, merged
 from robust.models.layer_names import layer_of
 
@@ -88,13 +88,27 @@ def _layers(
                 stored[node.output[0]] = attribute.t
     sources = {**sources, **{output: node for node in graph.node for output in node.output if output}}
     unpacked = frozenset(node.input[0] for node in graph.node if node.op_type == "DequantizeLinear")
+    live = _live(graph)
     for place, node in enumerate(graph.node):
+        if place not in live:
+            continue
         if node.op_type in _PRODUCTS or node.op_type in _TABLES:
             layer = _layer(node, place, stored, sources, seen, unpacked=unpacked)
             if layer is not None:
                 yield layer
         for inner in subgraphs(node):
             yield from _layers(inner, stored, sources, seen)
+
+
+def _live(graph: Any) -> set[int]:
+    """Places of the operators whose results reach an output of the graph: the others are never run."""
+    wanted, found = {output.name for output in graph.output}, set()
+    for place in reversed(range(len(graph.node))):
+        node = graph.node[place]
+        if not wanted.isdisjoint(node.output):
+            found.add(place)
+            wanted.update(reads(node))
+    return found
 
 
 def _layer(
@@ -138,6 +152,7 @@ def _layer(
         bits=max((weight.width for weight in new), default=None),
         integer=multiplied and held and whole,
         simulated=any(weight.width <= NARROW < weight.bits for weight in new),
+        multiplies=multiplied,
     )
 
 

@@ -2,13 +2,20 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 
+from robust.models.adapter_torch import TorchAdapter, evaluating, placement
+from robust.models.foreign_errors import blamed
 from robust.models.layer_bits import NARROW, LayerBits, merged
+from robust.quantization.held_weights_torch import Held, HeldWeights, bits_of, digits_of, held_weights
+from robust.quantization.stored_flow_torch import stored_flow
+from robust.quantization.stored_tensors_torch import held_tensors, is_mask
+from robust.types import AnyArray
 
 #: Operators of a program with the positions of their factors; all that follow are biases and settings.
 _FACTORS = {
@@ -20,86 +27,122 @@ _FACTORS = {
 }
 _HANDING_ON = "t transpose permute view reshape flatten unsqueeze squeeze contiguous clone detach alias"
 _LAYOUT = frozenset(_HANDING_ON.split())
-#: Types of places and counts, which no weights have.
-_COUNTING = frozenset({torch.bool, torch.int32, torch.int64})
+#: Types of places and counts, and of words that hold several weights each.
+_WORDS = frozenset({torch.int32, torch.int64})
 #: Names of buffers that hold weights; a mask of the weight or a table of edges' weights has another.
 _WEIGHT = re.compile(r"(|.*_)q?weight(_q|_int\d*|_packed|_quantized)?")
 _ROUNDERS_OF_WEIGHTS = ("weight_fake_quantizer", "weight_fake_quant")
 _ROUNDERS_OF_FLOW = ("activation_fake_quantizer", "activation_post_process")
 
 
-def torch_layers(module: torch.nn.Module) -> tuple[LayerBits, ...]:
+def torch_layers(
+    adapter: TorchAdapter, inputs: Sequence[AnyArray] | None = None, *, name: str = "the model"
+) -> tuple[LayerBits, ...]:
     """Each layer of a module or program that multiplies by weights, or looks them up.
 
     Args:
-        module: The module, or what an exported program gives as one.
+        adapter: The module, or what an exported program gives as one.
+        inputs: What it is run on, so that what it multiplies by is seen; without, parameters and buffers called weights
+            are believed to be used.
+        name: The model's name, for messages.
 
     Returns:
         The layers; a weight that several share belongs to the first.
+
+    Raises:
+        ModelFault: If the module raises.
     """
-    if isinstance(module, torch.fx.GraphModule):
-        # A traced module calls modules; an exported program holds their operators.
-        called = [str(node.target) for node in module.graph.nodes if node.op == "call_module"]
-        parts = [_of_modules(module.get_submodule(name), within=name) for name in dict.fromkeys(called)]
-        return merged([*_of_graph(module), *chain.from_iterable(parts)])
-    return merged(_of_modules(module))
+    module = adapter.module
+    if not isinstance(module, torch.fx.GraphModule):
+        return merged(_of_modules(module, _seen(adapter, inputs, name)))
+    # A traced module calls modules; an exported program holds their operators.
+    called = dict.fromkeys(str(node.target) for node in _live(module.graph) if node.op == "call_module")
+    weighty = any(True for one in called for _ in module.get_submodule(one).parameters())
+    held = _seen(adapter, inputs, name) if weighty else None
+    parts = [_of_modules(module.get_submodule(one), held, within=one) for one in called]
+    return merged([*_of_graph(module), *chain.from_iterable(parts)])
 
 
-def _of_modules(module: torch.nn.Module, *, within: str = "") -> Iterator[LayerBits]:
-    """Layers by the parameters that they hold."""
+def _seen(adapter: TorchAdapter, inputs: Sequence[AnyArray] | None, name: str) -> HeldWeights | None:
+    """What a run shows, where there is something to run on."""
+    module = adapter.module
+    if inputs is None or any(_is_lazy(t) for t in chain(module.parameters(), module.buffers())):
+        return None
+    device, dtype = placement(module)
+    kind = torch.int64 if adapter.integer else dtype
+    batch = [torch.from_numpy(np.array(one)).to(device=device, dtype=kind) for one in inputs]
+    with (
+        torch.inference_mode(False),
+        torch.no_grad(),
+        evaluating(module),
+        blamed(name, "its weights were followed"),
+    ):
+        return held_weights(stored_flow(module, batch))
+
+
+def _of_modules(module: torch.nn.Module, held: HeldWeights | None, *, within: str = "") -> Iterator[LayerBits]:
+    """Layers by the tensors that they hold."""
     seen: set[int] = set()
     for name, part in module.named_modules(prefix=within):
-        own = _own_weights(part)
-        tensors = [t for t in own if not _is_lazy(t) and t.dim() > 1 and id(t) not in seen]
-        packed_words = any(_is_packed_words(name, t) for name, t in part._buffers.items())
-        unread = any(_is_lazy(t) for t in own) or packed_words or _hides_weights(part)
-        tensors += _packed(part)
-        seen.update(id(t) for t in tensors)
-        made, inside, _ = name.partition("parametrizations.")
-        if inside:
-            # What a parametrization makes of the weight before it is used is the user's code.
-            yield LayerBits(
-                name=made.rstrip("."),
-                kind=type(part).__name__,
-                weights=sum(t.numel() for t in tensors),
-                quantized=None,
-                bits=None,
-                integer=False,
-            )
-            continue
-        if not tensors and not unread:
-            continue
+        found = _believed(part) if held is None else {t: held.of(t) for t in held_tensors(part) if held.knows(t)}
+        found = {tensor: one for tensor, one in found.items() if id(tensor) not in seen}
+        seen.update(id(tensor) for tensor in found)
+        if _runs(part, held):
+            found |= {tensor: Held(size=tensor.numel(), bits=bits_of(tensor)) for tensor in _packed(part)}
+        unread = (_runs(part, held) and _hides_weights(part)) or any(one.bits is None for one in found.values())
         rounded = _fake_bits(part)
-        widths = [_bits(t) if rounded is None else min(rounded, _bits(t)) for t in tensors]
-        narrow = sum(t.numel() for t, width in zip(tensors, widths, strict=True) if width <= NARROW)
-        held = bool(widths) and max(widths) <= NARROW
+        if rounded is not None:
+            unread = False
+        if not found and not unread:
+            continue
+        widths = {t: _width(t, one, rounded) for t, one in found.items()}
+        known = [width for width in widths.values() if width is not None]
+        size = sum(one.size for one in found.values())
+        narrow = sum(one.size for t, one in found.items() if (widths[t] or math.inf) <= NARROW)
+        # A quantized layer keeps its weight in a part of its own; so does one whose weight is made of another.
+        made, inside, _ = name.partition("parametrizations.")
+        own = (made if inside else name.removesuffix("_packed_params")).rstrip(".")
+        all_narrow = bool(known) and not unread and max(known) <= NARROW
         yield LayerBits(
-            # A quantized layer keeps its weight in a part of its own.
-            name=name.removesuffix("_packed_params").rstrip("."),
-            kind=type(part).__name__,
-            weights=sum(t.numel() for t in tensors),
+            name=own,
+            kind=type(module.get_submodule(own[len(within) :].lstrip("."))).__name__ if inside else type(part).__name__,
+            weights=size,
             quantized=None if unread else narrow,
-            bits=None if unread else max(widths, default=None),
-            integer=held and not unread and (_is_packed(part) or _rounds_flow(part, tensors)),
-            simulated=rounded is not None and any(_bits(t) > NARROW for t in tensors),
+            bits=None if unread else max(known, default=None),
+            integer=all_narrow and (_is_packed(part) or _rounds_flow(part, found)),
+            simulated=rounded is not None and any(bits_of(t) > NARROW for t in found),
         )
 
 
-def _own_weights(part: torch.nn.Module) -> list[torch.Tensor]:
-    """What a module multiplies by, or looks up: its parameters, and buffers that are called weights.
-
-    Masks, tables of positions and other constants are buffers too; nobody trained them. Layers that keep their weights
-    in integers, which no parameter with a gradient can, hold them as buffers.
-    """
-    found = [t for t in part._parameters.values() if t is not None]
-    found += [t for name, t in part._buffers.items() if t is not None and _WEIGHT.fullmatch(name)]
-    return [t for t in found if _is_lazy(t) or t.dtype not in _COUNTING]
+def _width(tensor: torch.Tensor, one: Held, rounded: int | None) -> int | None:
+    """Bits of the numbers of a weight in the run: a type of its own says more than the memory that it has."""
+    bits = bits_of(tensor) if hasattr(tensor, "__tensor_flatten__") or one.bits is None else one.bits
+    return min(rounded, bits) if rounded is not None else None if one.bits is None else bits
 
 
-def _is_packed_words(name: str, tensor: torch.Tensor | None) -> bool:
-    """Whether a buffer holds several weights in each whole number: how many, its layer alone knows."""
-    words = tensor is not None and tensor.dtype in (torch.int32, torch.int64) and tensor.dim() > 1
-    return words and _WEIGHT.fullmatch(name) is not None
+def _runs(part: torch.nn.Module, held: HeldWeights | None) -> bool:
+    return held is None or id(part) in held.ran
+
+
+def _believed(part: torch.nn.Module) -> dict[torch.Tensor, Held]:
+    """What a module multiplies by, as far as names tell: its parameters, and buffers that are called weights."""
+    found: dict[torch.Tensor, Held] = {}
+    named = [(name, t) for name, t in part._parameters.items() if t is not None]
+    named += [(name, t) for name, t in part._buffers.items() if t is not None and _may_be_weight(name, t)]
+    for name, tensor in named:
+        if _is_lazy(tensor):
+            found[tensor] = Held(size=0, bits=None)
+        elif tensor.dim() > 1:
+            words = tensor.dtype in _WORDS
+            unsure = words or (name in part._buffers and _WEIGHT.fullmatch(name) is None)
+            found[tensor] = Held(size=tensor.numel(), bits=None if unsure else bits_of(tensor))
+    return found
+
+
+def _may_be_weight(name: str, tensor: torch.Tensor) -> bool:
+    """Whether a buffer may hold weights, if only because no run was there to tell that it does not."""
+    small = not _is_lazy(tensor) and tensor.dim() > 1 and tensor.dtype in (torch.int8, torch.uint8)
+    return tensor.dtype is not torch.bool and (_WEIGHT.fullmatch(name) is not None or (small and not is_mask(tensor)))
 
 
 def _is_lazy(tensor: torch.Tensor) -> bool:
@@ -124,28 +167,6 @@ def _packed(part: torch.nn.Module) -> list[torch.Tensor]:
     return [part._weight_bias()[0].detach()] if _is_packed(part) else []
 
 
-def _bits(tensor: torch.Tensor) -> int:
-    """Bits of one weight as it is held: a tensor of torchao has a narrow one inside."""
-    if hasattr(tensor, "__tensor_flatten__"):
-        names, context = tensor.__tensor_flatten__()
-        target = context.get("target_dtype") if isinstance(context, dict) else None
-        declared = None if target is None else _digits(str(target))
-        parts = [getattr(tensor, name) for name in names]
-        largest = max(parts, key=lambda part: part.numel(), default=None)
-        if largest is None:
-            return 8 * int(tensor.element_size())
-        held = _bits(largest)
-        if largest.numel() < tensor.numel():  # several numbers in each stored one
-            held = math.ceil(held * largest.numel() / tensor.numel())
-        return held if declared is None else min(held, declared)
-    return 8 * int(tensor.element_size())
-
-
-def _digits(text: str) -> int | None:
-    digits = "".join(letter for letter in text if letter.isdigit())
-    return int(digits) if digits else None
-
-
 def _fake_bits(part: torch.nn.Module) -> int | None:
     """Bits to which a layer rounds its weight before each use, in quantization-aware training; None without."""
     found = [_rounder_bits(getattr(part, name, None)) for name in _ROUNDERS_OF_WEIGHTS]
@@ -160,10 +181,10 @@ def _rounder_bits(rounder: Any) -> int | None:
     low, high = getattr(rounder, "quant_min", None), getattr(rounder, "quant_max", None)
     if low is not None and high is not None:
         return math.ceil(math.log2(int(high) - int(low) + 1))
-    return _digits(str(getattr(getattr(rounder, "config", None), "dtype", "")))
+    return digits_of(str(getattr(getattr(rounder, "config", None), "dtype", "")))
 
 
-def _rounds_flow(part: torch.nn.Module, weights: list[torch.Tensor]) -> bool:
+def _rounds_flow(part: torch.nn.Module, weights: Iterable[torch.Tensor]) -> bool:
     """Whether what flows into a layer is rounded as well."""
     for weight in weights:
         if hasattr(weight, "__tensor_flatten__"):
@@ -178,7 +199,7 @@ def _rounds_flow(part: torch.nn.Module, weights: list[torch.Tensor]) -> bool:
 def _of_graph(program: torch.fx.GraphModule) -> Iterator[LayerBits]:
     """Layers by the operators of a graph, whose factors come out of quantizing operators."""
     seen: set[str] = set()
-    for node in program.graph.nodes:
+    for node in _live(program.graph):
         name = getattr(node.target, "__name__", "").partition(".")[0] if node.op == "call_function" else ""
         if name not in _FACTORS:
             continue
@@ -198,7 +219,22 @@ def _of_graph(program: torch.fx.GraphModule) -> Iterator[LayerBits]:
             bits=max((width for _, _, width in new), default=None),
             integer=name != "embedding" and all(rounded for _, _, _, rounded in factors),
             simulated=simulated,
+            multiplies=name != "embedding",
         )
+
+
+def _live(graph: torch.fx.Graph) -> list[torch.fx.Node]:
+    """The operators whose results reach the output, in order."""
+    wanted: set[torch.fx.Node] = set()
+    for node in reversed(graph.nodes):
+        if node.op == "output" or node in wanted or _changes_its_input(node):
+            wanted.update((node, *node.all_input_nodes))
+    return [node for node in graph.nodes if node in wanted]
+
+
+def _changes_its_input(node: torch.fx.Node) -> bool:
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    return node.op in ("call_function", "call_method") and name.partition(".")[0].endswith("_")
 
 
 def _factor(value: Any, program: torch.fx.GraphModule) -> tuple[str, torch.Tensor | None, int, bool]:

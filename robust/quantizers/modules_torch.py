@@ -22,7 +22,7 @@ def refuse_quantized(module: torch.nn.Module, *, name: str) -> None:
         InvalidInput: If it does; its layers are named.
     """
     narrow = [
-        f"{layer.name} ({layer.kind})" for layer in torch_layers(module) if layer.quantized and not layer.simulated
+        f"{layer.name} ({layer.kind})" for layer in torch_layers(TorchAdapter(module=module)) if layer.quantized and not layer.simulated
     ]
     if narrow:
         rest = f" and {len(narrow) - _SHOWN} more" if len(narrow) > _SHOWN else ""

@@ -42,7 +42,7 @@ def test_T10_float_and_quantized_models_are_compared_in_the_published_words(buil
     full, int8, data = builds
     # Both replay their answers; how a file keeps its weights is read elsewhere.
     shares = {id(full): 0.0, id(int8): 1.0}
-    monkeypatch.setattr("robust.filesets.testing_folder.quantized_coverage", lambda model: shares[id(model)])
+    monkeypatch.setattr("robust.filesets.testing_folder.quantized_coverage", lambda model, data: shares[id(model)])
     asked = parse_testing(NO_PICTURES | {"test_float": True, "test_quantized": True, "compare_results": True})
     write_testing(int8, data, folder, reference=full, testing=asked)
     lines = [line.strip() for line in (folder / "float_vs_quantized.txt").read_text().splitlines()]

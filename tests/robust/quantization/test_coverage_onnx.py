@@ -72,6 +72,12 @@ def test_a_chain_that_never_ends_in_a_stored_tensor():
     assert initialiser_coverage(graph(nodes, {})) is None
 
 
+def test_what_nothing_reads_does_not_count():
+    unread = [node("DequantizeLinear", "v", "s", out="d"), node("MatMul", "x", "d", out="unread")]
+    tensors = {"w": WIDE, "v": np.ones((4, 90), np.int8), "s": SCALE}
+    assert initialiser_coverage(graph([node("MatMul", "x", "w"), *unread], tensors)) == 0.0
+
+
 def test_the_bundled_builds():
     folder = example_path("digits")
     # All convolution weights and the last layer: nothing wide is left.

@@ -148,38 +148,31 @@ def test_masks_and_tables_of_weights_are_no_weights(name):
     assert coverage_by_layer(net, input_shape=(8,)).weights == 0.0
 
 
-def test_several_weights_in_each_word_are_unknown():
+def test_without_a_run_a_small_buffer_may_be_a_weight():
     net = nn.Sequential(nn.Linear(8, 8))
-    net[0].register_buffer("qweight", torch.ones(8, 1, dtype=torch.int32))
-    found = coverage_by_layer(net, input_shape=(8,))
+    net[0].register_buffer("table", torch.full((8, 8), 3, dtype=torch.int8))
+    found = coverage_by_layer(net)
     assert found.weights is None
     assert found.reason == "how 0 keep their weights cannot be read"
+    assert coverage_by_layer(net, input_shape=(8,)).weights == 0.0
 
 
-def test_a_weight_that_is_kept_in_integers_as_a_buffer():
-    class Kept(nn.Module):
-        def __init__(self):
+def test_what_rounds_a_weight_on_its_way_is_unknown_and_what_scales_it_is_not():
+    class Made(nn.Module):
+        def __init__(self, rounds):
             super().__init__()
-            self.register_buffer("weight", torch.ones(4, 8, dtype=torch.int8))
-            self.register_buffer("scale", torch.ones(4, 1))
+            self.rounds = rounds
 
-        def forward(self, x):
-            return x @ (self.weight.float() * self.scale).T
-
-    (layer,) = coverage_by_layer(Kept(), input_shape=(8,)).layers
-    assert (layer.weights, layer.quantized, layer.bits) == (32, 32, 8)
-
-
-def test_what_a_parametrization_makes_of_a_weight_is_unknown():
-    class Halved(nn.Module):
         def forward(self, weight):
-            return weight / 2
+            return torch.round(weight * 8) / 8 if self.rounds else weight / 2
 
-    net = network()
-    parametrize.register_parametrization(net[9], "weight", Halved())
-    found = coverage_by_layer(net, input_shape=SHAPE)
-    assert found.weights is None
-    assert found.reason == "how 9 keep their weights cannot be read"
+    for rounds, share in ((False, 0.0), (True, None)):
+        net = network()
+        parametrize.register_parametrization(net[9], "weight", Made(rounds))
+        found = coverage_by_layer(net, input_shape=SHAPE)
+        assert found.weights == share
+        assert found.reason == ("how 9 keep their weights cannot be read" if rounds else "")
+        assert [layer.name for layer in found.layers] == ["0", "4", "9"]
 
 
 def quantizer(**options):

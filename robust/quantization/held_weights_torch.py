@@ -1,0 +1,124 @@
+"""In what width a torch module holds the factors of its products."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from robust.quantization.stored_flow_torch import Flow, Use
+from robust.quantization.stored_tensors_torch import Root, is_mask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Weights that one stored tensor holds.
+
+    Args:
+        size: How many.
+        bits: Bits of each; None where its numbers are rounded on their way, in a manner that nobody here knows.
+    """
+
+    size: int
+    bits: int | None
+
+
+@dataclass(slots=True, kw_only=True)
+class HeldWeights:
+    """What a run showed.
+
+    Args:
+        ran: Identities of the modules that were called.
+        found: Weights by the identity of the stored tensor.
+    """
+
+    ran: set[int]
+    found: dict[int, Held] = field(default_factory=dict)
+
+    def knows(self, tensor: torch.Tensor) -> bool:
+        """Whether a stored tensor holds weights."""
+        return id(tensor) in self.found
+
+    def of(self, tensor: torch.Tensor) -> Held:
+        """The weights that it holds."""
+        return self.found[id(tensor)]
+
+    def add(self, owner: torch.Tensor, one: Held) -> None:
+        """Note a use; of several the widest counts."""
+        have = self.found.get(id(owner), one)
+        bits = None if have.bits is None or one.bits is None else max(have.bits, one.bits)
+        self.found[id(owner)] = Held(size=max(have.size, one.size), bits=bits)
+
+
+def held_weights(flow: Flow) -> HeldWeights:
+    """The stored tensors that hold the factors of products, or tables.
+
+    Of the tensors that a factor is made of, those hold its numbers that are large enough: a scale or a mask does not.
+
+    Args:
+        flow: A run.
+    """
+    held = HeldWeights(ran=flow.ran)
+    live = flow.live()
+    for use in flow.uses:
+        for root in _holders(use, flow) if use.step in live else ():
+            held.add(root.owner, _read(root, use))
+    for step, origin in flow.unread:
+        for root in [flow.roots[one] for one in origin.roots] if step in live else []:
+            if not is_mask(root.part) and root.part.dim() > 1:
+                held.add(root.owner, Held(size=root.owner.numel(), bits=None))
+    return held
+
+
+def _holders(use: Use, flow: Flow) -> Sequence[Root]:
+    """Those of the stored tensors behind a factor that hold its numbers."""
+    roots = [flow.roots[one] for one in use.origin.roots]
+    floating = [root for root in roots if root.part.is_floating_point() or root.part.is_complex()]
+    large = [root for root in floating if 2 * root.part.numel() > use.size]
+    # Alone it says which numbers meet, such as a graph's edges; with a scale it is a weight of one bit.
+    alone = len(roots) == 1 and not use.origin.unpacked
+    whole = [root for root in roots if root not in floating and not (alone and is_mask(root.part))]
+    if large:
+        return [root for root in large if not is_mask(root.part)] or large
+    enough = sum(8 * root.part.numel() * root.part.element_size() for root in whole) >= use.size
+    return whole if whole and enough else floating
+
+
+def _read(root: Root, use: Use) -> Held:
+    """How a stored tensor holds numbers of a factor."""
+    part, owner = root.part, root.owner
+    if owner is not part:
+        return Held(size=owner.numel(), bits=bits_of(owner))
+    width = 8 * part.element_size()
+    if part.is_floating_point() or part.is_complex():
+        return Held(size=part.numel(), bits=None if use.origin.rounded else width)
+    words = use.origin.unpacked or part.element_size() > 1
+    each = max(1, round(use.size / max(1, part.numel()))) if words else 1
+    return Held(size=part.numel() * each, bits=math.ceil(width / each))
+
+
+def bits_of(tensor: torch.Tensor) -> int:
+    """Bits of one weight as it is held: a tensor of torchao has a narrow one inside.
+
+    Args:
+        tensor: Any tensor.
+    """
+    if hasattr(tensor, "__tensor_flatten__"):
+        names, context = tensor.__tensor_flatten__()
+        target = context.get("target_dtype") if isinstance(context, dict) else None
+        declared = None if target is None else digits_of(str(target))
+        parts = [getattr(tensor, name) for name in names]
+        largest = max(parts, key=lambda part: part.numel(), default=None)
+        if largest is None:
+            return 8 * int(tensor.element_size())
+        held = bits_of(largest)
+        if largest.numel() < tensor.numel():  # several numbers in each stored one
+            held = math.ceil(held * largest.numel() / tensor.numel())
+        return held if declared is None else min(held, declared)
+    return 8 * int(tensor.element_size())
+
+
+def digits_of(text: str) -> int | None:
+    """The number in the name of a type, such as 4 in `int4`; None where there is none."""
+    digits = "".join(letter for letter in text if letter.isdigit())
+    return int(digits) if digits else None

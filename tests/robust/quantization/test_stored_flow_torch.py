@@ -1,0 +1,198 @@
+"""Which stored tensors are factors of a run, whatever they are called and wherever they are kept."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import prune
+from torchao.quantization import Int8WeightOnlyConfig, quantize_
+
+from robust.quantization.coverage import coverage_by_layer
+from robust.quantization.degradation_paired import degradation
+
+WIDE = 8 * 8
+
+
+def shares(module, shape=(8,)):
+    found = coverage_by_layer(module, input_shape=shape)
+    return found.weights, {layer.name: (layer.weights, layer.bits) for layer in found.layers}
+
+
+class Kept(nn.Module):
+    """A linear layer whose weight is kept in whole numbers, in a place of any name."""
+
+    def __init__(self, name="weight", *, plain=False, per_row=True):
+        super().__init__()
+        weight = torch.arange(32, dtype=torch.int8).reshape(4, 8) - 16
+        if plain:
+            setattr(self, name, weight)
+        else:
+            self.register_buffer(name, weight)
+        self.register_buffer("scale", torch.full((4, 1), 0.1) if per_row else torch.tensor(0.1))
+        self.name = name
+
+    def forward(self, x):
+        return x @ (getattr(self, self.name).float() * self.scale).T
+
+
+@pytest.mark.parametrize("name", ["weight", "qweight", "w", "kernel", "W_q", "packed", "mask"])
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_weight_is_known_by_its_use_and_not_by_its_name(name, plain):
+    assert shares(Kept(name, plain=plain)) == (1.0, {"Kept": (32, 8)})
+
+
+class Packed(nn.Module):
+    """Eight weights of 4 bits in each word."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("words", torch.arange(8, dtype=torch.int32).reshape(4, 2) * 123456)
+
+    def forward(self, x):
+        weight = torch.zeros(4, 16)
+        for place in range(8):
+            weight[:, place::8] = ((self.words >> (4 * place)) & 15).float() - 8
+        return nn.functional.linear(x, weight)
+
+
+def test_several_weights_in_each_word():
+    assert shares(Packed(), (16,)) == (1.0, {"Packed": (64, 4)})
+    both = nn.Sequential(Packed(), nn.Linear(4, 16))
+    assert shares(both, (16,)) == (0.5, {"0": (64, 4), "1": (64, 32)})
+
+
+class Beside(nn.Module):
+    """A float layer and a quantized one that may be called, and may matter."""
+
+    def __init__(self, use):
+        super().__init__()
+        self.net, self.old, self.use = nn.Linear(8, 8), nn.Linear(8, 8), use
+        quantize_(self.old, Int8WeightOnlyConfig())
+
+    def forward(self, x):
+        if self.use == "dropped":
+            self.old(x)
+        return self.net(x) + (self.old(x) if self.use == "used" else 0)
+
+
+@pytest.mark.parametrize(("use", "share"), [("never", 0.0), ("dropped", 0.0), ("used", 0.5)])
+def test_what_does_not_reach_the_output_does_not_count(use, share):
+    assert shares(Beside(use))[0] == share
+
+
+def test_of_a_traced_module_too():
+    for use, share in (("never", 0.0), ("dropped", 0.0), ("used", 0.5)):
+        assert shares(torch.fx.symbolic_trace(Beside(use)))[0] == share
+
+
+def test_a_gate_fails_on_a_float_net_that_carries_a_quantized_layer():
+    net = Beside("never")
+    moved = copy.deepcopy(net)
+    moved.net.weight.data += 1e-4
+    x = torch.rand(64, 8).numpy()
+    y = net(torch.from_numpy(x)).argmax(dim=1).numpy()
+    verdict = degradation(net, moved, (x, y), quantized=True) < 0.1
+    assert verdict.status == "INVALID"
+    assert "0 % of the weights are quantized: this is the float model" in str(verdict)
+
+
+class Graph(nn.Module):
+    """A float layer between the neighbours that a stored table says."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+        self.register_buffer("edges", torch.eye(5, dtype=torch.uint8))
+
+    def forward(self, x):
+        return self.fc(self.edges.float() @ x)
+
+
+def test_a_table_of_edges_is_no_weight():
+    assert shares(Graph(), (5, 8)) == (0.0, {"fc": (WIDE, 32)})
+
+
+def test_a_pruned_weight_counts_once_and_its_mask_not():
+    net = nn.Sequential(nn.Linear(8, 8))
+    prune.l1_unstructured(net[0], "weight", 0.2)
+    assert shares(net) == (0.0, {"0": (WIDE, 32)})
+
+
+class Codes(nn.Module):
+    """A table of 8 bits that is unpacked after it is looked up, and one of places that is not."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("rows", torch.arange(40, dtype=torch.int8).reshape(10, 4))
+        self.register_buffer("scale", torch.ones(10, 1))
+        self.register_buffer("places", torch.randint(0, 9, (10, 3), dtype=torch.uint8))
+        self.head = nn.Linear(4, 10)
+
+    def forward(self, x):
+        codes = x.long()
+        self.places[codes].long()
+        return self.head((self.rows[codes].float() * self.scale[codes]).mean(dim=1))
+
+
+def test_a_table_counts_where_it_is_unpacked():
+    assert shares(Codes(), (6,)) == (0.5, {"Codes": (40, 8), "head": (40, 32)})
+
+
+class Elementwise(nn.Module):
+    """A product that is written as a sum of products of single numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("table", torch.arange(64, dtype=torch.int8).reshape(8, 8))
+        self.head = nn.Linear(8, 8)
+
+    def forward(self, x):
+        return self.head((x[:, None] * self.table).sum(-1))
+
+
+def test_small_numbers_that_meet_the_input_elsewhere_are_unknown():
+    found = coverage_by_layer(Elementwise(), input_shape=(8,))
+    assert found.weights is None
+    assert found.reason == "how Elementwise keep their weights cannot be read"
+
+
+def test_a_float_net_of_every_kind_of_layer_is_wide():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(10, 8)
+            self.place = nn.Parameter(torch.randn(1, 6, 8))
+            self.body = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+            self.lstm = nn.LSTM(8, 4, batch_first=True, bidirectional=True)
+            self.head = nn.utils.parametrizations.weight_norm(nn.Linear(8, 3))
+
+        def forward(self, x):
+            return self.head(self.lstm(self.body(self.table(x.long()) + self.place))[0][:, -1])
+
+    share, layers = shares(Net().eval(), (6,))
+    assert share == 0.0
+    assert {bits for _, bits in layers.values()} == {32}
+    lstm = 2 * (4 * 4 * 8 + 4 * 4 * 4)
+    assert {name: size for name, (size, _) in layers.items()} == {
+        "table": 80,
+        "body.self_attn": 3 * 64,
+        "body.self_attn.out_proj": 64,
+        "body.linear1": 128,
+        "body.linear2": 128,
+        "lstm": lstm,
+        "head": 24,
+    }
+
+
+def test_a_model_that_raises_is_unknown():
+    found = coverage_by_layer(nn.Linear(8, 8), input_shape=(7,))
+    assert found.weights is None
+    assert found.reason.startswith("it cannot be run: Linear raised while its weights were followed: ")
+
+
+def test_nothing_is_left_behind():
+    net = Beside("used")
+    coverage_by_layer(net, input_shape=(8,))
+    assert all(not part._forward_pre_hooks and not part._forward_hooks for part in net.modules())
+    assert torch.backends.mha.get_fastpath_enabled()
