@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from robust.data.dataset import Dataset
     from robust.evidence import Finding
     from robust.models.base import Model
-    from robust.quantizers.candidate_table import CandidateRow, CandidateTable
+    from robust.quantization.candidate_rows import CandidateRow
+    from robust.quantizers.candidate_table import CandidateTable
     from robust.verdict import Verdict
 
 _FAILED, _UNSETTLED = 1, 4
@@ -220,9 +221,10 @@ def _table(
     others: dict[str, Any] | None,
 ) -> "CandidateTable":
     """The candidate on the rows that judge it, first, and the usual calibrations where they are asked for."""
+    from robust.quantization.candidate_rows import candidate_row
     from robust.quantization.degradation_paired import degradation
     from robust.quantizers.calibration_rows import calibration_rows
-    from robust.quantizers.side_by_side import candidate_row, candidate_table, compare_calibrations
+    from robust.quantizers.side_by_side import candidate_table, compare_calibrations
 
     loss = degradation(source, candidate, test, quantized=True, **options)
     found = [candidate_row("candidate", candidate, loss, test)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robust.commands.quantize_model import QuantizeReport
-    from robust.quantizers.candidate_table import CandidateRow
+    from robust.quantization.candidate_rows import CandidateRow
 
 
 def plain_report(report: "QuantizeReport") -> dict[str, Any]:

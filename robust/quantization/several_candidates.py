@@ -1,21 +1,13 @@
 """Several candidates against one reference."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn
 
 from robust.data.dataset import Dataset
-from robust.evidence import Flips, Values
 from robust.measurement import Measurement
 from robust.models.base import Model
-from robust.quantization.coverage import coverage_by_layer
-from robust.quantization.stored_bytes import rom_of
-
-_HEAD = (
-    *("candidate", "value", "degradation", "lower", "upper", "right->wrong", "wrong->right"),
-    *("weights", "MACC", "ROM"),
-)
+from robust.quantization.candidate_rows import candidate_lines, candidate_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -75,25 +67,11 @@ class Degradations(Mapping[str, Measurement]):
 
         What cannot be read is a dash.
         """
-        rows = [_HEAD, *(self._row(name, m) for name, m in self.measured.items())]
-        rows.append(("(reference)", *_reference_value(self.measured), *[""] * 5, *_stored(self.reference, self.data)))
-        widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
-        lines = []
-        for row in rows:
-            cells = [row[0].ljust(widths[0])]
-            cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-            lines.append("  ".join(cells).rstrip())
+        rows = [candidate_row(name, self.candidates[name], m, self.data) for name, m in self.measured.items()]
+        lines = [line.rstrip() for line in candidate_lines(rows, self.reference, self.data)]
         first = next(iter(self.measured.values()))
         note = f"{first.name} in {first.unit}, positive is worse; each bound one-sided at {100 * self.level:.4g} %, "
         return "\n".join([*lines, f"{note}n={first.n}"])
-
-    def _row(self, name: str, m: Measurement) -> tuple[str, ...]:
-        values = next((part for part in m.evidence if isinstance(part, Values)), None)
-        found = next((part for part in m.evidence if isinstance(part, Flips)), None)
-        flips = ("-", "-") if found is None else (str(found.right_to_wrong), str(found.wrong_to_right))
-        value = "-" if values is None else f"{values.candidate:.4f}"
-        numbers = (f"{number:.4f}" if math.isfinite(number) else "-" for number in (m.value, m.lower, m.upper))
-        return name, value, *numbers, *flips, *_stored(self.candidates[name], self.data)
 
     def __str__(self) -> str:
         return self.table()
@@ -121,18 +99,3 @@ class Degradations(Mapping[str, Measurement]):
 
     def __bool__(self) -> NoReturn:
         self._refuse(None)
-
-
-def _reference_value(measured: Mapping[str, Measurement]) -> tuple[str]:
-    """The metric of the reference."""
-    first = next(iter(measured.values()))
-    values = next((part for part in first.evidence if isinstance(part, Values)), None)
-    return ("-" if values is None else f"{values.reference:.4f}",)
-
-
-def _stored(model: Model, data: Dataset) -> tuple[str, str, str]:
-    """Shares of weights and multiply-accumulates that are quantized, and bytes of all weights; dashes where unknown."""
-    found = coverage_by_layer(model, data=data)
-    shares = ["-" if share is None else f"{100 * share:.4g} %" for share in (found.weights, found.macc)]
-    rom = rom_of(model, data)
-    return shares[0], shares[1], "-" if rom is None else f"{rom:,} B"

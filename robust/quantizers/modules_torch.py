@@ -21,9 +21,8 @@ def refuse_quantized(module: torch.nn.Module, *, name: str) -> None:
     Raises:
         InvalidInput: If it does; its layers are named.
     """
-    narrow = [
-        f"{layer.name} ({layer.kind})" for layer in torch_layers(TorchAdapter(module=module)) if layer.quantized and not layer.simulated
-    ]
+    layers = torch_layers(TorchAdapter(module=module))
+    narrow = [f"{layer.name} ({layer.kind})" for layer in layers if layer.quantized and not layer.simulated]
     if narrow:
         rest = f" and {len(narrow) - _SHOWN} more" if len(narrow) > _SHOWN else ""
         raise InvalidInput(

@@ -11,12 +11,11 @@ from robust.evidence import Finding
 from robust.metrics.catalogue import find_metric
 from robust.models.base import Model
 from robust.models.conversion import as_model
-from robust.quantization.coverage import coverage_by_layer
+from robust.quantization.candidate_rows import CandidateRow, candidate_row
 from robust.quantization.degradation_paired import degradation
-from robust.quantization.stored_bytes import rom_of
 from robust.quantizers.building import quantize
 from robust.quantizers.calibration_rows import CalibrationRows, calibration_findings, calibration_rows
-from robust.quantizers.candidate_table import CandidateRow, CandidateTable
+from robust.quantizers.candidate_table import CandidateTable
 from robust.quantizers.recipe import NO_DISTRIBUTION, read_batch
 
 #: What a candidate may be called, and how it is made.
@@ -112,24 +111,6 @@ def compare_calibrations(
     return candidate_table(rows, judge, test, used, metric=metric, failed=failed, kept=bool(keep))
 
 
-def candidate_row(name: str, candidate: Model, loss: Any, data: Dataset) -> CandidateRow:
-    """A candidate with its coverage and size.
-
-    Args:
-        name: How it is called.
-        candidate: The candidate.
-        loss: Its degradation.
-        data: Rows, one of which is run where the framework has to be watched.
-    """
-    return CandidateRow(
-        name=name,
-        model=candidate,
-        degradation=loss,
-        coverage=coverage_by_layer(candidate, data=data),
-        rom=rom_of(candidate, data),
-    )
-
-
 def candidate_table(
     rows: Sequence[CandidateRow],
     reference: Model,
@@ -159,10 +140,9 @@ def candidate_table(
     ]
     wide = () if kept else tuple(finding for row in rows for finding in _left_in_float(row))
     return CandidateTable(
-        reference=reference.name,
-        reference_rom=rom_of(reference, data),
+        reference=reference,
         metric=find_metric(metric).title,
-        data=data.name,
+        data=data,
         rows=tuple(rows),
         failed=tuple(failed),
         findings=(*(calibration_findings(calibration, data) if calibration else ()), *told, *wide),

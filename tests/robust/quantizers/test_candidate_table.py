@@ -3,12 +3,15 @@ import math
 import numpy as np
 import pytest
 
+from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import Finding, Flips
+from robust.examples.catalogue import example_path
 from robust.measurement import Measurement
 from robust.models.conversion import as_model
+from robust.quantization.candidate_rows import CandidateRow
 from robust.quantization.coverage import Coverage
-from robust.quantizers.candidate_table import CandidateRow, CandidateTable
+from robust.quantizers.candidate_table import CandidateTable
 
 
 def row(name, value, *, lower=-0.01, upper=0.3, flips=True, weights=1.0, rom=7054):
@@ -29,7 +32,9 @@ def row(name, value, *, lower=-0.01, upper=0.3, flips=True, weights=1.0, rom=705
 
 
 def table(*rows, **given):
-    usual = {"reference": "float.onnx", "reference_rom": 24376, "metric": "accuracy", "data": "test.npz"}
+    reference = as_model(example_path("digits") / "float.onnx")
+    data = as_data(np.zeros((2, 1, 8, 8)))
+    usual = {"reference": reference, "metric": "accuracy", "data": data}
     return CandidateTable(rows=rows, **(usual | given))
 
 
@@ -37,19 +42,20 @@ def test_the_table_says_everything_in_a_line_a_candidate():
     found = table(row("minmax", 0.0028), row("dynamic", 0.0, weights=0.5), failed=(("torchao", "no module"),))
     lines = str(found).splitlines()
     assert lines[0].split("  ")[0] == "candidate"
-    assert lines[1].split() == ["minmax", "0.0028", "-0.0100", "0.3000", "3", "1", "100", "%", "100", "%", "7,054"]
-    assert lines[2].split()[6:8] == ["50", "%"]
-    assert len({len(line) for line in lines[:3]}) == 1
-    assert "against float.onnx, 24,376 bytes of ROM, on 719 rows of test.npz" in lines[3]
-    assert "one-sided, each at 0.95 for its candidate by itself" in lines[3]
-    assert lines[4] == "not built: torchao: no module"
+    cells = ["minmax", "-", "0.0028", "-0.0100", "0.3000", "3", "1", "100", "%", "100", "%", "7,054", "B"]
+    assert lines[1].split() == cells
+    assert lines[2].split()[7:9] == ["50", "%"]
+    assert lines[3].split() == ["(reference)", "-", "0", "%", "0", "%", "24,376", "B"]
+    assert len({len(line) for line in lines[:4]}) == 1
+    assert "against float.onnx, on 719 rows of data; positive is worse" in lines[4]
+    assert "one-sided, each at 0.95 for its candidate by itself" in lines[4]
+    assert lines[5] == "not built: torchao: no module"
+    assert found.reference_rom == 24376
 
 
-def test_what_is_not_known_is_no_number():
-    found = table(
-        row("odd", 0.1, flips=False, weights=None, rom=None), reference_rom=None, findings=(Finding(text="few"),)
-    )
-    assert found.table().splitlines()[1].split() == ["odd", "0.1000", "-0.0100", "0.3000", *"?????"]
+def test_what_is_not_known_is_a_dash():
+    found = table(row("odd", 0.1, flips=False, weights=None, rom=None), findings=(Finding(text="few"),))
+    assert found.table().splitlines()[1].split() == ["odd", "-", "0.1000", "-0.0100", "0.3000", *"-----"]
     assert found.table().endswith("note: few")
     assert found["odd"].flips is None
 

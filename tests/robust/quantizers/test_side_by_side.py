@@ -108,7 +108,7 @@ def test_torchao_leaves_convolutions_in_float_and_that_is_told(test):
     found = compare_calibrations(net, FOLDER / "train.npz", test, methods="torchao")
     assert found["torchao"].coverage.weights == pytest.approx(1280 / 6032)
     assert texts(found) == ["torchao quantizes 21.22 % of the weights; left in float: 0 (Conv2d), 4 (Conv2d)"]
-    assert found.reference == "Sequential"
+    assert found.reference.name == "Sequential"
 
 
 def test_ways_that_do_not_fit_are_listed_and_the_others_go_on(train, test):
