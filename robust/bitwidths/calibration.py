@@ -88,7 +88,7 @@ def find_ranges(
     if not 50.0 < percentile <= 100.0:
         raise InvalidInput(f"percentile got {percentile!r}; a number in (50, 100], such as 99.99, would be right")
     ends: dict[str, tuple[float, float]] = {}
-    for batch in _batches(model, calibration):
+    for batch in _batches(simulator, model, calibration):
         for layer, calls in _inputs(simulator, model, batch).items():
             for value in calls:
                 low, high = (float(value.min()), float(value.max())) if value.size else (0.0, 0.0)
@@ -119,7 +119,7 @@ def _percentiles(
 ) -> dict[str, tuple[float, float]]:
     """Ends with the outermost values left out."""
     counts: dict[str, FloatArray] = {layer: np.zeros(_BINS) for layer in ends}
-    for batch in _batches(model, calibration):
+    for batch in _batches(simulator, model, calibration):
         for layer, calls in _inputs(simulator, model, batch).items():
             for value in calls:
                 counts[layer] += np.histogram(value, bins=_BINS, range=ends[layer])[0]
@@ -134,9 +134,14 @@ def _percentiles(
     return found
 
 
-def _batches(model: Model, data: Dataset) -> Iterator[AnyArray]:
+def rows_a_call(model: Model, simulator: Simulator) -> int:
+    """Rows a call: no more than the model takes, nor than the simulator gains by."""
+    return model.fixed_batch or min(model.batch_size, simulator.rows or model.batch_size)
+
+
+def _batches(simulator: Simulator, model: Model, data: Dataset) -> Iterator[AnyArray]:
     """Rows as the model takes them; a fixed batch is filled up with its last row, which adds no new value."""
-    size = model.fixed_batch or model.batch_size
+    size = rows_a_call(model, simulator)
     for start in range(0, len(data), size):
         batch = np.array(data.x[start : start + size])
         count_rows(forward=len(batch))

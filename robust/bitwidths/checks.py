@@ -8,8 +8,10 @@ import numpy as np
 
 from robust.bitwidths.one_layer import layer_sensitivity
 from robust.bitwidths.precision_mix import mixed_precision
+from robust.bitwidths.rounding import FLOAT
 from robust.bitwidths.settings import Part
 from robust.bitwidths.simulation import can_be_simulated
+from robust.bitwidths.time_budget import SweepPlan, pace_of, plan_mix, plan_sweep
 from robust.bitwidths.width_curves import BitWidthSweep, bit_width_sweep
 from robust.check import Check, Subject
 from robust.data.dataset import Dataset
@@ -23,6 +25,10 @@ from robust.models.base import Model
 _CALIBRATION = 1024
 #: Rows and layers that are looked at one by one, at most, so that an audit takes seconds.
 _ROWS, _LAYERS = 512, 24
+#: Seconds that each check may take by how long a pass takes.
+_SECONDS = 60.0
+#: What is rounded, one curve each.
+_PARTS: tuple[Part, ...] = ("both", "weights", "activations")
 #: Loss from which on it is asked which layer it comes from, and the bits that a layer is kept at instead.
 _NOTICED, _KEPT = 0.01, 8
 
@@ -38,6 +44,8 @@ class SweepOptions:
         per_channel: Whether each channel of the weights has a scale of its own.
         metric: Name of a metric; empty for accuracy, or RMSE of a regression model.
         calibrate: How ranges of activations are taken.
+        seconds: Time for it, by how long a pass takes: where there is too little, fewer points and layers are looked at
+            one by one, and then fewer rows, which is told.
     """
 
     bits: int = 8
@@ -46,6 +54,7 @@ class SweepOptions:
     per_channel: bool = True
     metric: str = ""
     calibrate: Literal["minmax", "percentile"] = "minmax"
+    seconds: float = _SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +71,8 @@ class MixOptions:
         rows: Validation rows that the bits are chosen on, at most.
         separately: Layers that have bits of their own, at most: those with most weights.
         metric: Name of a metric; empty for accuracy, or RMSE of a regression model.
+        seconds: Time for it, by how long a pass takes: where there is too little, fewer rows and layers are searched,
+            which is told.
     """
 
     most: float | None = None
@@ -73,6 +84,7 @@ class MixOptions:
     rows: int = _ROWS
     separately: int = _LAYERS
     metric: str = ""
+    seconds: float = _SECONDS
 
 
 def simulable(subject: Subject) -> Model | None:
@@ -110,14 +122,26 @@ def _metric(subject: Subject, name: str) -> str:
 
 def _sweep(subject: Subject, options: SweepOptions) -> Sequence[Measurement]:
     """The width that is judged, with the curves; then the other widths of its curve."""
-    parts: tuple[Part, ...] = ("both", "weights", "activations")
+    model, calibration = _model(subject), _calibration(subject)
+    parts: tuple[Part, ...] = (options.part, *(part for part in _PARTS if part != options.part))
+    widths = sorted({*options.widths, options.bits})
+    plan = plan_sweep(
+        pace_of(model, subject.test),
+        seconds=options.seconds,
+        points=(len(parts) * len(widths), len(widths), 1),
+        rows=len(subject.test),
+        ranges=len(calibration),
+        layers=_LAYERS,
+        layer_rows=_ROWS,
+    )
+    calibration, rows = _some(calibration, plan.ranges), _some(subject.test, plan.rows)
     found = bit_width_sweep(
-        _model(subject),
-        _calibration(subject),
-        subject.test,
-        widths=sorted({*options.widths, options.bits}),
+        model,
+        calibration,
+        rows,
+        widths=widths if plan.points >= len(widths) else (options.bits,),
         per_channel=options.per_channel,
-        parts=(options.part, *(part for part in parts if part != options.part)),
+        parts=parts if plan.points > len(widths) else options.part,
         metric=_metric(subject, options.metric),
         calibrate=options.calibrate,
         level=subject.level,
@@ -130,22 +154,26 @@ def _sweep(subject: Subject, options: SweepOptions) -> Sequence[Measurement]:
         for m in reversed(curve.points)
         if m is not judged
     ]
-    return [replace(judged, evidence=(*judged.evidence, *_layers(subject, options, found))), *others]
+    told = (Finding(text=plan.told),) if plan.told else ()
+    layers = _layers(subject, options, found, plan, calibration) if plan.layers else ()
+    return [replace(judged, evidence=(*judged.evidence, *layers, *told)), *others]
 
 
-def _layers(subject: Subject, options: SweepOptions, sweep: BitWidthSweep) -> tuple[Evidence, ...]:
+def _layers(
+    subject: Subject, options: SweepOptions, sweep: BitWidthSweep, plan: SweepPlan, calibration: Dataset
+) -> tuple[Evidence, ...]:
     """Which layers the loss comes from, at the widest bits at which weights or activations alone have one."""
-    apart = [curve for curve in sweep if curve.part != "both"]
+    apart = [curve for curve in sweep if curve.part != "both"] or list(sweep)
     losing = [bits for curve in apart for bits, m in zip(curve.grid, curve, strict=True) if m.value > _NOTICED]
     bits = int(max(losing, default=sweep.grid[0]))
-    rows = _some(subject.test, _ROWS)
+    rows = _some(subject.test, plan.layer_rows)
     found = layer_sensitivity(
         _model(subject),
-        _calibration(subject),
+        calibration,
         rows,
         bits=bits,
         keep=_KEPT if bits < _KEPT else None,
-        most=_LAYERS,
+        most=plan.layers,
         per_channel=options.per_channel,
         metric=_metric(subject, options.metric),
         calibrate=options.calibrate,
@@ -153,17 +181,30 @@ def _layers(subject: Subject, options: SweepOptions, sweep: BitWidthSweep) -> tu
         seed=subject.seed,
     )
     known = {item.text for item in sweep.curves[0].points[0].evidence if isinstance(item, Finding)}
+    # The loss of all layers together is the sweep's to tell: on other rows it is another number.
+    told = [text for text in found.findings[len(found.together) :] if text not in known]
+    where = "" if len(rows) == len(subject.test) else f" (on {len(rows)} of {len(subject.test)} rows)"
     asked = Fact(name="layer by layer", value=f"at {bits} bits, on {len(rows)} of {len(subject.test)} rows")
-    return (*(Finding(text=text) for text in found.findings if text not in known), asked, found.figure)
+    return (*(Finding(text=f"{text}{where}") for text in told), asked, found.figure)
 
 
 def _mix(subject: Subject, options: MixOptions) -> Measurement:
     if subject.validation is None:
         raise InvalidInput("no validation rows: bits are chosen on rows of their own (validation in [data])")
+    model, calibration, chosen_on = _model(subject), _calibration(subject), _some(subject.validation, options.rows)
+    plan = plan_mix(
+        pace_of(model, subject.test),
+        seconds=options.seconds,
+        widths=len(options.widths),
+        rows=len(chosen_on),
+        test=len(subject.test),
+        ranges=len(calibration),
+        separately=options.separately,
+    )
     found = mixed_precision(
-        _model(subject),
-        _calibration(subject),
-        _some(subject.validation, options.rows),
+        model,
+        _some(calibration, plan.ranges),
+        _some(chosen_on, plan.rows),
         subject.test,
         limit=options.most,
         budget=options.budget,
@@ -171,14 +212,19 @@ def _mix(subject: Subject, options: MixOptions) -> Measurement:
         activations=options.activations,
         per_channel=options.per_channel,
         by=options.by,
-        separately=options.separately,
+        separately=plan.separately,
         metric=_metric(subject, options.metric),
         level=subject.level,
         seed=subject.seed,
     )
-    chosen = ", ".join(f"{name} {bits}" for name, bits in found.choice.items())
-    facts = (Fact(name="bits", value=chosen), Fact(name="bytes of the float model", value=found.float_size))
-    return replace(found.degradation, evidence=(*facts, *found.degradation.evidence))
+    chosen = ", ".join(f"{name}: {_width(bits)}" for name, bits in found.choice.items())
+    facts = (Fact(name="bits by layer", value=chosen), Fact(name="bytes of the float model", value=found.float_size))
+    told = (Finding(text=plan.told),) if plan.told else ()
+    return replace(found.degradation, evidence=(*facts, *found.degradation.evidence, *told))
+
+
+def _width(bits: int) -> str:
+    return "float" if bits == FLOAT else f"{bits} bits"
 
 
 CHECKS = (

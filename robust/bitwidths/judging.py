@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from msgspec import structs
 
 from robust.bitwidths.settings import Bits, Setting, uniform
 from robust.bitwidths.simulation import Simulation
@@ -86,8 +85,8 @@ class Judge:
         started = time.perf_counter()
         try:
             for count, model in self.simulation.together(settings) if len(settings) > 1 else ():
-                outputs = bind(model, self.data.schema).again(self.data.x, size=model.fixed_batch or model.batch_size)
-                found += np.split(outputs, count, axis=1)
+                outputs = bind(model, self.data.schema).again(self.data.x, size=self._rows())
+                found += [np.ascontiguousarray(part) for part in np.split(outputs, count, axis=1)]
         except (InvalidInput, ModelFault):
             found = []  # which setting it is that gives no numbers is told by asking one by one
         if len(found) != len(settings):
@@ -95,6 +94,11 @@ class Judge:
         each = Cost(forward_rows=0, backward_rows=0, seconds=(time.perf_counter() - started) / len(settings))
         answers = [self.answer(setting, outputs) for setting, outputs in zip(settings, found, strict=True)]
         return [replace(answer, cost=answer.cost + each) for answer in answers]
+
+    def _rows(self) -> int:
+        """Rows a call; as many as the float model was given where its answers may depend on the rows beside them."""
+        model = self.simulation.model
+        return (model.fixed_batch or model.batch_size) if self.remarks else self.simulation.batch
 
     def answer(self, setting: Setting, outputs: FloatArray | None = None) -> Answer:
         """Run a setting on all rows: one forward pass.
@@ -125,6 +129,8 @@ class Judge:
     def change(self, old: Answer, new: Answer, *, name: str, level: float | None = None) -> Measurement:
         """How much worse one answer is than another, paired by row; no model is asked."""
         with metered() as meter:
+            # What the new answer was asked is a part of what its measurement cost.
+            meter.forward_rows, meter.started = new.cost.forward_rows, meter.started - new.cost.seconds
             reference, candidate = aligned(old.scored, new.scored)
             level = self.level if level is None else level
             change = paired_change(
@@ -158,8 +164,7 @@ class Judge:
                 validity=(self.control, *change.validity),
                 reach=change.reach,
             )
-        provenance = structs.replace(measured.provenance, cost=new.cost + meter.cost())
-        return replace(change.settled(measured), provenance=provenance)
+        return change.settled(measured)
 
 
 def open_judge(simulation: Simulation, data: Dataset, *, metric: object, level: float, seed: int) -> Judge:
@@ -195,7 +200,7 @@ def open_judge(simulation: Simulation, data: Dataset, *, metric: object, level: 
         reference=Answer(setting=None, scored=scored, sqnr=math.inf, noise=0.0, model=simulation.model, cost=cost),
         level=level,
         seed=seed,
-        control=_control(simulation),
+        control=simulation.checked(_control),
         remarks=remarks,
         _power=power,
     )

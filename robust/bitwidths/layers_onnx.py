@@ -255,11 +255,11 @@ def _left(node: Any, place: int, graph: StoredGraph, simulated: set[str]) -> Ite
 
 
 def _rest(graph: StoredGraph, simulated: set[str], norms: list[Any]) -> int:
-    """Bytes of the stored floating numbers that are no layer's weights; folded normalisation is a bias."""
+    """Bytes of all stored numbers but the layers' weights, as `cost` counts them; folded normalisation is a bias."""
     total = sum(
-        prod(tensor.dims) * (bits(tensor.data_type) or 0) // 8
+        (prod(tensor.dims) * (bits(tensor.data_type) or 0) + 7) // 8
         for name, tensor in graph.stored.items()
-        if name not in simulated and tensor.data_type in FLOATS
+        if name not in simulated
     )
     for node, norm in norms:
         sizes = [prod(graph.stored[name].dims) * 4 for name in norm.input[1:5] if name in graph.stored]

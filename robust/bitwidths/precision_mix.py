@@ -10,6 +10,7 @@ from robust.bitwidths.judging import Judge, open_judge
 from robust.bitwidths.precision_search import ParetoPoint, choose, search, setting_of, stored
 from robust.bitwidths.precision_words import KeptLayer, findings_of, front_figure
 from robust.bitwidths.rounding import read_bits
+from robust.bitwidths.row_keys import shared_rows
 from robust.bitwidths.settings import read_widths
 from robust.bitwidths.simulation import simulate
 from robust.bitwidths.simulators import SimulatedLayer
@@ -20,7 +21,6 @@ from robust.errors import InvalidInput
 from robust.evidence import Evidence, Fact, Figure, Finding, SelfCheck
 from robust.limits import as_bytes, is_number
 from robust.measurement import Measurement
-from robust.measures.row_contents import row_contents
 from robust.models.conversion import as_model
 
 _TOLD = 3
@@ -197,7 +197,7 @@ def _line(limit: float | None, budget: object) -> float | None:
 
 def _refuse_shared(validation: Dataset, test: Dataset) -> None:
     """What is chosen and judged on the same rows is flattered."""
-    shared = row_contents(validation).shared(test)
+    shared = shared_rows(validation, test)
     if shared:
         raise InvalidInput(
             f"{shared} of {len(test)} test rows of {test.name} are among the validation rows of {validation.name}: "

@@ -1,16 +1,17 @@
 """A model in fewer bits: any setting of widths as a model of its own, and its size."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from robust.bitwidths.calibration import FEW, Ranges, checked_rows, find_ranges
+from robust.bitwidths.calibration import FEW, Ranges, checked_rows, find_ranges, rows_a_call
 from robust.bitwidths.rounding import Grid, grid_of
+from robust.bitwidths.row_keys import shared_rows
 from robust.bitwidths.settings import Bits, Setting
 from robust.bitwidths.simulators import LeftFloat, Plan, SimulatedLayer, Simulator
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
-from robust.measures.row_contents import row_contents
+from robust.evidence import SelfCheck
 from robust.models.base import Model, adapter_of
 from robust.models.layer_bits import NARROW, HeldBits, LayerBits
 from robust.types import FloatArray
@@ -43,11 +44,17 @@ class Simulation:
     options: Mapping[str, object]
     _rounded: dict[tuple[str, int, bool], tuple[FloatArray, ...]]
     _key: str
+    _check: SelfCheck | None = None
 
     @property
     def layers(self) -> tuple[SimulatedLayer, ...]:
         """The layers whose widths can be chosen, in the model's order."""
         return self.simulator.layers
+
+    @property
+    def batch(self) -> int:
+        """Rows a call: no more than the model takes, nor than the simulator gains by."""
+        return rows_a_call(self.model, self.simulator)
 
     @property
     def left(self) -> tuple[LeftFloat, ...]:
@@ -100,6 +107,12 @@ class Simulation:
             if forward is None:
                 return
             yield len(some), replace(self.model, forward=forward, gradients=None, content=None, identity=lambda: None)
+
+    def checked(self, check: Callable[["Simulation"], SelfCheck]) -> SelfCheck:
+        """Its self-check, made once however many rows it is judged on."""
+        if self._check is None:
+            self._check = check(self)
+        return self._check
 
     def _held(self, setting: Setting) -> tuple[LayerBits, ...]:
         """The layers as coverage reads them."""
@@ -174,7 +187,7 @@ class Simulation:
                 "would be right"
             )
         if data is not None:
-            shared = row_contents(self.calibration).shared(data)
+            shared = shared_rows(self.calibration, data)
             if shared:
                 told.append(
                     f"leakage: {shared} of {len(data)} rows of {data.name} are among the calibration rows of "
@@ -235,7 +248,7 @@ def simulate(
         InvalidInput: If the model has no layer that can be simulated, or the rows cannot tell a range.
     """
     rows = checked_rows(calibration, row_shape)
-    simulator = _simulator(model, rows)
+    simulator = simulator_of(model, rows)
     ranges = find_ranges(simulator, model, rows, calibrate=calibrate, percentile=percentile)
     identity = model.identity()
     options = {"calibrate": calibrate} | ({"percentile": percentile} if calibrate == "percentile" else {})
@@ -265,7 +278,7 @@ def can_be_simulated(model: Model) -> str | None:
     return f"{model.name} ({model.framework}) shows no layers: a torch module or a float ONNX file would be right"
 
 
-def _simulator(model: Model, rows: Dataset) -> Simulator:
+def simulator_of(model: Model, rows: Dataset) -> Simulator:
     """The simulator of a model's framework; what it refuses is told with the model's name."""
     refused = can_be_simulated(model)
     if refused is not None:

@@ -20,6 +20,8 @@ from robust.models.file_errors import reading
 from robust.types import AnyArray
 
 _ERRORS_ONLY = 3
+#: Rows of a call: what several settings make of more of them at once does not stay in a processor's cache.
+_ROWS = 64
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -42,6 +44,7 @@ class OnnxSimulator:
     left: tuple[LeftFloat, ...] = field(init=False)
     rest: int = field(init=False)
     itemsize: int = field(init=False)
+    rows: int | None = field(init=False, default=_ROWS)
     _watching: Any = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -94,9 +97,10 @@ class OnnxSimulator:
         return None
 
     def _session(self, model: Any) -> Any:
-        """A session on the CPU, whose threads do not spin between calls: many are opened, one after the other."""
+        """A session on the CPU with as many threads as the file's own, which do not spin between calls."""
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = _ERRORS_ONLY
+        settings.intra_op_num_threads = self.adapter.session.get_session_options().intra_op_num_threads
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Rounding stays where it is put: onnxruntime would move it along the graph, to where integers serve it.
         settings.add_session_config_entry("session.disable_quant_qdq", "1")

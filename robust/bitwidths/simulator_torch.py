@@ -32,6 +32,7 @@ class TorchSimulator:
     left: tuple[LeftFloat, ...] = field(init=False)
     rest: int = field(init=False)
     itemsize: int = field(init=False)
+    rows: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """What the protocol asks for."""

@@ -114,6 +114,8 @@ class Simulator(Protocol):
     #: Bytes of what is stored beside the layers' weights, batch normalisation folded, and of one float weight.
     rest: int
     itemsize: int
+    #: Rows that it is best given at once, where the model does not say how many it takes; None for as many as ever.
+    rows: int | None
 
     def inputs(self, x: AnyArray) -> Mapping[str, Sequence[AnyArray]]:
         """What each layer whose input can be rounded is given on one batch, once a call of the layer."""

@@ -14,6 +14,9 @@ from robust.bitwidths.simulators import Plan
 from robust.types import FloatArray
 
 _PREFIX = "robust/bits"
+_BYTE = 255
+#: The operator set from which on Clip takes bytes.
+_CLIP_OF_BYTES = 12
 
 
 @dataclass(slots=True, eq=False)
@@ -116,35 +119,51 @@ class Variants:
     def _round(self, source: str, grid: Grid, kind: np.dtype[Any]) -> str:
         """The name of a tensor on a grid.
 
-        Up to 8 bits of float32: clip, quantize, dequantize, which onnxruntime has vectorised. Else: divide, round,
+        Up to 8 bits of float32: quantize, clip, dequantize, which onnxruntime has vectorised. Else: divide, round,
         clip, multiply. The numbers are the same.
         """
         key = (source, grid, kind.name)
-        if key in self._rounded:
-            return self._rounded[key]
-        target = self._rounded[key] = f"{_PREFIX}/rounded/{len(self._rounded)}"
-        bytewise = kind == np.float32 and grid.high - grid.low <= 255
-        ends = (grid.low * grid.scale, grid.high * grid.scale) if bytewise else (grid.low, grid.high)
-        for word, value in (("scale", grid.scale), ("low", ends[0]), ("high", ends[1])):
-            self._stored.append(numpy_helper.from_array(np.asarray(value, dtype=kind), f"{target}/{word}"))
-        scale, ends_of = f"{target}/scale", [f"{target}/low", f"{target}/high"]
-        steps = [f"{target}/{word}" for word in ("first", "second", "third")]
-        if not bytewise:
-            self._nodes += [
-                helper.make_node("Div", [source, scale], [steps[0]]),
-                helper.make_node("Round", [steps[0]], [steps[1]]),
-                helper.make_node("Clip", [steps[1], *ends_of], [steps[2]]),
-                helper.make_node("Mul", [steps[2], scale], [target]),
-            ]
-            return target
-        zero = f"{target}/zero"
-        self._stored.append(numpy_helper.from_array(np.asarray(-grid.low, dtype=np.uint8), zero))
+        if key not in self._rounded:
+            target = self._rounded[key] = f"{_PREFIX}/rounded/{len(self._rounded)}"
+            if kind == np.float32 and grid.high - grid.low <= _BYTE and self._clips_bytes():
+                self._round_bytes(source, grid, target)
+            else:
+                self._round_floats(source, grid, kind, target)
+        return self._rounded[key]
+
+    def _round_bytes(self, source: str, grid: Grid, target: str) -> None:
+        """Rounding by way of bytes, which QuantizeLinear cuts off at 0 and 255 itself."""
+        scale = self._store(f"{target}/scale", grid.scale, np.float32)
+        zero = self._store(f"{target}/zero", -grid.low, np.uint8)
+        codes, cut, most = f"{target}/codes", f"{target}/cut", grid.high - grid.low
+        self._nodes.append(helper.make_node("QuantizeLinear", [source, scale, zero], [codes]))
+        if most < _BYTE:
+            end = self._store(f"{target}/most", most, np.uint8)
+            self._nodes.append(helper.make_node("Clip", [codes, "", end], [cut]))
+            codes = cut
+        self._nodes.append(helper.make_node("DequantizeLinear", [codes, scale, zero], [target]))
+
+    def _round_floats(self, source: str, grid: Grid, kind: np.dtype[Any], target: str) -> None:
+        """Rounding in the layer's own type."""
+        scale = self._store(f"{target}/scale", grid.scale, kind)
+        ends = [self._store(f"{target}/{word}", end, kind) for word, end in (("low", grid.low), ("high", grid.high))]
+        steps = [f"{target}/{word}" for word in ("divided", "whole", "cut")]
         self._nodes += [
-            helper.make_node("Clip", [source, *ends_of], [steps[0]]),
-            helper.make_node("QuantizeLinear", [steps[0], scale, zero], [steps[1]]),
-            helper.make_node("DequantizeLinear", [steps[1], scale, zero], [target]),
+            helper.make_node("Div", [source, scale], [steps[0]]),
+            helper.make_node("Round", [steps[0]], [steps[1]]),
+            helper.make_node("Clip", [steps[1], *ends], [steps[2]]),
+            helper.make_node("Mul", [steps[2], scale], [target]),
         ]
-        return target
+
+    def _store(self, name: str, value: float, kind: Any) -> str:
+        """Put one number into the graph."""
+        self._stored.append(numpy_helper.from_array(np.asarray(value, dtype=kind), name))
+        return name
+
+    def _clips_bytes(self) -> bool:
+        """Whether the file's operators are new enough to clip bytes."""
+        versions = [entry.version for entry in self.found.model.opset_import if entry.domain in ("", "ai.onnx")]
+        return bool(max(versions) >= _CLIP_OF_BYTES)
 
 
 def has_inner_graphs(graph: Any) -> bool:

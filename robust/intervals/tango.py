@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from scipy.special import ndtri
 
@@ -73,6 +74,7 @@ def tango(b: float, c: float, n: float, *, level: float) -> Interval:
     )
 
 
+@lru_cache(maxsize=4096)  # a sweep asks for the same few counts again and again
 def tango_bounds(b: float, c: float, n: float, z: float, *, correction: float = _CORRECTION) -> tuple[float, float]:
     """Score bounds for (b - c)/n at a normal quantile.
 

@@ -42,9 +42,19 @@ def test_the_float_model_is_asked_once(nets):
             judge.change(answers[0], answers[2], name="x")
             assert meter.forward_rows == 719 + 2 * 64 + 3 * 719
     assert changes[0].provenance.cost.forward_rows == 719
-    assert Fact(name="bytes", value=24_360 - 4608 * 4 + 4608 + 32 * 4) in changes[0].evidence
+    assert Fact(name="bytes", value=24_376 - 4608 * 4 + 4608 + 32 * 4) in changes[0].evidence
     (values,) = [item for item in changes[1].evidence if isinstance(item, Values)]
     assert values.names == ("float", "weights 4 bits")
+
+
+def test_the_control_is_asked_for_once_a_simulation(nets):
+    with using(Settings()):
+        simulation = simulate(nets.onnx, nets.train)
+        one = open_judge(simulation, nets.validation, metric="accuracy", level=0.95, seed=0)
+        with metered() as meter:
+            other = open_judge(simulation, nets.test, metric="accuracy", level=0.95, seed=0)
+    assert meter.forward_rows == 719
+    assert other.control is one.control
 
 
 def test_noise_and_sqnr_by_hand():

@@ -1,15 +1,23 @@
 """Several settings in one session give what each gives in its own, and share what they have in common."""
 
+from dataclasses import replace
+
 import numpy as np
+import onnxruntime
 import pytest
 from onnx import helper
 
 from robust.bitwidths.judging import open_judge
+from robust.bitwidths.rounding import grid_of
 from robust.bitwidths.settings import Bits, uniform
 from robust.bitwidths.simulation import simulate
+from robust.bitwidths.simulator_onnx import onnx_simulator
 from robust.bitwidths.variants_onnx import Variants
 from robust.data.live import as_data
 from robust.errors import ModelFault
+from robust.evidence import Finding
+from robust.models.base import adapter_of
+from robust.predicting.calling import bind
 from robust.predicting.metering import metered
 
 NODE = helper.make_node
@@ -41,6 +49,62 @@ def test_together_is_as_one_by_one(judge):
         assert answer.cost.forward_rows == alone.cost.forward_rows == 300
         assert answer.model.identity() == alone.model.identity()
         assert answer.model.forward(judge.data.x[:3]).shape == (3, 10)
+
+
+def test_calls_of_any_size_give_the_same_bits(judge):
+    settings = settings_of(judge)
+    (count, model), *rest = judge.simulation.together(settings)
+    assert (count, rest) == (len(settings), [])
+    caller = bind(model, judge.data.schema)
+    whole = caller.again(judge.data.x, size=300)
+    assert judge.simulation.batch == 64
+    for size in (256, 64, 7):
+        assert np.array_equal(caller.again(judge.data.x, size=size), whole)
+
+
+def test_models_whose_rows_depend_on_each_other_keep_their_batch(judge):
+    assert replace(judge, remarks=(Finding(text="answers depend on the rows beside them"),))._rows() == 256
+    assert judge._rows() == 64
+
+
+@pytest.mark.parametrize("opset", [11, 18])
+@pytest.mark.parametrize("bits", [2, 5, 8, 9])
+def test_rounded_inputs_are_those_of_the_grid(bits, opset, nets, tmp_path):
+    """Behind a matrix product with 1: halves go to the even code, whatever is outside is cut off."""
+    model = nets.saved(
+        nets.graph([NODE("MatMul", ["x", "w"], ["y"])], {"w": np.ones((1, 1), dtype=np.float32)}, (1,), opset=opset),
+        tmp_path,
+        output="values",
+    )
+    levels, step = 2**bits - 1, 0.125  # a power of two, so that halves are halves
+    low, high = -(levels // 3) * step, (levels - levels // 3) * step
+    simulation = simulate(model, as_data(np.array([[low], [high]] * 20, dtype=np.float32)))
+    grid = grid_of(low, high, bits)
+    assert grid.scale == step
+    steps = np.arange(grid.low - 3, grid.high + 3, 0.25)
+    x = np.concatenate([steps * grid.scale, [1e30, -1e30]]).astype(np.float32)[:, None]
+    found = simulation.at(uniform(simulation.names(), Bits(activations=bits), per_channel=True)).forward(x)
+    assert np.array_equal(found, grid.nearest(x))
+    kinds = [node.op_type for node in _graph(simulation, bits).node]
+    assert ("QuantizeLinear" in kinds) == (bits <= 8 and opset > 11)
+    assert ("Clip" in kinds) == (bits != 8 or opset == 11)
+
+
+def _graph(simulation, bits):
+    variants = Variants(simulation.simulator.found)
+    setting = uniform(simulation.names(), Bits(activations=bits), per_channel=True)
+    variants.add(simulation._plan(setting, simulation.ranges.ends))
+    return variants.model(None).graph
+
+
+def test_sessions_have_as_many_threads_as_the_files_own(nets):
+    adapter = adapter_of(nets.onnx)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    own = onnxruntime.InferenceSession(nets.onnx.content(), options, providers=["CPUExecutionProvider"])
+    simulator = onnx_simulator(replace(adapter, session=own), nets.onnx.content(), "float.onnx")
+    opened = simulator._session(simulator.found.model)
+    assert opened.get_session_options().intra_op_num_threads == 1
 
 
 def test_rows_are_counted_once_a_setting(judge):
