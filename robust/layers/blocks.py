@@ -23,6 +23,7 @@ _FAMILIES: Mapping[str, str] = {
     **dict.fromkeys(("matmul", "__matmul__", "__rmatmul__", "mm", "addmm"), "linear"),
     **dict.fromkeys(("LSTM", "DynamicQuantizeLSTM"), "lstm"),
     **dict.fromkeys(("QAttention", "Attention", "MultiheadAttention", "MultiHeadAttention"), "attention"),
+    "Gather": "embedding",
     **dict.fromkeys(("Add", "Sum"), "add"),
     **dict.fromkeys(("AveragePool", "QLinearAveragePool", "AvgPool1d", "AvgPool2d", "AvgPool3d"), "averagepool"),
 }
@@ -34,6 +35,9 @@ _PLAIN = {
     "DynamicQuantizeMatMul": "MatMul",
     "MatMulIntegerToFloat": "MatMul",
 }
+#: Families whose layers give their last states beside those of all steps; the states, after these.
+RECURRENT = frozenset(("lstm", "gru", "rnn"))
+_STATES = ("h_n", "c_n")
 Values: TypeAlias = dict[str, AnyArray]
 
 
@@ -45,6 +49,10 @@ class Block:
         name: The user's name of its module.
         kind: Operator or class, e.g. `Conv`.
         end: Key of the point after it, by which the model is asked for values.
+        part: Which of its tensors it is, from 0, where it gives several: of an LSTM the states of all steps, the last
+            ones and the cell's.
+        named: Whether its name is that of its module or its weights, rather than the operator's own.
+        start: The tensor that its first operator makes, where tensors have names.
         aliases: Names that its tensors have in the file, the end's own first; none where tensors have no names.
         activations: What is applied to its outputs before the point, in order, e.g. `relu`.
         integers: Whether the point holds integers, whose range may stand for an activation.
@@ -56,6 +64,9 @@ class Block:
     name: str
     kind: str
     end: str
+    part: int = 0
+    named: bool = True
+    start: str = ""
     aliases: tuple[str, ...] = ()
     activations: tuple[str, ...] = ()
     integers: bool = False
@@ -71,7 +82,12 @@ class Block:
     @property
     def label(self) -> str:
         """Name and kind, e.g. `4 (Conv)`."""
-        return f"{self.name} ({plain_kind(self.kind)})"
+        return label_of(self.name, self.kind, self.part)
+
+    @property
+    def module(self) -> str:
+        """Name of its module, whichever call of it this is."""
+        return self.name.partition(" (call ")[0]
 
 
 class Watched(Protocol):
@@ -143,6 +159,17 @@ def plain_kind(kind: str) -> str:
     ('Conv', 'Conv', 'Linear')
     """
     return _PLAIN.get(kind) or kind.removeprefix("QLinear")
+
+
+def label_of(name: str, kind: str, part: int) -> str:
+    """Name, kind, and which of several tensors.
+
+    >>> label_of("4", "Conv", 0), label_of("rnn", "DynamicQuantizeLSTM", 1), label_of("pool", "MaxPool", 1)
+    ('4 (Conv)', 'rnn (DynamicQuantizeLSTM h_n)', 'pool (MaxPool output 2)')
+    """
+    states = _STATES if family(kind) in RECURRENT else ()
+    said = "" if not part else f" {states[part - 1]}" if part <= len(states) else f" output {part + 1}"
+    return f"{name} ({plain_kind(kind)}{said})"
 
 
 def points_behind(

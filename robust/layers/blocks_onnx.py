@@ -1,13 +1,13 @@
 """The layers of an ONNX graph: operators with the bias, normalisation, activation and quantizer that follow them."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from robust.layers.blocks import ENTRY, OUTPUT, Block, family, points_behind
-from robust.layers.flow_onnx import Bundle, Flow
-from robust.layers.weights_onnx import fold_of, weight_of
-from robust.models.layer_names import layer_of
+from robust.layers.blocks import ENTRY, OUTPUT, RECURRENT, Block, family, points_behind
+from robust.layers.flow_onnx import Bundle, Flow, is_lookup
+from robust.layers.names_onnx import name_of
+from robust.quantization.stored_values_onnx import fold_of, weight_of
 from robust.types import AnyArray, FloatArray
 
 #: Operators that hand numbers on, in another shape, type or form: no layers of their own.
@@ -32,11 +32,12 @@ _PRODUCTS = ("conv", "convtranspose", "linear")
 _INTEGER_PRODUCTS = ("ConvInteger", "MatMulInteger")
 
 
-def blocks_of(flow: Flow) -> tuple[Block, ...]:
+def blocks_of(flow: Flow, modules: Collection[str] = ()) -> tuple[Block, ...]:
     """The layers of a graph, in the order of a run.
 
     Args:
         flow: The graph.
+        modules: Names of the layers of the torch module that it is compared with; none of another file.
 
     Returns:
         One block for each operator that computes something from the rows, unless it belongs to the one before it; one
@@ -47,13 +48,15 @@ def blocks_of(flow: Flow) -> tuple[Block, ...]:
     found = []
     for place, node in enumerate(flow.graph.node):
         wanted = flow.computed(node.input)
-        if id(node) in taken or node.op_type in _VIEWS or not wanted:
+        view = node.op_type in _VIEWS and not is_lookup(flow, node)
+        if id(node) in taken or view or not wanted or flow.sizes.issuperset(filter(None, node.output)):
             continue
         feeds = _feeds(flow, wanted, ends)
         for output in _used(flow, node):
             chain = _chain(flow, node, output)
             taken.update(chain.members)
-            block = _block(flow, node, place, chain, feeds)
+            name, named = name_of(flow, node, place, chain.stored, modules)
+            block = replace(_block(flow, node, name, chain, feeds), named=named)
             found.append(block)
             ends |= {name: block.end for bundle in chain.bundles for name in bundle.names}
     return tuple(found)
@@ -119,7 +122,7 @@ def _chain(flow: Flow, node: Any, name: str) -> _Chain:
 def _belongs(flow: Flow, follower: Any, node: Any, chain: _Chain, others: list[str], *, products: bool) -> bool:
     """Whether an operator is a part of the layer before it; what it adds is noted."""
     kind = follower.op_type
-    if chain.activations:  # a second activation is a layer of its own
+    if chain.activations or family(node.op_type) in RECURRENT:  # a second activation is a layer of its own
         return False
     if kind in _ACTIVATIONS:
         chain.activations.append(_activation(flow, follower))
@@ -183,39 +186,33 @@ def _stored(flow: Flow, node: Any) -> list[str]:
 def _feeds(flow: Flow, names: list[str], ends: Mapping[str, str]) -> tuple[str, ...]:
     """Points that tensors come from, through views."""
 
+    def computed(given: Iterable[str]) -> list[str]:
+        return [name for name in flow.computed(given) if name not in flow.sizes]
+
     def before(name: str) -> Iterable[str]:
         maker = flow.makers.get(name)
-        return () if maker is None else flow.computed(maker.input)
+        return () if maker is None else computed(maker.input)
 
-    return points_behind(names, ends, before)
+    return points_behind(computed(names), ends, before)
 
 
-def _block(flow: Flow, node: Any, place: int, chain: _Chain, feeds: tuple[str, ...]) -> Block:
-    last = chain.bundles[-1]
-    name, _ = layer_of(node, place, [_original(one) for one in chain.stored])
+def _block(flow: Flow, node: Any, name: str, chain: _Chain, feeds: tuple[str, ...]) -> Block:
+    first, last = chain.bundles[0], chain.bundles[-1]
     aliases = dict.fromkeys(_plain(one) for bundle in reversed(chain.bundles) for one in reversed(bundle.names))
+    weight = weight_of(node, flow.constants, chain.scale)
     return Block(
         name=name,
         kind=node.op_type,
         end=last.names[0],
+        part=list(node.output).index(first.names[0]),
+        start=first.names[0],
         aliases=tuple(aliases),
         activations=tuple(chain.activations),
         integers=last.packed is not None or node.op_type.startswith("QLinear") or node.op_type == "QGemm",
-        weight=weight_of(node, flow.constants, chain.scale),
+        weight=None if weight is None else weight.values,
         fold=chain.fold,
         feeds=feeds,
     )
-
-
-def _original(name: str) -> str:
-    """A stored tensor's name before an optimizer folded a normalisation into it.
-
-    >>> _original("ConvBnFusion_W_body.0.weight")
-    'body.0.weight'
-    """
-    for prefix in ("ConvBnFusion_W_", "ConvBnFusion_BN_B_", "ConvMulFusion_W_"):
-        name = name.removeprefix(prefix)
-    return name
 
 
 def _plain(name: str) -> str:

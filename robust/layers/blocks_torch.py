@@ -1,13 +1,15 @@
 """The layers of a torch module: modules with the normalisation, activation and quantizer that follow them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
-from robust.layers.blocks import ENTRY, OUTPUT, Block, points_behind
+from robust.layers.blocks import ENTRY, OUTPUT, RECURRENT, Block, family, points_behind
 from robust.layers.events_torch import Event, Recording, is_quantizer
+from robust.layers.nested_torch import key_of
 from robust.types import FloatArray
 
 #: Activations, as modules and as functions, by what other formats call them.
@@ -41,14 +43,15 @@ def blocks_of(recording: Recording) -> tuple[tuple[Block, ...], Block]:
         recording: One call of the module.
 
     Returns:
-        One block for each call of a layer that computes something, unless it belongs to the one before it; also for a
-        product of weights that a module holds itself. And one for the output, `end` that of the layer that ends there.
+        One block for each call of a layer that computes something, unless it belongs to the one before it; one for each
+        of its tensors that is read, where it gives several; also for a product of weights that a module holds itself.
+        And one for the output, `end` that of the layer that ends there.
     """
     readers: dict[int, list[Event]] = {}
     for event in recording.events:
         for number in dict.fromkeys(event.reads):
             readers.setdefault(number, []).append(event)
-    made = {event.makes: event for event in recording.events}
+    made = {number: event for event in recording.events for number in event.makes}
     ends = {recording.entry: ENTRY}
     taken: set[str] = set()
     found = []
@@ -56,55 +59,72 @@ def blocks_of(recording: Recording) -> tuple[tuple[Block, ...], Block]:
     for event in recording.events:
         if not (event.module or event.name) or event.key in taken or event.kind in _VIEWS or _quantizes(event):
             continue
-        members, activations, fold = _chain(event, readers, recording.output)
-        taken.update(member.key for member in members)
         _, _, call = event.key.rpartition("#")
         if event.module is None:  # functions are numbered by their own names, their weights by theirs
             applied[event.name] = applied.get(event.name, 0) + 1
             call = str(applied[event.name])
-        found.append(
-            Block(
-                name=(event.name or event.kind) + (f" (call {call})" if call != "1" else ""),
-                kind=event.kind,
-                end=members[-1].key,
-                activations=tuple(activations),
-                weight=_weight(event),
-                fold=fold,
-                feeds=_sources(event.reads, made, ends),
+        feeds = _sources(event.reads, made, ends)
+        for place in _read(event, readers, recording.output):
+            chain = _chain(event, event.makes[place], readers, recording.output)
+            taken.update(member.key for member in chain.members)
+            end = key_of(chain.members[-1].key, place if len(chain.members) == 1 else 0)
+            found.append(
+                Block(
+                    name=(event.name or event.kind) + (f" (call {call})" if call != "1" else ""),
+                    kind=event.kind,
+                    part=place,
+                    end=end,
+                    activations=tuple(chain.activations),
+                    weight=_weight(event) if place == 0 else None,
+                    fold=chain.fold,
+                    feeds=feeds,
+                )
             )
-        )
-        ends[members[-1].makes] = members[-1].key
+            ends[chain.last] = end
     feeds = _sources((recording.output,), made, ends)
     last = ends.get(recording.output, OUTPUT)
     return tuple(found), Block(name=OUTPUT, kind="Output", end=OUTPUT if last == ENTRY else last, feeds=feeds)
 
 
-def _chain(
-    event: Event, readers: Mapping[int, list[Event]], output: int
-) -> tuple[list[Event], list[str], FloatArray | None]:
-    """Follow a layer's output through whatever is still a part of the layer."""
-    members: list[Event] = [event]
-    activations: list[str] = []
-    fold = None
+@dataclass(slots=True)
+class _Chain:
+    """What belongs to one layer: its call and those that follow, and the number of the tensor after the last one."""
+
+    members: list[Event]
+    last: int
+    activations: list[str] = field(default_factory=list)
+    fold: FloatArray | None = None
+
+
+def _read(event: Event, readers: Mapping[int, list[Event]], output: int) -> list[int]:
+    """Which of a layer's tensors are read: these alone take part in what the model gives; the first, where none is."""
+    return [i for i, number in enumerate(event.makes) if readers.get(number) or number == output] or [0]
+
+
+def _chain(event: Event, number: int, readers: Mapping[int, list[Event]], output: int) -> _Chain:
+    """Follow one of a layer's tensors through whatever is still a part of the layer."""
+    chain = _Chain([event], number)
     while True:
-        after = readers.get(members[-1].makes, [])
-        if len(after) != 1 or members[-1].makes == output:
-            return members, activations, fold
+        after = readers.get(chain.last, [])
+        if len(after) != 1 or chain.last == output:
+            return chain
         (follower,) = after
         activation = _activation(follower)
         if activation is not None:
-            if activations:  # a second one is a layer of its own
-                return members, activations, fold
-            activations.append(activation)
-        elif follower.kind in _NORMALISATIONS and not activations and fold is None:
-            fold = _fold(follower.module)
-            if fold is None:
-                return members, activations, fold
+            # A second one is a layer of its own; files hand on what recurrent layers give before they apply one.
+            if chain.activations or family(event.kind) in RECURRENT:
+                return chain
+            chain.activations.append(activation)
+        elif follower.kind in _NORMALISATIONS and not chain.activations and chain.fold is None:
+            chain.fold = _fold(follower.module)
+            if chain.fold is None:
+                return chain
         elif not (follower.kind in _IDLE or (follower.kind in _VIEWS and "latten" not in follower.kind)) and not (
             _quantizes(follower)
         ):
-            return members, activations, fold
-        members.append(follower)
+            return chain
+        chain.members.append(follower)
+        chain.last = follower.makes[0]
 
 
 def _activation(event: Event) -> str | None:

@@ -93,7 +93,7 @@ def _share(model: Model, watched: Watched, labels: Sequence[str], x: AnyArray) -
     """Share of the multiply-accumulates that lies in some layers; of the weights, where none is counted."""
     missing = [block for block in watched.blocks if block.label in labels]
     compared = {block.name for block in watched.blocks if block.label not in labels}
-    names = {block.name.partition(" (call ")[0] for block in missing} - compared
+    names = {block.module for block in missing} - compared
     try:
         layers = cost(model, data=x[:1]).layers
     except (InvalidInput, ModelFault):

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from robust.layers.nested_torch import distinct_tensors, first_tensor, tensors
+
 #: Modules that are one layer though they have parts.
 _WHOLE = (torch.nn.MultiheadAttention,)
 #: Parts of class and function names by which quantizers of activations are known.
@@ -16,7 +18,7 @@ _QUANTIZERS = ("fakequant", "fake_quant", "observer", "quantstub")
 _PRODUCTS = frozenset(("matmul", "__matmul__", "__rmatmul__", "mm", "addmm", "bmm", "einsum"))
 #: Functions that apply weights: which of their arguments these are.
 _WEIGHTED = {
-    "linear": 1,
+    **dict.fromkeys(("linear", "embedding"), 1),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), 1),
 }
 
@@ -31,7 +33,7 @@ class Event:
         kind: Class, or name of the function.
         module: The module, or None.
         reads: Numbers of the tensors that go in.
-        makes: Number of the tensor that comes out; −1 until it does.
+        makes: Numbers of the tensors that come out; none until they do.
         weight: The weights as they are applied, or None.
         arguments: Plain arguments of a function.
     """
@@ -41,7 +43,7 @@ class Event:
     kind: str
     module: torch.nn.Module | None = None
     reads: tuple[int, ...] = ()
-    makes: int = -1
+    makes: tuple[int, ...] = ()
     weight: torch.Tensor | None = None
     arguments: tuple[Any, ...] = ()
 
@@ -188,9 +190,9 @@ class _Recorder(Functions):
         """A layer ends."""
         self.depth -= 1
         if not self.depth and self._open:
-            event, tensor = self._open.pop(), first_tensor(output)
-            if tensor is not None:
-                event.makes = self.number(tensor)
+            event = self._open.pop()
+            event.makes = tuple(self.number(tensor) for tensor in distinct_tensors(output))
+            if event.makes:
                 self.found.events.append(event)
 
     def applied(self, function: Any, args: Any, kwargs: Any) -> None:
@@ -202,12 +204,12 @@ class _Recorder(Functions):
 
     def called(self, function: Any, args: Any, kwargs: Any, result: Any) -> Any:
         """A function between layers."""
-        name, tensor = getattr(function, "__name__", ""), first_tensor(result)
-        if tensor is not None:
+        name, made = getattr(function, "__name__", ""), distinct_tensors(result)
+        if made:
             reads = tuple(self.known(one) for one in tensors((args, kwargs)))
             plain = tuple(one for one in (*args, *kwargs.values()) if isinstance(one, int | float | bool))
-            key = self.next_key(f"{name}()")
-            event = Event(key=key, name="", kind=name, reads=reads, makes=self.number(tensor), arguments=plain)
+            key, makes = self.next_key(f"{name}()"), tuple(self.number(one) for one in made)
+            event = Event(key=key, name="", kind=name, reads=reads, makes=makes, arguments=plain)
             self._weigh(event, list(tensors((args, kwargs))))
             self.found.events.append(event)
         return result
@@ -219,27 +221,10 @@ class _Recorder(Functions):
         ]
         known = [(owner, one) for owner, one in zip(owners, given, strict=True) if owner]
         if known and len(known) == len(owners):
-            self._made_of[event.makes] = known[0][0]
+            self._made_of |= dict.fromkeys(event.makes, known[0][0])
         elif known and (event.kind in _PRODUCTS or event.kind in _WEIGHTED):
             event.name, weight = known[0]
             event.weight = weight if event.kind in _WEIGHTED else weight.mT if weight is given[-1] else None
-
-
-def tensors(given: Any) -> Iterator[torch.Tensor]:
-    """All tensors in nested arguments."""
-    if isinstance(given, torch.Tensor):
-        yield given
-    elif isinstance(given, dict):
-        for one in given.values():
-            yield from tensors(one)
-    elif isinstance(given, list | tuple):
-        for one in given:
-            yield from tensors(one)
-
-
-def first_tensor(output: Any) -> torch.Tensor | None:
-    """The tensor that a layer's output is judged by: the first, where it gives several."""
-    return next(tensors(output), None)
 
 
 def _innermost(module: torch.nn.Module) -> Iterable[str]:

@@ -10,12 +10,22 @@ from onnx import inliner
 
 from robust.costing.graph_onnx import reads, setting, subgraphs
 from robust.errors import InvalidInput
-from robust.layers.weights_onnx import Constants
+from robust.models.layer_names import stored_name
+from robust.quantization.stored_values_onnx import Constants, constants_of, named_scale
 from robust.types import AnyArray
 
 _UNPACK = "DequantizeLinear"
 _PACK = "QuantizeLinear"
 _DYNAMIC = "DynamicQuantizeLinear"
+_SIZES = ("Shape", "Size")
+#: Operators by which shapes, and tensors of one number, are made of sizes.
+_RECKONING = frozenset(
+    (
+        *("Gather", "Slice", "Concat", "Cast", "Squeeze", "Unsqueeze", "Reshape", "Transpose", "Identity", "Expand"),
+        *("ConstantOfShape", "Range", "Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Min", "Max", "ReduceProd"),
+        *("Equal", "Less", "Greater", "Not", "And", "Or", "Where", "Tile", "Ceil", "Floor"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +66,7 @@ class Flow:
     @cached_property
     def constants(self) -> Constants:
         """The tensors that are the same in every run."""
-        stored = {tensor.name: tensor for tensor in self.graph.initializer}
-        for node in self.graph.node:
-            if node.op_type == "Constant":
-                stored.update((node.output[0], one.t) for one in node.attribute if one.name == "value")
-        return Constants(stored=stored, makers=self.makers)
+        return constants_of(self.graph)
 
     @cached_property
     def fixed(self) -> frozenset[str]:
@@ -85,6 +91,16 @@ class Flow:
         return frozenset(found)
 
     @cached_property
+    def sizes(self) -> frozenset[str]:
+        """Sizes of activations, and what is reckoned from these alone, such as shapes and first states of zeros."""
+        found: set[str] = set()
+        for node in self.graph.node:
+            wanted = [name for name in node.input if name and name not in self.fixed]
+            if node.op_type in _SIZES or (wanted and node.op_type in _RECKONING and found.issuperset(wanted)):
+                found.update(node.output)
+        return frozenset(found)
+
+    @cached_property
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs."""
         return tuple(value.name for value in self.graph.output)
@@ -99,12 +115,28 @@ class Flow:
     def _readers(self) -> dict[str, list[Any]]:
         readers: dict[str, list[Any]] = {}
         for node in self.graph.node:
-            for name in reads(node):
+            for name in () if node.op_type in _SIZES else reads(node):
                 readers.setdefault(name, []).append(node)
         return readers
 
+    @cached_property
+    def shared(self) -> frozenset[str]:
+        """Names of stored tensors, of a file before it was quantized, that several operators read."""
+        users: dict[str, int] = {}
+        for name in self.constants.stored:
+            plain = stored_name(name)
+            behind = [node for one in self.bundle(name).names for node in self.readers(one)]
+            users[plain] = users.get(plain, 0) + sum(node.op_type != _UNPACK for node in behind)
+        return frozenset(name for name, count in users.items() if count > 1)
+
+    @cached_property
+    def matrices(self) -> frozenset[str]:
+        """Names of stored tensors of two axes and more, of a file before it was quantized."""
+        stored = self.constants.stored.items()
+        return frozenset(stored_name(name) for name, tensor in stored if len(tensor.dims) > 1)
+
     def readers(self, name: str) -> list[Any]:
-        """Nodes that read a tensor, graphs inside them included."""
+        """Nodes that read a tensor's numbers, not its sizes alone; graphs inside them included."""
         return self._readers.get(name, [])
 
     def bundle(self, name: str) -> Bundle:
@@ -131,14 +163,19 @@ class Flow:
         """Scale, zero point and axis by which the first operator that dequantizes a tensor does so.
 
         Returns:
-            None where none does, by constants, or for blocks of elements.
+            None where none does, by constants, or for blocks of elements. Integers that are looked up in a table stand
+            for what those of the table do.
         """
         for node in self.readers(name):
             if node.op_type == _UNPACK and node.input[0] == name and not setting(node, "block_size", 0):
                 scale = self.constants.array(node.input[1])
                 zero = self.constants.array(node.input[2]) if len(node.input) > 2 and node.input[2] else None
                 return None if scale is None else (scale, zero, int(setting(node, "axis", 1)))
-        return None
+        maker = self.makers.get(name)
+        looked_up = (
+            named_scale(maker.input[0], self.constants) if maker is not None and is_lookup(self, maker) else None
+        )
+        return None if looked_up is None or looked_up[0].size != 1 else (*looked_up, 0)
 
     def outside(self, bundle: Bundle) -> list[Any]:
         """Nodes that read a bundle, the ones inside it left out."""
@@ -153,6 +190,15 @@ class Flow:
     def computed(self, names: Iterable[str]) -> list[str]:
         """Those names that a run of rows has a part in, scales left out."""
         return [name for name in names if name and name not in self.fixed and name not in self.scales]
+
+
+def is_lookup(flow: Flow, node: Any) -> bool:
+    """Whether a node looks up rows of a stored table, as an embedding does."""
+    if node.op_type != "Gather" or setting(node, "axis", 0) or node.input[0] not in flow.fixed:
+        return False
+    table = flow.constants.array(node.input[0])
+    numbers = table is not None and table.ndim > 1 and (table.dtype.kind == "f" or table.dtype.itemsize == 1)
+    return numbers and bool(flow.computed(node.input[1:2])) and node.input[1] not in flow.sizes
 
 
 def read_flow(content: bytes, name: str) -> Flow:

@@ -8,21 +8,19 @@ import numpy as np
 
 from robust.evidence import SelfCheck
 from robust.layers.blocks import Watched
+from robust.layers.matching import ALIKE, Match, cosine
 from robust.layers.point_sums import ROUNDING, PointSums
 from robust.types import AnyArray, FloatArray
 
 if TYPE_CHECKING:
     from robust.layers.layer_result import LayerError
-    from robust.layers.matching import Match
 
 #: What watching may change of the answers, as a share of their size: rounding, or a step of integers, since a runtime
 #: merges fewer operators where one's result is wanted.
 _ROUNDING, _STEP = 1e-4, 0.02
-#: Layers of one network, whatever was done to their scale, point the same way.
-_ALIKE = 0.5
 
 
-def self_comparison(model: Watched, pairs: Sequence["Match"], x: AnyArray) -> tuple[float, float]:
+def self_comparison(model: Watched, pairs: Sequence[Match], x: AnyArray) -> tuple[float, float]:
     """The reference against itself by the same way as against the candidate, which has to come out as exact.
 
     Args:
@@ -45,7 +43,7 @@ def layer_checks(
     rows: Sequence["LayerError"],
     itself: tuple[float, float],
     models: Sequence[tuple[str, Watched]],
-    pairs: Sequence["Match"],
+    pairs: Sequence[Match],
     x: AnyArray,
 ) -> tuple[SelfCheck, ...]:
     """Self-checks of a comparison.
@@ -85,17 +83,17 @@ def layer_checks(
     return (*checks, _one_network(rows, pairs))
 
 
-def _one_network(rows: Sequence["LayerError"], pairs: Sequence["Match"]) -> SelfCheck:
+def _one_network(rows: Sequence["LayerError"], pairs: Sequence[Match]) -> SelfCheck:
     """Whether the two models are builds of one network: weights, or what layers give, point the same way somewhere."""
-    likeness = [_cosine(pair.reference.weight, pair.candidate.weight) for pair in pairs]
+    likeness = [cosine(pair.reference.weight, pair.candidate.weight) for pair in pairs]
     known = [value for value in likeness if value is not None] or [row.cosine for row in rows]
     what = "weights" if any(value is not None for value in likeness) else "activations"
     best = max((value for value in known if not math.isnan(value)), default=0.0)
     return SelfCheck(
         name="one network",
-        passed=best >= _ALIKE,
+        passed=best >= ALIKE,
         reason=f"the {what} of the layer that agrees best have a cosine of {best:.3f}"
-        + ("" if best >= _ALIKE else ": these are not builds of one network"),
+        + ("" if best >= ALIKE else ": these are not builds of one network"),
         bias="either",
     )
 
@@ -108,13 +106,6 @@ def _sqnr(r: AnyArray, q: AnyArray) -> float:
     sums = PointSums(len(r))
     sums.add(slice(0, len(r)), r, q)
     return sums.sqnr
-
-
-def _cosine(a: FloatArray | None, b: FloatArray | None) -> float | None:
-    if a is None or b is None or a.shape != b.shape:
-        return None
-    size = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
-    return float(np.vdot(a, b)) / size if size > 0 else None
 
 
 def _gap(watched: FloatArray, plain: FloatArray) -> float:

@@ -9,15 +9,15 @@ import numpy as np
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.evidence import SelfCheck
-from robust.layers.blocks import ENTRY, OUTPUT, Block, Values, Watched
+from robust.layers.blocks import ENTRY, OUTPUT, RECURRENT, Block, Values, Watched
 from robust.layers.compared_share import layers_compared
 from robust.layers.layer_checks import layer_checks, self_comparison
 from robust.layers.layer_result import LayerError, Sums, with_losses
-from robust.layers.matching import Match, Unmatched, matched
+from robust.layers.matching import Match, Unmatched, folded, matched
 from robust.layers.point_sums import ROUNDING, PointSums, weight_sqnr
 from robust.models.base import Model
 from robust.predicting.metering import count_rows
-from robust.types import AnyArray, FloatArray
+from robust.types import AnyArray
 
 _PROBE = 3
 #: Bytes of activations that are held at once, about.
@@ -72,7 +72,8 @@ def compare_layers(old: Model, new: Model, first: Watched, second: Watched, data
         )
     held = 3 * (first.bytes_of(old_values) + second.bytes_of(new_values))
     batch = size or max(1, min(old.batch_size, new.batch_size, _BUDGET * len(probe) // max(held, 1)))
-    sums = _passes(first, second, pairs, data, batch=batch, fixed=size)
+    shapes = {pair.reference.end: old_values[pair.reference.end].shape[1:] for pair in pairs}
+    sums = _passes(first, second, pairs, data, batch=batch, fixed=size, shapes=shapes)
     upstream = _upstream((*first.blocks, _at_output(first.output)), pairs)
     rows, unmatched, kept = _rows(pairs, sums, unmatched, upstream, _readers(first.blocks))
     if not rows:
@@ -125,7 +126,7 @@ def _comparable(pairs: tuple[Match, ...], old: Values, new: Values) -> tuple[tup
         reason = None
         if r is None or q is None:
             reason = f"the {'reference' if r is None else 'candidate'} holds no numbers, row by row, at this point"
-        elif r.shape != q.shape:
+        elif r.shape != q.shape and not _same_rows(pair, r.shape[1:], q.shape[1:]):
             reason = f"its rows have shape {r.shape[1:]} in the reference, {q.shape[1:]} in the candidate"
         if reason is None:
             kept.append(pair)
@@ -134,8 +135,22 @@ def _comparable(pairs: tuple[Match, ...], old: Values, new: Values) -> tuple[tup
     return tuple(kept), tuple(dropped)
 
 
+def _same_rows(pair: Match, old: tuple[int, ...], new: tuple[int, ...]) -> bool:
+    """Whether rows are the same but for axes taken together: files keep the directions of a recurrent layer apart."""
+    cuts = set(np.cumprod(old).tolist()), set(np.cumprod(new).tolist())
+    recurrent = pair.reference.family in RECURRENT and pair.candidate.family in RECURRENT
+    return recurrent and math.prod(old) == math.prod(new) and (cuts[0] <= cuts[1] or cuts[1] <= cuts[0])
+
+
 def _passes(
-    first: Watched, second: Watched, pairs: tuple[Match, ...], data: Dataset, *, batch: int, fixed: int | None
+    first: Watched,
+    second: Watched,
+    pairs: tuple[Match, ...],
+    data: Dataset,
+    *,
+    batch: int,
+    fixed: int | None,
+    shapes: Mapping[str, tuple[int, ...]],
 ) -> dict[str, Sums]:
     """One pass of each model from the rows on, and one of the reference's layers on what the candidate's got."""
     n = len(data)
@@ -146,6 +161,7 @@ def _passes(
         size = part.stop - part.start
         count_rows(forward=3 * size)
         q = {names.get(end, end): array for end, array in second.values(x, list(names)).items()}
+        q |= {end: q[end].reshape(len(x), *shape) for end, shape in shapes.items()}
         r = first.values(x, list(names.values()))
         for end, found in sums.items():
             if end in r and end in q:
@@ -203,6 +219,7 @@ def _rows(
                 own_max_error=found.alone.largest,
                 weight_sqnr=_weights(pair),
                 readers=readers.get(end, ()) if pair.candidate.integers else (),
+                part=pair.reference.part,
             )
         )
     return with_losses(rows, feeds), (*unmatched, *dropped), tuple(kept)
@@ -234,25 +251,3 @@ def _weights(pair: Match) -> float | None:
         return None
     found = weight_sqnr(old, new)
     return None if math.isnan(found) else found
-
-
-def folded(block: Block, other: Block) -> FloatArray | None:
-    """A layer's weights as they compare with another's: times the normalisation that follows it, but not the other.
-
-    Args:
-        block: The layer.
-        other: Its partner.
-
-    Returns:
-        Weights (out, …), or None where they are not seen.
-    """
-    weight, fold = block.weight, block.fold
-    if weight is None or fold is None or other.fold is not None:
-        return weight
-    # Transposed convolutions have their outputs along the second axis.
-    axis = 1 if block.family == "convtranspose" else 0
-    if weight.shape[axis] != len(fold):
-        return None
-    shape = [1] * weight.ndim
-    shape[axis] = -1
-    return np.asarray(weight * fold.reshape(shape))

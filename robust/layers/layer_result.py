@@ -8,7 +8,7 @@ from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.evidence import Fact, Figure, Finding, Provenance, SelfCheck
 from robust.intervals.interval import Interval, UnboundedSizing
-from robust.layers.blocks import plain_kind
+from robust.layers.blocks import label_of
 from robust.layers.layer_table import bars, evidence, findings, table_text
 from robust.layers.matching import How, Unmatched
 from robust.layers.point_sums import ROUNDING, PointSums
@@ -38,9 +38,11 @@ class LayerError:
         own_max_error: Largest |r − q| of these.
         weight_sqnr: 10 log10(Σw²/Σ(w − w′)²) in dB of the dequantized weights; None where they are not seen.
         before: Lowest `sqnr` of the layers that it takes its inputs from, in dB.
-        loss: `before` − `sqnr`, in dB; None where its inputs are exact.
+        loss: `before` − `sqnr`, in dB; None where its inputs are exact but for rounding.
         readers: The layers that read it after one quantizer, by their labels; none where the candidate does not
             quantize it.
+        part: Which of the layer's tensors it is, from 0: of a recurrent layer the states of all steps, the last ones
+            (`h_n`) and the cell's (`c_n`).
     """
 
     layer: str
@@ -59,11 +61,12 @@ class LayerError:
     before: float | None = None
     loss: float | None = None
     readers: tuple[str, ...] = ()
+    part: int = 0
 
     @property
     def label(self) -> str:
-        """Name and kind, e.g. `4 (Conv)`."""
-        return f"{self.layer} ({plain_kind(self.kind)})"
+        """Name and kind, e.g. `4 (Conv)`, and which of its tensors where it is not the first."""
+        return label_of(self.layer, self.kind, self.part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -224,6 +227,6 @@ def with_losses(rows: list[LayerError], feeds: list[tuple[str, ...]]) -> tuple[L
     found = []
     for row, points in zip(rows, feeds, strict=True):
         before = min((known[point] for point in points if point in known), default=math.inf)
-        exact = math.isinf(before) or math.isinf(row.sqnr)
+        exact = before >= ROUNDING or math.isinf(row.sqnr)
         found.append(dataclasses.replace(row, before=before, loss=None if exact else before - row.sqnr))
     return tuple(found)

@@ -4,11 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from robust.layers.blocks import ENTRY, Block
+import numpy as np
+
+from robust.costing.words import counted
+from robust.layers.blocks import ENTRY, RECURRENT, Block
+from robust.types import FloatArray
 
 How: TypeAlias = Literal["tensor name", "module name", "order"]
 #: Families whose layers have weights, by which they are told apart.
 _WEIGHTED = ("conv", "convtranspose", "linear")
+#: Layers of one network, whatever was done to their scale, point the same way: the least cosine.
+ALIKE = 0.5
 #: Activations that a quantizer's range can stand for, since it ends where they do.
 _CLIPS = ("relu", "clip(")
 
@@ -47,9 +53,10 @@ def matched(reference: Sequence[Block], candidate: Sequence[Block]) -> tuple[tup
     """Pair the layers of two models.
 
     A tensor of the same name, else a module of the same name and kind, else the place: among the layers with weights
-    where no name tells any of them and both models have equally many, of the same kinds and shapes; of a layer without
-    weights by what it reads, where one alone of its kind reads the same paired layers. Each layer has one partner at
-    most; none is guessed.
+    where no name tells any of them and both models have equally many, of the same kinds and shapes; else by what a
+    layer reads, where one alone of its kind reads the same paired layers, and, of a layer with weights, is of the same
+    module or, where no name tells a module, has weights that point the same way. Each layer has one partner at most;
+    none is guessed.
 
     Args:
         reference: Layers, in the order of a run.
@@ -75,11 +82,11 @@ def _any_name(block: Block) -> list[object]:
 
 
 def _module_and_family(block: Block) -> list[object]:
-    return [(block.name, block.family)]
+    return [(block.name, block.part, block.family)]
 
 
 def _module(block: Block) -> list[object]:
-    return [block.name]
+    return [(block.name, block.part)]
 
 
 _KEYS: tuple[tuple[How, Callable[[Block], list[object]]], ...] = (
@@ -122,17 +129,38 @@ class _Pairing:
                 self._pair(i, j, "order")
 
     def by_inputs(self) -> None:
-        """Pair layers without weights that read paired layers alone, one of its kind in each model."""
-        old_ends = {block.end: i for i, block in enumerate(self._old)}
+        """Pair layers that read paired layers alone, one of its kind in each model."""
         for i, block in enumerate(self._old):
-            if i in self._partner or i in self._reasons or block.family in _WEIGHTED:
+            if i in self._partner or i in self._reasons:
                 continue
-            partners = [self._end_of_partner(old_ends.get(feed), feed) for feed in block.feeds]
-            twins = [k for k, one in enumerate(self._old) if (one.family, one.feeds) == (block.family, block.feeds)]
-            free = self._free()[1]
-            same = [j for j in free if self._new[j].family == block.family and list(self._new[j].feeds) == partners]
-            if None not in partners and len(same) == 1 and len(twins) == 1:
+            same = [j for j in self._free()[1] if self._placed_alike(i, j)]
+            # One that is told by its place alone has no twin, paired or not; weights tell those apart that are left.
+            among = self._free()[0] if block.family in _WEIGHTED else range(len(self._old))
+            if len(same) == 1 and sum(self._placed_alike(k, same[0]) for k in among) == 1:
                 self._pair(i, same[0], "order")
+
+    def _placed_alike(self, i: int, j: int) -> bool:
+        """Whether a layer of each model is of one kind and reads the same paired layers."""
+        old, new = self._old[i], self._new[j]
+        if (old.family, old.part) != (new.family, new.part):
+            return False
+        if old.family in RECURRENT and not self._as_many(old, new):
+            return False
+        nameless = not (old.named and new.named) and _same_weights(old, new)
+        if old.family in _WEIGHTED and old.module != new.module and not nameless:
+            return False
+        ends = {block.end: place for place, block in enumerate(self._old)}
+        return [self._end_of_partner(ends.get(feed), feed) for feed in old.feeds] == list(new.feeds)
+
+    def _as_many(self, old: Block, new: Block) -> bool:
+        """Whether two layers are of one module of which both models have as many: one may be several operators."""
+        counts = [
+            sum(
+                (other.module, other.family, other.part) == (block.module, block.family, block.part) for other in blocks
+            )
+            for block, blocks in ((old, self._old), (new, self._new))
+        ]
+        return old.module == new.module and counts[0] == counts[1]
 
     def _end_of_partner(self, place: int | None, feed: str) -> str | None:
         """Where the partner of a layer that is read ends; the model's own rows are each other's partners."""
@@ -150,11 +178,12 @@ class _Pairing:
     def left(self) -> tuple[Unmatched, ...]:
         """What has no partner."""
         old, new = self._free()
+        olds, news = [self._old[i] for i in old], [self._new[j] for j in new]
         missing = [
             Unmatched(
                 layer=self._old[i].label,
                 model="reference",
-                reason=self._reasons.get(i, "the candidate has no tensor or module of this name"),
+                reason=self._reasons.get(i) or _missing(self._old[i], news, "candidate"),
             )
             for i in old
         ]
@@ -164,7 +193,7 @@ class _Pairing:
                 Unmatched(
                     layer=self._new[j].label,
                     model="candidate",
-                    reason="the reference has no tensor or module of this name",
+                    reason=_missing(self._new[j], olds, "reference"),
                 )
                 for j in new
                 if j not in self._told
@@ -185,6 +214,14 @@ class _Pairing:
         else:
             self._reasons[i] = reason
             self._told.add(j)
+
+
+def _missing(block: Block, others: Sequence[Block], model: str) -> str:
+    """Why a layer has no partner among those of the other model that have none."""
+    same = sum(other.module == block.module for other in others)
+    if not same:
+        return f"the {model} has no tensor or module of this name"
+    return f"the {model} has {counted(same, 'layer')} of this module, and nothing tells that one is the same"
 
 
 def _difference(old: Block, new: Block) -> str | None:
@@ -208,6 +245,46 @@ def _alike(old: Block, new: Block) -> bool:
     """Whether two layers compute the same with weights of the same shape."""
     shapes = [None if block.weight is None else block.weight.shape for block in (old, new)]
     return old.family == new.family and shapes[0] == shapes[1] and shapes[0] is not None
+
+
+def _same_weights(old: Block, new: Block) -> bool:
+    """Whether two layers have weights of one shape that point the same way."""
+    found = cosine(folded(old, new), folded(new, old))
+    return found is not None and found >= ALIKE
+
+
+def folded(block: Block, other: Block) -> FloatArray | None:
+    """A layer's weights as they compare with another's: times the normalisation that follows it, but not the other.
+
+    Args:
+        block: The layer.
+        other: Its partner.
+
+    Returns:
+        Weights (out, …), or None where they are not seen.
+    """
+    weight, fold = block.weight, block.fold
+    if weight is None or fold is None or other.fold is not None:
+        return weight
+    # Transposed convolutions have their outputs along the second axis.
+    axis = 1 if block.family == "convtranspose" else 0
+    if weight.shape[axis] != len(fold):
+        return None
+    shape = [1] * weight.ndim
+    shape[axis] = -1
+    return np.asarray(weight * fold.reshape(shape))
+
+
+def cosine(a: FloatArray | None, b: FloatArray | None) -> float | None:
+    """Cosine of the angle between two arrays; None where one is missing, 0 or of another shape.
+
+    >>> cosine(np.array([3.0, 4.0]), np.array([4.0, 3.0]))
+    0.96
+    """
+    if a is None or b is None or a.shape != b.shape:
+        return None
+    size = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
+    return float(np.vdot(a, b)) / size if size > 0 else None
 
 
 def _unique(blocks: Sequence[Block], places: list[int], key: Callable[[Block], list[object]]) -> dict[object, int]:

@@ -1,7 +1,7 @@
 """Models as they were given, with their layers open to be watched."""
 
 from robust.errors import InvalidInput
-from robust.layers.blocks import Watched
+from robust.layers.blocks import Block, Watched
 from robust.models.base import Model
 from robust.types import AnyArray
 
@@ -29,15 +29,16 @@ def watched(model: Model, other: Model, probe: AnyArray) -> Watched:
     return watched_torch(model, other, probe)
 
 
-def _modules(other: Model, model: Model, probe: AnyArray) -> dict[str, str]:
-    """Names and classes of the layers of a torch module that an ONNX file is compared with; none of another file."""
+def _modules(other: Model, model: Model, probe: AnyArray) -> dict[str, tuple[Block, ...]]:
+    """The layers of a torch module that an ONNX file is compared with, by their modules; none of another file."""
     if other.framework != "torch":
         return {}
     from robust.layers.watched_torch import watched_torch
 
-    blocks = watched_torch(other, model, probe).blocks
-    names = [block.name.partition(" (call ")[0] for block in blocks]
-    return {block.name: block.kind for block in blocks if names.count(block.name) == 1}
+    found: dict[str, tuple[Block, ...]] = {}
+    for block in watched_torch(other, model, probe).blocks:
+        found[block.module] = (*found.get(block.module, ()), block)
+    return found
 
 
 def hides_layers(model: Model) -> str | None:

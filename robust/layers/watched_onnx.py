@@ -16,11 +16,11 @@ from robust.layers.blocks import ENTRY, OUTPUT, Block, Values
 from robust.layers.blocks_onnx import blocks_of, output_of, source_of
 from robust.layers.flow_onnx import Flow, read_flow
 from robust.layers.modules_onnx import whole_modules
-from robust.layers.weights_onnx import dequantized
 from robust.models.adapter_onnx import OnnxAdapter
 from robust.models.base import Model, adapter_of
 from robust.models.foreign_errors import blamed
 from robust.models.runner_quantization import QuantizedEdges
+from robust.quantization.stored_values_onnx import dequantized
 from robust.tensors.quantizing import dequantize
 from robust.tensors.spec import QUANTIZED
 from robust.types import AnyArray, FloatArray
@@ -40,7 +40,8 @@ class WatchedOnnx:
         adapter: How it is called.
         edges: How its integers stand for numbers.
         probe: A few rows.
-        modules: Names and classes of the modules that are one layer each in the torch module that it is compared with.
+        modules: The modules that are one layer each in the torch module that it is compared with, by name: one block
+            for each of their tensors that is read, in each call.
     """
 
     name: str
@@ -48,14 +49,14 @@ class WatchedOnnx:
     adapter: OnnxAdapter
     edges: QuantizedEdges
     probe: AnyArray
-    modules: Mapping[str, str] = field(default_factory=dict)
+    modules: Mapping[str, Sequence[Block]] = field(default_factory=dict)
     _feeding: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False)
     _types: dict[str, np.dtype[Any]] = field(default_factory=dict, init=False)
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """Its layers, in the order of a run."""
-        return whole_modules(self.flow, blocks_of(self.flow), self.modules)
+        return whole_modules(self.flow, blocks_of(self.flow, self.modules), self.modules)
 
     @cached_property
     def output(self) -> Block:
@@ -199,13 +200,13 @@ class WatchedOnnx:
         return any(node.op_type in _QUANTIZERS for node in self.flow.graph.node)
 
 
-def watched_onnx(model: Model, probe: AnyArray, modules: Mapping[str, str]) -> WatchedOnnx:
+def watched_onnx(model: Model, probe: AnyArray, modules: Mapping[str, Sequence[Block]]) -> WatchedOnnx:
     """Open an ONNX model for a look at its layers.
 
     Args:
         model: Loaded from a file.
         probe: A few rows.
-        modules: Names and classes of the layers of the torch module that it is compared with; empty for another file.
+        modules: The layers of the torch module that it is compared with, by their modules; empty for another file.
 
     Raises:
         InvalidInput: If it is a live session, which does not show its graph, or keeps weights in other files.

@@ -13,7 +13,8 @@ from robust.errors import InvalidInput
 from robust.layers.batch_axes import batch_axes, rows_back, rows_first
 from robust.layers.blocks import ENTRY, OUTPUT, Block, Values
 from robust.layers.blocks_torch import blocks_of
-from robust.layers.events_torch import Functions, first_tensor, hooked, layer_names, record
+from robust.layers.events_torch import Functions, hooked, layer_names, record
+from robust.layers.nested_torch import distinct_tensors, first_tensor, key_of, with_others
 from robust.models.adapter_torch import TorchAdapter, evaluating, placement
 from robust.models.base import Model, adapter_of
 from robust.models.foreign_errors import blamed
@@ -139,15 +140,17 @@ class _Watch(Functions):
             return result.copy_(other)  # a function that works in place: its caller goes on with the argument
         return other
 
-    def _seen(self, key: str, output: Any) -> Any:
-        tensor = first_tensor(output)
-        if key not in self._ends or tensor is None:
-            return None
-        self.found[key] = _numbers(tensor)
-        if key not in self._given:
-            return None
-        other = torch.from_numpy(np.array(self._given[key])).to(device=tensor.device, dtype=tensor.dtype)
-        return _in_place_of_first(output, other)
+    def _seen(self, call: str, output: Any) -> Any:
+        others = {}
+        for place, tensor in enumerate(distinct_tensors(output)):
+            key = key_of(call, place)
+            if key not in self._ends or (place and not (tensor.is_floating_point() or tensor.is_quantized)):
+                continue  # whole numbers beside the first tensor are places or counts: they stand for no numbers
+            self.found[key] = _numbers(tensor)
+            if key in self._given:
+                other = torch.from_numpy(np.array(self._given[key]))
+                others[id(tensor)] = other.to(device=tensor.device, dtype=tensor.dtype)
+        return with_others(output, others) if others else None
 
 
 def watched_torch(model: Model, other: Model, probe: AnyArray) -> WatchedTorch:
@@ -192,10 +195,3 @@ def _numbers(tensor: torch.Tensor | None) -> FloatArray:
     if tensor.is_quantized:
         tensor = tensor.dequantize()
     return np.array(tensor.detach().to(device="cpu", dtype=torch.float64).numpy())
-
-
-def _in_place_of_first(output: Any, other: torch.Tensor) -> Any:
-    """An output with another first tensor."""
-    if isinstance(output, tuple):
-        return (_in_place_of_first(output[0], other), *output[1:])
-    return [_in_place_of_first(output[0], other), *output[1:]] if isinstance(output, list) else other

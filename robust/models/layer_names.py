@@ -1,12 +1,14 @@
 """Which module of the user's an ONNX operator belongs to, as far as its file tells."""
 
 import ast
+import re
 from collections.abc import Iterable
 from typing import Any
 
 #: What exporters and quantizers append to the name of a weight.
 _ENDINGS = ("_quantized", "_Q4", "_fp16")
 _LEAVES = ("weight", "bias", "kernel", "in_proj_weight", "in_proj_bias")
+_COPY = re.compile(r"(__\d+|_token_\d+)+$")
 _LONGEST = 10_000
 _HIERARCHY, _SCOPES = "pkg.torch.onnx.class_hierarchy", "pkg.torch.onnx.name_scopes"
 
@@ -46,10 +48,19 @@ def module_of(stored: str) -> str | None:
     >>> module_of("block.1.weight_quantized"), module_of("onnx::MatMul_12")
     ('block.1', None)
     """
+    module, dot, leaf = stored_name(stored).rpartition(".")
+    return module if dot and leaf.startswith(_LEAVES) else None
+
+
+def stored_name(stored: str) -> str:
+    """Name of a stored tensor before it was quantized, and copied for one of its users.
+
+    >>> stored_name("blocks.0_quantized"), stored_name("fc.weight__2_quantized"), stored_name("fc.weight_token_0")
+    ('blocks.0', 'fc.weight', 'fc.weight')
+    """
     for ending in _ENDINGS:
         stored = stored.removesuffix(ending)
-    module, dot, leaf = stored.rpartition(".")
-    return module if dot and leaf.startswith(_LEAVES) else None
+    return _COPY.sub("", stored)
 
 
 def _listed(text: str | None) -> list[str]:

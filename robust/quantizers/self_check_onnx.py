@@ -1,18 +1,24 @@
 """Whether a graph that was prepared and quantized is still the float model's: its answers, and its weights."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from robust.costing.graph_onnx import setting
 from robust.errors import InvalidInput
 from robust.models.adapter_onnx import OnnxAdapter
 from robust.models.layer_names import layer_of
-from robust.types import AnyArray
+from robust.quantization.stored_values_onnx import (
+    MULTIPLYING,
+    Constants,
+    StoredWeight,
+    constants_of,
+    weight_of,
+)
+from robust.types import AnyArray, FloatArray
 
 #: Largest difference of an output, of the largest output: folding and another order of sums change about 1e-6.
 _ANSWERS = 1e-4
@@ -21,18 +27,7 @@ _TIPPED = 0.01
 #: A weight may be a step from the float one: half for rounding, half where a range is cut. Sums in float32 add this.
 _SLACK = 1e-6
 _PLAIN = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-#: Operators on integers, by the one on floats that they stand for.
-_STANDS_FOR = {
-    "QLinearConv": "Conv",
-    "ConvInteger": "Conv",
-    "QLinearConvTranspose": "ConvTranspose",
-    "QGemm": "Gemm",
-    "QLinearMatMul": "MatMul",
-    "MatMulInteger": "MatMul",
-    "MatMulIntegerToFloat": "MatMul",
-    "DynamicQuantizeMatMul": "MatMul",
-    **{kind: kind for kind in _PLAIN},
-}
+_CONVOLUTIONS = ("Conv", "ConvTranspose")
 _REPORT = (
     "this is a fault of the quantizer or of its use here, not of the model: another method may do, please report it"
 )
@@ -79,18 +74,17 @@ def refuse_other_weights(prepared: onnx.ModelProto, made: onnx.ModelProto, *, na
     Raises:
         InvalidInput: If a layer's weights are others, or lie in another order; it is named.
     """
-    floats = {t.name: t for t in prepared.graph.initializer if t.data_type == TensorProto.FLOAT and len(t.dims) > 1}
-    stored = {tensor.name: tensor for tensor in made.graph.initializer}
+    floats = {t.name for t in prepared.graph.initializer if t.data_type == TensorProto.FLOAT and len(t.dims) > 1}
+    before, after = constants_of(prepared.graph), constants_of(made.graph)
     users = _users(made.graph)
     for place, node in enumerate(prepared.graph.node):
         if node.op_type not in _PLAIN or len(node.input) < 2 or node.input[1] not in floats:
             continue
         weight = node.input[1]
-        wanted = _laid(numpy_helper.to_array(floats[weight]), node)
-        found = _read(weight, stored, users)
-        if found is None:
+        own, found = weight_of(node, before, None), _read(weight, after, users)
+        if own is None or found is None:
             continue
-        numbers, step = found
+        wanted, numbers, step = (_laid(values, node) for values in (own.values, found.values, found.steps))
         layer = layer_of(node, place, [weight])[0]
         if numbers.shape != wanted.shape:
             raise InvalidInput(
@@ -118,48 +112,26 @@ def _users(graph: Any) -> dict[str, Any]:
     return found
 
 
-def _read(weight: str, stored: Mapping[str, TensorProto], users: Mapping[str, Any]) -> tuple[AnyArray, AnyArray] | None:
-    """Weights as an operator multiplies with them, and the step of each; None where they are kept in other ways."""
-    if weight in stored and weight in users and users[weight].op_type in _PLAIN:
-        return _laid(numpy_helper.to_array(stored[weight]), users[weight]), np.zeros(())
+def _read(weight: str, stored: Constants, users: dict[str, Any]) -> StoredWeight | None:
+    """A weight as an operator of the quantized graph multiplies by it; None where it is kept in other ways."""
+    if weight in stored.stored and weight in users and users[weight].op_type in _PLAIN:
+        return weight_of(users[weight], stored, None)
     codes = f"{weight}_quantized"
-    if codes in stored and codes in users and f"{weight}_scale" in stored:
-        node = users[codes]
-        if node.op_type not in _STANDS_FOR:
-            return None
-        zero = stored.get(f"{weight}_zero_point")
-        return _unpacked(node, stored[codes], stored[f"{weight}_scale"], zero)
+    if codes in stored.stored and codes in users and users[codes].op_type in MULTIPLYING:
+        return weight_of(users[codes], stored, None)
     packed = next((node for name, node in users.items() if _is_packed(node, name, weight)), None)
     return None if packed is None else _multiplied_out(packed, stored)
-
-
-def _unpacked(
-    node: Any, codes: TensorProto, scale: TensorProto, zero: TensorProto | None
-) -> tuple[AnyArray, AnyArray] | None:
-    """Weights from integers with a scale a tensor or a channel."""
-    raw, steps = numpy_helper.to_array(codes), numpy_helper.to_array(scale).astype(np.float64).reshape(-1)
-    axis = {"Conv": 0, "ConvTranspose": 1}.get(_STANDS_FOR[node.op_type])
-    if axis is None:
-        axis = 0 if _turned(node) else raw.ndim - 1
-    if steps.size not in (1, raw.shape[axis]):
-        return None
-    shape = [1] * raw.ndim
-    shape[axis] = steps.size
-    spread = steps.reshape(shape)
-    middle = np.zeros(1) if zero is None else numpy_helper.to_array(zero).astype(np.float64).reshape(-1)
-    numbers = spread * (raw.astype(np.float64) - middle.reshape(shape if middle.size > 1 else [1] * raw.ndim))
-    step = np.broadcast_to(spread, raw.shape)
-    return _laid(numbers, node), _laid(step, node)
 
 
 def _is_packed(node: Any, name: str, weight: str) -> bool:
     return bool(node.op_type == "MatMulNBits" and name == node.input[1] and name.rpartition("_Q")[0] == weight)
 
 
-def _multiplied_out(node: Any, stored: Mapping[str, TensorProto]) -> tuple[AnyArray, AnyArray]:
+def _multiplied_out(node: Any, stored: Constants) -> StoredWeight | None:
     """Weights of a packed product, as onnxruntime itself reads them: what it makes of the unit matrix; their steps."""
-    width, columns = int(setting(node, "K", 0)), int(setting(node, "N", 0))
-    block = int(setting(node, "block_size", 0))
+    width, packed = int(setting(node, "K", 0)), weight_of(node, stored, None)
+    if packed is None:
+        return None
     alone = onnx.NodeProto()
     alone.CopyFrom(node)
     del alone.input[5:], alone.input[4:]
@@ -169,20 +141,15 @@ def _multiplied_out(node: Any, stored: Mapping[str, TensorProto]) -> tuple[AnyAr
         "alone",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, width])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [stored[name] for name in alone.input[1:] if name],
+        [stored.stored[name] for name in alone.input[1:] if name],
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (numbers,) = session.run(None, {"x": np.eye(width, dtype=np.float32)})
-    scales = np.abs(numpy_helper.to_array(stored[node.input[2]]).astype(np.float64)).reshape(columns, -1)
-    return numbers.astype(np.float64), np.repeat(scales, block, axis=1)[:, :width].T
+    return StoredWeight(values=numbers.astype(np.float64).T, steps=packed.steps)
 
 
-def _laid(weights: AnyArray, node: Any) -> AnyArray:
-    """Weights of a matrix product as (in, out); those of others as they are."""
-    return np.swapaxes(weights, -1, -2) if _turned(node) else weights
-
-
-def _turned(node: Any) -> bool:
-    return node.op_type in ("Gemm", "QGemm") and bool(setting(node, "transB", 0))
+def _laid(weights: FloatArray, node: Any) -> FloatArray:
+    """Weights of a matrix product as (in, out), as messages show them; those of convolutions as they are."""
+    return weights if node.op_type in _CONVOLUTIONS else np.swapaxes(weights, -1, -2)

@@ -192,6 +192,42 @@ def planted(content, seed, *, kinds=("weight", "activation", "zero point")):
     return model.SerializeToString(), kind, name
 
 
+def recurrent(name, seed=0):
+    """A classifier with a recurrent layer `rnn`, of which not only the first tensor is read, and two more layers."""
+    import torch
+    from torch import nn
+
+    class Net(nn.Module):
+        def __init__(self, rnn, features):
+            super().__init__()
+            self.rnn, self.features = rnn, features
+            self.hidden, self.head = nn.Linear(12, 12), nn.Linear(12, 5)
+
+        def forward(self, x):
+            return self.head(torch.relu(self.features(self, *self.rnn(x))))
+
+    def last_state(net, _states, last):
+        return net.hidden(last[0][-1])
+
+    def cell(net, _states, last):
+        return net.hidden(last[1][-1])
+
+    def two_layers(net, states, last):
+        return net.hidden(last[-1]) + states.mean(1)
+
+    def both_ways(net, states, last):
+        return net.hidden(torch.cat([last[0][0], last[0][1]], 1)) + states[:, -1] + last[1].transpose(0, 1).flatten(1)
+
+    torch.manual_seed(seed)
+    layers = {
+        "last state": lambda: (nn.LSTM(4, 12, batch_first=True), last_state),
+        "cell": lambda: (nn.LSTM(4, 12, batch_first=True), cell),
+        "two layers": lambda: (nn.GRU(4, 12, num_layers=2, batch_first=True), two_layers),
+        "both ways": lambda: (nn.LSTM(4, 6, batch_first=True, bidirectional=True), both_ways),
+    }
+    return Net(*layers[name]()).eval()
+
+
 @pytest.fixture(scope="session")
 def nets():
     """The functions of this module, which tests cannot import."""
@@ -205,4 +241,5 @@ def nets():
         initialiser=initialiser,
         replaced=replaced,
         planted=planted,
+        recurrent=recurrent,
     )

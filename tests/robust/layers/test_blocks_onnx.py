@@ -9,7 +9,6 @@ from robust.errors import InvalidInput
 from robust.layers.blocks_onnx import blocks_of, source_of
 from robust.layers.flow_onnx import read_flow
 from robust.layers.layer_error import layer_errors
-from robust.layers.weights_onnx import dequantized
 
 
 def blocks(content):
@@ -88,17 +87,6 @@ def test_tensors_in_other_files_are_refused(nets, tmp_path):
     onnx.save_model(nets.mlp(1, 5), path, save_as_external_data=True, location="weights", size_threshold=0)
     with pytest.raises(InvalidInput, match=r"big\.onnx keeps tensors in other files"):
         read_flow(path.read_bytes(), "big.onnx")
-
-
-def test_dequantized_by_tensor_axis_and_block():
-    raw = np.array([[0, 255], [3, 4]], dtype=np.uint8)
-    scale, zero = np.array([0.5, 2.0], dtype=np.float32), np.array([200, 1], dtype=np.uint8)
-    assert dequantized(raw, scale, zero, axis=0).tolist() == [[-100.0, 27.5], [4.0, 6.0]]
-    assert dequantized(raw, scale, zero, axis=1).tolist() == [[-100.0, 508.0], [-98.5, 6.0]]
-    assert dequantized(raw, scale[:1], None, axis=0).tolist() == [[0.0, 127.5], [1.5, 2.0]]
-    blocks = np.array([[1.0, 10.0]], dtype=np.float32)
-    four = np.array([[1, 2, 3, 4]], dtype=np.int8)
-    assert dequantized(four, blocks, None, axis=1, block=2).tolist() == [[1.0, 2.0, 30.0, 40.0]]
 
 
 @pytest.mark.parametrize("symmetric", [True, False])

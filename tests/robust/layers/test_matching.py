@@ -62,6 +62,45 @@ def test_layers_without_weights_by_what_they_read():
     assert len(matched(*rows)[0]) == 1
 
 
+def test_weighted_layers_by_what_they_read_and_their_module_or_weights():
+    old = [
+        block("c", "Conv2d", end="c1", weight=W, feeds=(ENTRY,)),
+        block("c (call 2)", "Conv2d", end="c2", weight=W, feeds=("c1",)),
+    ]
+    new = [block("c", end="x", weight=W, feeds=(ENTRY,)), block("c", end="y", weight=W, feeds=("x",))]
+    assert ends(matched(old, new)[0]) == [("c1", "x", "order"), ("c2", "y", "order")]
+    both = [block("c", end="x", weight=W, feeds=(ENTRY,)), block("c", end="y", weight=W, feeds=(ENTRY,))]
+    beside = [block("head", "Linear", weight=W)]
+    pairs, left = matched([*old, *beside], [*both, *beside])
+    assert len(pairs) == 1  # which call is which is not known
+    assert left[0].reason == "the candidate has 2 layers of this module, and nothing tells that one is the same"
+    # Where no name tells the module, weights that point the same way do.
+    other = np.where(np.arange(6).reshape(3, 2) % 2, 1.0, -1.0)
+    named = [block("head", "Linear", end="h", weight=W), block("ws.0", "linear", end="w", weight=W, feeds=(ENTRY,))]
+    for weight, own, found in ((2 * W, False, True), (other, False, False), (2 * W, True, False)):
+        file = [
+            block("head", "Gemm", end="g", weight=W),
+            block("node_1", "MatMul", end="m", weight=weight, feeds=(ENTRY,), named=own),
+        ]
+        assert (("w", "m", "order") in ends(matched(named, file)[0])) is found
+
+
+def test_one_operator_of_a_recurrent_module_is_not_taken_for_the_module():
+    old = [block("l", "LSTM", end="l#1", feeds=(ENTRY,))]
+    first, second = block("l", "LSTM", end="one", feeds=(ENTRY,)), block("l", "LSTM", end="two", feeds=("one",))
+    assert matched(old, [first, second])[0] == ()
+    assert matched(old, [block("LSTM_3", "LSTM", end="one", feeds=(ENTRY,), named=False)])[0] == ()
+    again = block("l (call 2)", "LSTM", end="l#2", feeds=("l#1",))
+    assert ends(matched([*old, again], [first, second])[0]) == [("l#1", "one", "order"), ("l#2", "two", "order")]
+
+
+def test_tensors_of_one_layer_are_told_apart():
+    old = [block("l", "LSTM", end="l#1", part=0), block("l", "LSTM", end="l#1[1]", part=1)]
+    new = [block("l", "LSTM", end="Y_h", part=1), block("l", "DynamicQuantizeLSTM", end="Y", part=0)]
+    assert ends(matched(old, new)[0]) == [("l#1", "Y", "module name"), ("l#1[1]", "Y_h", "module name")]
+    assert matched(old[:1], new[:1])[0] == ()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [

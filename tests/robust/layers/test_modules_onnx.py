@@ -2,9 +2,14 @@
 
 import numpy as np
 
+from robust.layers.blocks import Block
 from robust.layers.blocks_onnx import blocks_of
 from robust.layers.flow_onnx import read_flow
 from robust.layers.modules_onnx import whole_modules
+
+
+def torch_layer(name, kind, part=0):
+    return Block(name=name, kind=kind, end=name, part=part)
 
 
 def graph_of(nets, *, leak):
@@ -33,7 +38,9 @@ def test_a_module_ends_where_its_numbers_leave_it(nets):
     flow = graph_of(nets, leak=False)
     parts = blocks_of(flow)
     assert [block.name for block in parts] == ["gate.a", "gate.b", "gate", "head"]
-    gate, head = whole_modules(flow, parts, {"gate": "Gate", "head": "Linear"})
+    gate, head = whole_modules(
+        flow, parts, {"gate": [torch_layer("gate", "Gate")], "head": [torch_layer("head", "Linear")]}
+    )
     assert (gate.name, gate.kind, gate.end, gate.feeds) == ("gate", "Gate", "tall", ("(input)",))
     assert gate.weight is None  # it has two
     assert (head.name, head.kind, head.feeds) == ("head", "Gemm", ("tall",))
@@ -43,4 +50,4 @@ def test_a_module_ends_where_its_numbers_leave_it(nets):
 def test_a_module_whose_inside_others_read_is_left_in_parts(nets):
     flow = graph_of(nets, leak=True)
     parts = blocks_of(flow)
-    assert whole_modules(flow, parts, {"gate": "Gate"}) == parts
+    assert whole_modules(flow, parts, {"gate": [torch_layer("gate", "Gate")]}) == parts

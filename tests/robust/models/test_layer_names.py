@@ -1,7 +1,7 @@
 import pytest
 from onnx import helper
 
-from robust.models.layer_names import layer_of, module_of
+from robust.models.layer_names import layer_of, module_of, stored_name
 
 
 def node(name="", **notes):
@@ -26,6 +26,13 @@ def node(name="", **notes):
 )
 def test_a_weight_names_its_module(stored, module):
     assert module_of(stored) == module
+
+
+@pytest.mark.parametrize(
+    "name", ["list.0", "list.0_quantized", "list.0__2", "list.0__2_quantized", "list.0_token_1", "list.0_token_1__2"]
+)
+def test_a_quantized_or_copied_tensor_has_the_name_of_the_one_before(name):
+    assert stored_name(name) == "list.0"
 
 
 def test_the_weight_comes_before_the_exporters_notes():

@@ -62,6 +62,14 @@ def test_two_steps_are_told_with_layer_and_node():
         refuse_other_weights(float_model(), pairs(weights=wrong, bias=BIASES), name="net")
 
 
+def test_weights_are_read_by_the_scale_that_the_graph_reads():
+    made = pairs(weights=CODES, bias=BIASES)
+    made.graph.initializer.append(numpy_helper.from_array(np.float32(0.5), "other"))
+    next(node for node in made.graph.node if node.output[0] == "w").input[1] = "other"  # twice the weights
+    with pytest.raises(InvalidInput, match=r"of 6 quantized weights of layer fc of net .* by up to 1:"):
+        refuse_other_weights(float_model(), made, name="net")
+
+
 def test_a_weight_that_lies_the_other_way_is_told():
     made = pairs(weights=CODES.T, bias=BIASES)
     with pytest.raises(InvalidInput, match=r"layer fc of net .* have shape \(2, 3\), its own \(3, 2\)"):
