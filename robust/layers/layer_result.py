@@ -117,7 +117,7 @@ class LayerErrors:
 
     def __repr__(self) -> str:
         worst = self.worst
-        return f"LayerErrors({len(self.rows)} layers, worst: {worst.label} {worst.own_sqnr:.1f} dB by itself)"
+        return f"LayerErrors({len(self.rows)} points, worst: {worst.label} {worst.own_sqnr:.1f} dB by itself)"
 
     def __str__(self) -> str:
         return self.table()

@@ -93,7 +93,7 @@ def _independent(noise: FloatArray, signal: FloatArray, value: float, level: flo
 def worst_noise_interval(points: Sequence[PointSums], data: Dataset, *, level: float, seed: int) -> Interval:
     """Interval of the largest noise-to-signal ratio of several points, so that a bound on it is one on all."""
     measure: list[Callable[[float], Interval]] = [partial(_at, sums, data, seed) for sums in points]
-    return worst_interval(measure, level=level, higher_is_better=False, what="layers")
+    return worst_interval(measure, level=level, higher_is_better=False, what="points: layers and the output")
 
 
 def _at(sums: PointSums, data: Dataset, seed: int, level: float) -> Interval:

@@ -84,7 +84,7 @@ def test_the_gate_and_the_words(digits, x):
     assert "dB at the point after it" in found.findings[0]
     assert "<- worst" in found.table()
     assert str(found) == found.table()
-    assert repr(found).startswith("LayerErrors(6 layers, worst: 4 (Conv) ")
+    assert repr(found).startswith("LayerErrors(6 points, worst: 4 (Conv) ")
     bars = found.figure
     assert bars.kind == "bar"
     assert list(bars.columns[0].values) == ["(input) (Input)", *NAMES]
