@@ -1,14 +1,16 @@
 """The robustness curve: robust accuracy as the budget grows, from one search over all budgets."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from robust.attacks.base import Attack, Swept
 from robust.attacks.budget import read_eps
 from robust.attacks.faint_features import faint_features
+from robust.attacks.foreign import template
 from robust.attacks.hidden_features import hidden_features
 from robust.attacks.keeping import kept
 from robust.attacks.noise import RandomNoise
@@ -41,7 +43,14 @@ from robust.types import BoolArray, FloatArray
 
 
 def robustness_curve(
-    model: object, data: object, attack: Attack, *, eps: Sequence[float], level: float = 0.95, seed: int = 0
+    model: object,
+    data: object,
+    attack: Attack | Callable[..., Any],
+    *,
+    eps: Sequence[float],
+    norm: str = "linf",
+    level: float = 0.95,
+    seed: int = 0,
 ) -> Curve:
     """Measure robust accuracy at several budgets.
 
@@ -54,8 +63,10 @@ def robustness_curve(
     Args:
         model: A classifier, or what `as_model` takes.
         data: Rows with true labels, or what `as_data` takes.
-        attack: A template such as `FGSM()` or `PGD(norm="l2")`: the curve supplies the budgets.
+        attack: A template such as `FGSM()` or `PGD(norm="l2")`: the curve supplies the budgets; or an attack of
+            another library, as `robust_accuracy` takes them.
         eps: Increasing budgets (k,), at least 0, in the data's units.
+        norm: Norm of the budgets of a function; other attacks have their own.
         level: Confidence of each one-sided bound, in (0.5, 1), each for its own point.
         seed: Seed of whatever is random.
 
@@ -74,6 +85,7 @@ def robustness_curve(
     [1.0, 0.5, 0.0]
     """
     model, data = _pinned(as_model(model)), as_data(data)
+    attack = _template(attack, norm)
     grid = _grid(attack, eps)
     if attack.gradients:
         require_gradients(model)
@@ -115,10 +127,13 @@ def _pinned(model: Model) -> Model:
     return replace(model, identity=lambda: identity)
 
 
+def _template(attack: object, norm: str) -> Attack:
+    """An attack of this package, or one of another library."""
+    return attack if isinstance(attack, Attack) else template(attack, norm=norm)
+
+
 def _grid(attack: Attack, eps: Sequence[float]) -> list[float]:
     """The budgets, checked."""
-    if not isinstance(attack, Attack):
-        raise InvalidInput(f"attack got {attack!r}; a template such as PGD() would be right")
     if attack.eps is not None:
         raise InvalidInput(
             f"{attack!r} has a budget of its own, but a curve supplies it; leaving eps out would be right"

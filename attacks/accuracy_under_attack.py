@@ -1,15 +1,20 @@
 """Robust accuracy: the share of rows that are right and stay right under attack."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from robust.attacks.base import Attack
 from robust.attacks.budget import Eps
 from robust.attacks.faint_features import faint_features
+from robust.attacks.foreign import Foreign
 from robust.attacks.hidden_features import hidden_features
 from robust.attacks.keeping import kept
 from robust.attacks.outcome_evidence import outcome_evidence
 from robust.attacks.rungs import Outcome, plan, run_ladder
 from robust.attacks.self_checks import (
+    claims_hold,
     features_seen,
     gradients_seen,
     plausible_units,
@@ -40,7 +45,7 @@ def robust_accuracy(
     model: object,
     data: object,
     *,
-    attack: Attack | None = None,
+    attack: Attack | Callable[..., Any] | None = None,
     eps: Eps | None = None,
     norm: str = "linf",
     surrogate: object | None = None,
@@ -60,7 +65,8 @@ def robust_accuracy(
     Args:
         model: A classifier, or what `as_model` takes.
         data: Rows with true labels, or what `as_data` takes.
-        attack: An attack with a budget, e.g. `PGD(eps=8 / 255)`; or None, with `eps`.
+        attack: An attack with a budget, e.g. `PGD(eps=8 / 255)`; or, with `eps`, an attack of `foolbox.attacks` or
+            any function `(model, x, y) -> x_adv`, whose rows are projected and judged afresh; or None, with `eps`.
         eps: A budget in the data's units: a number, or numbers by feature name (the others stay); in place of
             an attack.
         norm: Norm of `eps`: `linf` or `l2`.
@@ -131,6 +137,8 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
         checks.append(slope_of_features(faint_features(attack, target, [attack], seed=seed)))
         if target.kind == "probabilities":
             checks.append(unrounded_outputs(target))
+    if isinstance(attack, Foreign):
+        checks.append(claims_hold(attack))
     if ladder.floor is not None:
         checks.append(stronger_than_noise(outcome.floor, outcome.attacked))
     if target.data.schema.relations:

@@ -7,6 +7,7 @@ import numpy as np
 from robust.attacks.base import Attack, adversarial_rows, require_budget
 from robust.attacks.budget import read_eps, read_norm
 from robust.attacks.fgsm import FGSM
+from robust.attacks.foreign import foreign
 from robust.attacks.noise import RandomNoise
 from robust.attacks.pgd import PGD
 from robust.attacks.target import Target
@@ -69,14 +70,15 @@ class Outcome:
         return self.attacked | self.floor if self.ladder.cascade else self.attacked
 
 
-def plan(model: Model, *, attack: Attack | None, eps: object, norm: str, surrogate: object | None = None) -> Ladder:
+def plan(model: Model, *, attack: object | None, eps: object, norm: str, surrogate: object | None = None) -> Ladder:
     """Choose the attacks.
 
     Args:
         model: The classifier.
-        attack: The user's own attack, or None.
-        eps: A budget, for which the strongest attacks that apply are chosen: FGSM, then PGD on what it
-            leaves; for a model without gradients the same on the surrogate, and without one noise alone.
+        attack: The user's own attack, one of another library, or None.
+        eps: A budget, that of an attack of another library; or one for which the strongest attacks that apply
+            are chosen: FGSM, then PGD on what it leaves; for a model without gradients the same on the
+            surrogate, and without one noise alone.
         norm: Norm of that budget.
         surrogate: A twin with gradients, or None.
 
@@ -87,6 +89,11 @@ def plan(model: Model, *, attack: Attack | None, eps: object, norm: str, surroga
         InvalidInput: If neither or both of attack and budget are given, the attack is a template or no
             attack, it needs gradients that the model does not have, or it comes with a surrogate.
     """
+    if attack is not None and not isinstance(attack, Attack):
+        if surrogate is not None:
+            raise InvalidInput("surrogate got a model beside an attack of another library: attack the surrogate itself")
+        own = foreign(attack, eps=eps, norm=norm)
+        return Ladder(rungs=(own,), floor=RandomNoise(eps=own.eps, norm=own.norm, draws=FLOOR_DRAWS), cascade=False)
     if (attack is None) == (eps is None):
         raise InvalidInput(
             f"robust_accuracy takes either an attack with a budget or eps, got attack={attack!r} and eps={eps!r}; "
@@ -108,8 +115,6 @@ def plan(model: Model, *, attack: Attack | None, eps: object, norm: str, surroga
             f"surrogate got a model beside attack={attack!r}; attack=Transfer(attack=…, surrogate=…), or eps and "
             "surrogate, would be right"
         )
-    if not isinstance(attack, Attack):
-        raise InvalidInput(f"attack got {attack!r}; an attack such as PGD(eps=8 / 255) would be right")
     if norm not in ("linf", attack.norm):
         raise InvalidInput(f"norm got {norm!r}, but {attack!r} has its own; leaving norm out would be right")
     budget = require_budget(attack)

@@ -9,6 +9,7 @@ import numpy as np
 from robust.attacks.base import Attack, require_budget
 from robust.attacks.budget import feature_eps
 from robust.attacks.faint_features import Faint
+from robust.attacks.foreign import Foreign
 from robust.attacks.noise import RandomNoise
 from robust.attacks.reachable import can_be_broken
 from robust.attacks.target import Target
@@ -55,6 +56,8 @@ def strength(attack: Attack, *, chosen: bool) -> SelfCheck:
     """
     if isinstance(attack, Transfer):
         text = "rows come from a surrogate: an upper bound, the model may have weaknesses that its twin lacks"
+    elif isinstance(attack, Foreign):
+        text = f"{attack.title}, whose rows were projected and judged afresh: an upper bound, as every attack gives"
     elif not isinstance(attack, RandomNoise):
         text = "gradients of the model itself: an upper bound, as every attack gives"
     elif chosen:
@@ -85,6 +88,24 @@ def stronger_than_noise(noise: BoolArray, attacked: BoolArray) -> SelfCheck:
     if beaten:
         reason += ": an attack that random noise beats has not looked"
     return SelfCheck(name="stronger than noise", passed=not beaten, reason=reason, bias="raises")
+
+
+def claims_hold(attack: Foreign) -> SelfCheck:
+    """Whether the rows that an attack of another library gave were ones that count.
+
+    Args:
+        attack: After its run.
+    """
+    claims = attack.claims
+    lost = claims.broken - claims.kept
+    reason = (
+        f"of {claims.rows} rows, {attack.title} gave {claims.broken} that break the model as they came, {claims.kept} "
+        f"that do inside budget, bounds and schema; {claims.outside} lay outside, {claims.unusable} were no numbers"
+    )
+    passed = lost <= _FEW * claims.rows and claims.unusable <= _FEW * claims.rows
+    if not passed:
+        reason += ": it does not know these rules, and has not looked where they lead"
+    return SelfCheck(name="obeys budget and schema", passed=passed, reason=reason, bias="raises")
 
 
 def gradients_seen(target: Target, held: BoolArray, *, seed: int) -> SelfCheck:

@@ -5,6 +5,7 @@ from typing import Self
 
 from robust.attacks.base import Attack
 from robust.attacks.budget import Eps
+from robust.attacks.foreign import Foreign
 from robust.attacks.projection import Space
 from robust.attacks.target import Target, aim
 from robust.errors import InvalidInput
@@ -77,6 +78,8 @@ class Transfer(Attack):
 
 def title(attack: Attack) -> str:
     """What a reader calls an attack, e.g. `PGD` or `PGD, transferred`."""
+    if isinstance(attack, Foreign):
+        return attack.title
     return f"{type(attack.attack).__name__}, transferred" if isinstance(attack, Transfer) else type(attack).__name__
 
 

@@ -1,0 +1,237 @@
+"""Attacks of other libraries and of the user: their rows are projected, judged by the model itself, and compared."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+
+from robust.attacks.balls import ball_around
+from robust.attacks.base import Attack
+from robust.attacks.budget import Eps, read_eps, read_norm
+from robust.attacks.projection import Space
+from robust.attacks.target import Target
+from robust.errors import InvalidInput, ModelFault
+from robust.models.base import adapter_of
+from robust.models.foreign_errors import blamed
+from robust.types import AnyArray, FloatArray, Norm
+
+_WORDS = 32
+
+
+@dataclass(slots=True, kw_only=True)
+class Claims:
+    """What an attack said it had done, before anybody looked.
+
+    Args:
+        rows: How many rows it was given.
+        broken: How many of its rows break the model as they came.
+        kept: How many of them break it after they were projected.
+        outside: How many of its rows were outside the budget, the bounds or the schema.
+        unusable: How many were no numbers.
+    """
+
+    rows: int = 0
+    broken: int = 0
+    kept: int = 0
+    outside: int = 0
+    unusable: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Foreign(Attack):
+    """An attack object of foolbox, or any function `(model, x, y) -> x_adv`.
+
+    A function is given what stands behind the model, and rows in the data's shape and units: for a torch model its
+    module in evaluation mode, tensors and class indices; else a function from rows to scores (n, k), arrays and the
+    data's own labels. What comes back is projected onto budget, bounds and schema, rounded inwards and judged afresh:
+    a row that breaks the model only outside the budget does not count. Global random numbers of torch and numpy are
+    seeded for the length of the call and put back: results repeat, but a row's may depend on its neighbours.
+
+    Args:
+        call: The attack.
+        eps: Budget in the user's units; None for a template.
+        norm: Norm of the budget; that of a foolbox attack is its own.
+        claims: What it said of its own rows in the last run.
+
+    Raises:
+        InvalidInput: If it is neither, or its norm is not the one that was asked for.
+    """
+
+    call: Callable[..., Any]
+    eps: Eps | None = None
+    norm: Norm = "linf"
+    claims: Claims = field(default_factory=Claims)
+
+    def __post_init__(self) -> None:
+        """Check the parts."""
+        if not callable(self.call) or isinstance(self.call, type):
+            raise InvalidInput(
+                f"attack got {self.call!r}; an attack such as PGD(eps=8 / 255), an object of foolbox.attacks, or a "
+                "function (model, x, y) -> x_adv would be right"
+            )
+        object.__setattr__(self, "eps", read_eps(self.eps))
+        object.__setattr__(self, "norm", read_norm(self.norm))
+
+    def __repr__(self) -> str:
+        return f"{self.title}(eps={self.eps!r}, norm={self.norm!r})"
+
+    @property
+    def title(self) -> str:
+        """What a reader calls it."""
+        if is_foolbox(self.call):
+            return f"foolbox {type(self.call).__name__}"
+        name = getattr(self.call, "__name__", type(self.call).__name__)
+        return "function" if name == "<lambda>" else str(name)
+
+    @property
+    def gradients(self) -> bool:
+        """It takes care of its own."""
+        return False
+
+    def identity(self) -> str | None:
+        """Nobody knows what its results depend on, so they are never kept."""
+        return None
+
+    def at(self, eps: Eps) -> Self:
+        """The same attack with a budget."""
+        return replace(self, eps=eps, claims=Claims())
+
+    def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
+        """Ask the attack, batch by batch, and bring its rows inside."""
+        found, claims = target.x.copy(), Claims(rows=len(target))
+        for start in range(0, len(target), target.batch):
+            rows = np.arange(start, min(start + target.batch, len(target)))
+            given = self._asked(target.part(rows), seed=seed)
+            usable = np.isfinite(given).all(axis=1) | (np.isnan(given) == np.isnan(target.x[rows])).all(axis=1)
+            given[~usable] = target.x[rows[~usable]]
+            ball = ball_around(space, target.x[rows])
+            state = ball.state_of(given)
+            points = ball.points(state, given - target.x[rows].astype(np.float64) if space.groups else None)
+            claims.unusable += int((~usable).sum())
+            claims.outside += int(
+                np.any(~np.isclose(points, given, rtol=1e-5, atol=1e-6, equal_nan=True), axis=1).sum()
+            )
+            came = given.astype(target.x.dtype)
+            broken = target.wrong(target.scores(came), rows)
+            differ = np.flatnonzero(np.any((points != came) & ~np.isnan(came), axis=1))
+            still = broken.copy()
+            if len(differ):
+                still[differ] = target.wrong(target.scores(points[differ]), rows[differ])
+            claims.broken += int(broken.sum())
+            claims.kept += int(still.sum())
+            found[rows] = points
+        for name in ("rows", "broken", "kept", "outside", "unusable"):
+            setattr(self.claims, name, getattr(claims, name))
+        return found
+
+    def _asked(self, part: Target, *, seed: int) -> FloatArray:
+        """What it makes of some rows, flat (m, d), float64."""
+        model, shape = part.caller.model, part.data.x.shape
+        adapter = adapter_of(model)
+
+        def scores(x: AnyArray) -> FloatArray:
+            rows = np.asarray(x)
+            return part.scores(rows.reshape(len(rows), -1).astype(part.x.dtype))
+
+        with blamed(self.title, f"it attacked {model.name}"), _seeded(seed):
+            if model.framework == "torch" and hasattr(adapter, "module"):
+                from robust.attacks.foreign_torch import foolbox_rows, function_rows
+
+                if is_foolbox(self.call):
+                    given = foolbox_rows(
+                        self.call, adapter, part, eps=self._one_eps(), bounds=_one_range(part), seed=seed
+                    )
+                else:
+                    given = function_rows(self.call, adapter, part, seed=seed)
+            elif is_foolbox(self.call):
+                import foolbox
+
+                wrapped = foolbox.NumPyModel(lambda x: scores(x).astype(np.float32), bounds=_one_range(part))
+                rows = np.array(part.data.x, dtype=np.float32)
+                given = self.call(wrapped, rows, part.y, epsilons=self._one_eps())[1]
+            else:
+                given = self.call(scores, np.array(part.data.x), np.array(part.data.targets))
+            given = np.asarray(given)
+            if given.shape != shape:
+                raise ModelFault(f"{self.title} returned rows of shape {given.shape}, not {shape}")
+            return np.array(given.reshape(part.x.shape), dtype=np.float64)
+
+    def _one_eps(self) -> float:
+        if not isinstance(self.eps, float):
+            raise InvalidInput(f"{self.title} takes one budget for all features, got {self.eps!r}")
+        return self.eps
+
+
+def _one_range(part: Target) -> tuple[float, float]:
+    """One range around all features, which is what foolbox knows; each feature's own bounds hold by projection."""
+    schema, x = part.data.schema, part.x.astype(np.float64)
+    low = np.where(np.isfinite(schema.lower), schema.lower, np.nanmin(x, axis=0))
+    high = np.where(np.isfinite(schema.upper), schema.upper, np.nanmax(x, axis=0))
+    return float(low.min()), float(high.max())
+
+
+def is_foolbox(attack: object) -> bool:
+    """Whether an object is one of foolbox's attacks; nothing is imported to find out.
+
+    Args:
+        attack: Anything.
+    """
+    library = sys.modules.get("foolbox")
+    return library is not None and isinstance(attack, library.attacks.base.Attack)
+
+
+def template(attack: object, *, norm: str) -> Foreign:
+    """An attack of another library without a budget.
+
+    Args:
+        attack: An object of foolbox, or a function `(model, x, y) -> x_adv`.
+        norm: The norm that was asked for; that of a foolbox attack is its own.
+
+    Raises:
+        InvalidInput: If it is neither, or the norm is another than that of a foolbox attack.
+    """
+    wrapped = Foreign(call=attack, norm=read_norm(norm))  # type: ignore[arg-type]
+    own = _norm_of(attack) if is_foolbox(attack) else None
+    if own is not None and norm not in ("linf", own):
+        raise InvalidInput(f"norm got {norm!r}, but {wrapped.title} has its own, {own!r}: leave norm out")
+    return wrapped if own is None else replace(wrapped, norm=own)
+
+
+def foreign(attack: object, *, eps: object, norm: str) -> Foreign:
+    """An attack of another library with its budget.
+
+    Args:
+        attack: An object of foolbox, or a function `(model, x, y) -> x_adv`.
+        eps: The budget, in the user's units.
+        norm: The norm that was asked for; that of a foolbox attack is its own.
+
+    Raises:
+        InvalidInput: If it is neither, there is no budget, or the norm is another than that of a foolbox attack.
+    """
+    wrapped = template(attack, norm=norm)
+    if eps is None:
+        raise InvalidInput(
+            f"{wrapped.title} comes without a budget: robust_accuracy(model, data, attack=…, eps=8 / 255, norm='linf') "
+            "would be right; rows outside it do not count"
+        )
+    return replace(wrapped, eps=read_eps(eps))
+
+
+def _norm_of(attack: object) -> Norm | None:
+    """The norm of a foolbox attack that is also one of ours."""
+    known: dict[float, Norm] = {1.0: "l1", 2.0: "l2", float("inf"): "linf"}
+    return known.get(getattr(getattr(attack, "distance", None), "p", None))  # type: ignore[arg-type]
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed numpy's global generator, which foreign code draws from, and put it back."""
+    before = np.random.get_state()  # noqa: NPY002 - theirs, not ours
+    np.random.seed(seed % 2**_WORDS)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002

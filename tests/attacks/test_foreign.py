@@ -1,0 +1,161 @@
+"""Attacks of other libraries: what they give is projected, judged afresh, and what they claimed is told."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from robust.attacks.accuracy_curve import robustness_curve
+from robust.attacks.accuracy_under_attack import robust_accuracy
+from robust.attacks.pgd import PGD
+from robust.data.live import as_data
+from robust.errors import InvalidInput, ModelFault
+from robust.models.conversion import as_model
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of parts of scipy that it imports by their old names
+    import foolbox
+
+RNG = np.random.default_rng(5)
+X = RNG.uniform(0.2, 0.8, (200, 6)).astype(np.float32)
+WEIGHT = np.array([2.0, -1.0, 0.5, 1.5, -2.0, 1.0])
+Y = (np.median(X @ WEIGHT) < X @ WEIGHT).astype(int)
+DATA = as_data((X, Y), schema={"bounds": (0, 1)})
+
+
+def linear():
+    net = torch.nn.Linear(6, 2).double()
+    with torch.no_grad():
+        net.weight[:] = torch.from_numpy(np.stack([-WEIGHT, WEIGHT]) / 2)
+        net.bias[:] = torch.tensor([0.5, -0.5]) * float(np.median(X @ WEIGHT))
+    return as_model(net, output="logits")
+
+
+def check(measured, name):
+    return next(one for one in measured.validity if one.name == name)
+
+
+def exact(eps):
+    """Share that no move of eps a feature brings over the boundary: |w·x + b| > eps·‖w‖₁."""
+    return float((np.abs(X @ WEIGHT - np.median(X @ WEIGHT)) > eps * np.abs(WEIGHT).sum()).mean())
+
+
+@pytest.mark.parametrize("eps", [0.01, 0.03])
+def test_a_foolbox_attack_finds_what_the_closed_form_says(eps):
+    found = robust_accuracy(linear(), DATA, attack=foolbox.attacks.LinfPGD(steps=80), eps=eps)
+    assert found.value == pytest.approx(exact(eps), abs=0.01)
+    assert found.value == pytest.approx(robust_accuracy(linear(), DATA, attack=PGD(eps=eps)).value, abs=0.01)
+    assert "foolbox LinfProjectedGradientDescentAttack" in check(found, "strength").reason
+    assert check(found, "obeys budget and schema").passed
+    assert found.provenance.cost.backward_rows > 0
+
+
+def test_the_norm_of_a_foolbox_attack_is_its_own():
+    found = robust_accuracy(linear(), DATA, attack=foolbox.attacks.L2PGD(steps=120), eps=0.1)
+    apart = np.abs(X @ WEIGHT - np.median(X @ WEIGHT)) / np.linalg.norm(WEIGHT)
+    assert found.value == pytest.approx(float((apart > 0.1).mean()), abs=0.01)
+    with pytest.raises(InvalidInput, match="has its own, 'l2': leave norm out"):
+        robust_accuracy(linear(), DATA, attack=foolbox.attacks.L2PGD(), eps=0.1, norm="l1")
+
+
+def test_a_decision_attack_of_foolbox_on_a_model_without_gradients():
+    model = LogisticRegression().fit(X, Y)
+    data = as_data((X[:20], model.predict(X[:20])), schema={"bounds": (0, 1)})
+    attack = foolbox.attacks.LinfAdditiveUniformNoiseAttack()
+    assert 0 < robust_accuracy(model, data, attack=attack, eps=0.05).value <= 1
+    with pytest.raises(ModelFault, match="LinfProjectedGradientDescentAttack raised while it attacked"):
+        robust_accuracy(model, data, attack=foolbox.attacks.LinfPGD(), eps=0.05)
+
+
+def far(model, x, y):
+    """Goes where it likes."""
+    step = torch.from_numpy(np.sign(WEIGHT)) * (1 - 2 * y[:, None])
+    return x + 0.5 * step
+
+
+def test_rows_outside_the_budget_do_not_count():
+    found = robust_accuracy(linear(), DATA, attack=far, eps=0.02)
+    assert found.value == pytest.approx(exact(0.02), abs=0.01)  # the same direction, as far as eps allows
+    told = check(found, "obeys budget and schema")
+    assert not told.passed
+    assert "200 lay outside" in told.reason
+    assert (found > 0.1).status == "INVALID"
+
+
+def test_a_function_is_lent_the_module_in_evaluation_mode_and_leaves_nothing_behind():
+    seen = []
+
+    def attack(model, x, y):
+        seen.append((type(model), model.training, type(x), y.dtype, x.shape[1:]))
+        x = x.clone().requires_grad_()
+        torch.nn.functional.cross_entropy(model(x), y).backward()
+        return x.detach() + 0.02 * x.grad.sign() + 1e-9 * torch.rand_like(x)
+
+    model = linear()
+    module = torch.nn.Linear(6, 2).double()
+    module.train()
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    first = robust_accuracy(model, DATA, attack=attack, eps=0.02, seed=3)
+    again = robust_accuracy(model, DATA, attack=attack, eps=0.02, seed=3)
+    assert first.value == again.value == pytest.approx(exact(0.02), abs=0.01)
+    assert seen[0] == (torch.nn.Linear, False, torch.Tensor, torch.int64, (6,))
+    assert torch.equal(before[0], torch.random.get_rng_state())
+    assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+    assert first.provenance.cost.backward_rows >= 200
+
+
+def test_a_function_on_a_model_of_another_framework_gets_scores_and_labels():
+    labels = np.where(Y == 1, "yes", "no")
+    model = LogisticRegression(C=1e3).fit(X.astype(float), labels)
+
+    def attack(scores, x, y):
+        assert set(y) <= {"yes", "no"}
+        assert scores(x).shape == (len(x), 2)
+        sign = np.where(y == "yes", -1.0, 1.0)[:, None]
+        return x + 0.03 * sign * np.sign(model.coef_)
+
+    found = robust_accuracy(
+        model, as_data((X.astype(float), labels), schema={"bounds": (0, 1)}), attack=attack, eps=0.03
+    )
+    gap = np.abs(model.decision_function(X.astype(float)))
+    right = model.predict(X.astype(float)) == labels
+    assert found.value == pytest.approx((right & (gap > 0.03 * np.abs(model.coef_).sum())).mean(), abs=0.011)
+
+
+def test_a_curve_of_a_foolbox_attack_falls():
+    curve = robustness_curve(linear(), DATA, foolbox.attacks.LinfPGD(steps=80), eps=[0.005, 0.02, 0.05])
+    assert np.all(np.diff(curve.values) <= 0)
+    assert curve.values == pytest.approx([exact(eps) for eps in (0.005, 0.02, 0.05)], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("attack", "options", "message"),
+    [
+        (far, {}, "far comes without a budget"),
+        (5, {"eps": 0.1}, "attack got 5; an attack such as PGD"),
+        (PGD, {"eps": 0.1}, "attack got <class"),
+        (far, {"eps": -1.0}, "eps got -1.0"),
+        (far, {"eps": 0.1, "norm": "l7"}, "norm got 'l7'"),
+        (far, {"eps": 0.1, "surrogate": 1}, "surrogate got a model beside an attack of another library"),
+        (foolbox.attacks.LinfPGD(), {"eps": {"x0": 0.1}}, "one budget for all features"),
+    ],
+)
+def test_bad_input(attack, options, message):
+    with pytest.raises(InvalidInput, match=message):
+        robust_accuracy(linear(), DATA, attack=attack, **options)
+
+
+def test_rows_of_another_shape_and_faults_name_the_attack():
+    with pytest.raises(ModelFault, match=r"function returned rows of shape \(200, 5\), not \(200, 6\)"):
+        robust_accuracy(linear(), DATA, attack=lambda m, x, y: x[:, :5], eps=0.1)
+    with pytest.raises(ModelFault, match="function raised while it attacked Linear: ZeroDivisionError"):
+        robust_accuracy(linear(), DATA, attack=lambda m, x, y: x / 0 if 1 // 0 else x, eps=0.1)
+
+
+def test_rows_that_are_no_numbers_are_given_back():
+    found = robust_accuracy(linear(), DATA, attack=lambda m, x, y: x * float("nan"), eps=0.05)
+    assert found.value == 1.0
+    assert "200 were no numbers" in check(found, "obeys budget and schema").reason
+    assert (found > 0.5).status == "INVALID"
