@@ -5,11 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from robust.attacks.base import Attack
+from robust.attacks.base import Attack, require_budget
 from robust.attacks.budget import Eps
 from robust.attacks.faint_features import faint_features
+from robust.attacks.fgsm import FGSM
 from robust.attacks.foreign import Foreign
 from robust.attacks.hidden_features import hidden_features
+from robust.attacks.indicators import (
+    beats_single_step,
+    iterations_suffice,
+    more_budget,
+    planted_found,
+    transfer_failure,
+    unstable_loss,
+)
 from robust.attacks.keeping import kept
 from robust.attacks.outcome_evidence import outcome_evidence
 from robust.attacks.rungs import Outcome, plan, run_ladder
@@ -29,9 +38,9 @@ from robust.attacks.self_checks import (
 )
 from robust.attacks.slope import realised_slope
 from robust.attacks.target import Target, aim, require_classifier
-from robust.attacks.transfer import twins
+from robust.attacks.transfer import Transfer, twins
 from robust.data.live import as_data
-from robust.evidence import SelfCheck
+from robust.evidence import Fact, SelfCheck
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
 from robust.measures.row_means import share_interval
@@ -118,7 +127,10 @@ def robust_accuracy(
             meter=meter,
             seed=seed,
             options={"attack": ladder.rungs if ladder.cascade else attack},
-            evidence=outcome_evidence(outcome, part, data, right, meter, level=level, seed=seed),
+            evidence=(
+                *outcome_evidence(outcome, part, data, right, meter, level=level, seed=seed),
+                *(() if part is None else _facts(ladder.strongest, part, seed=seed)),
+            ),
             validity=checks,
             row_values=robust.astype(np.float64),
         )
@@ -137,6 +149,7 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
         checks.append(slope_of_features(faint_features(attack, target, [attack], seed=seed)))
         if target.kind == "probabilities":
             checks.append(unrounded_outputs(target))
+        checks += _indicators(attack, target, outcome, seed=seed)
     if isinstance(attack, Foreign):
         checks.append(claims_hold(attack))
     if ladder.floor is not None:
@@ -144,6 +157,23 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
     if target.data.schema.relations:
         checks.append(relations_passable(stuck=int((~outcome.broken & ~outcome.moved).sum()), n=n))
     return (*checks, strength(attack, chosen=not ladder.cascade), plausible_units(attack, target))
+
+
+def _indicators(attack: Attack, target: Target, outcome: Outcome, *, seed: int) -> list[SelfCheck]:
+    """Whether the search of the strongest attack could have failed."""
+    found: list[SelfCheck | None] = [iterations_suffice(attack, target, outcome.broken, seed=seed)]
+    if not isinstance(attack, FGSM):
+        found.append(planted_found(attack, target, seed=seed))
+        found.append(beats_single_step(attack, target, outcome.broken, seed=seed))
+        found.append(more_budget(attack, target, outcome.broken, seed=seed))
+    return [check for check in found if check is not None]
+
+
+def _facts(attack: Attack, target: Target, *, seed: int) -> list[Fact]:
+    """Indicators that a reader judges."""
+    if isinstance(attack, Transfer):
+        return [transfer_failure(attack, target, seed=seed)]
+    return [unstable_loss(target, eps=require_budget(attack), norm=attack.norm, seed=seed)] if attack.gradients else []
 
 
 def _flat(target: Target) -> BoolArray:

@@ -70,10 +70,13 @@ class Transfer(Attack):
         """The same transfer with a budget."""
         return replace(self, attack=self.attack.at(eps))
 
+    def aimed(self, target: Target) -> Target:
+        """The surrogate, and the rows of another target."""
+        return aim(as_model(self.surrogate), target.data)
+
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Attack the surrogate patiently."""
-        twin = aim(as_model(self.surrogate), target.data)
-        return self.attack.search(replace(twin, patient=True), space, seed=seed)
+        return self.attack.search(replace(self.aimed(target), patient=True), space, seed=seed)
 
 
 def title(attack: Attack) -> str:

@@ -20,18 +20,19 @@ BEYOND = 10.0
 _STREAM = 3 << 32
 
 
-def sampled(target: Target, *, seed: int) -> IntArray:
-    """At most `SAMPLE` rows, picked by their ids.
+def sampled(target: Target, *, seed: int, most: int = SAMPLE) -> IntArray:
+    """Some rows, picked by their ids.
 
     Args:
         target: The rows (n, d).
         seed: Seed of the choice.
+        most: How many, at most.
 
     Returns:
         Their positions, increasing (m,).
     """
     order = np.argsort(row_words(target.data.row_keys(), 1, seed=seed, stream=_STREAM)[:, 0], kind="stable")
-    return np.sort(order[:SAMPLE])
+    return np.sort(order[:most])
 
 
 def survives_anything(attack: Attack, target: Target, rows: IntArray, *, seed: int) -> BoolArray:
