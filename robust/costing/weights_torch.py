@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 from robust.costing.liveness import Buffer
 from robust.costing.storages_torch import PLAIN, SPARSE, storages
@@ -115,8 +116,7 @@ def _packed(part: torch.nn.Module) -> Iterator[tuple[torch.Tensor, bool]]:
     """Weights of quantized layers, which keep them packed for their kernels and give them out on request."""
     if not hasattr(part, "_weight_bias") or any(hasattr(child, "_weight_bias") for child in part.children()):
         return  # one that keeps them in a part of its own is counted there
-    weight, bias = part._weight_bias()
-    for tensor in (weight, bias):
+    for tensor in tree_leaves(part._weight_bias()):
         if isinstance(tensor, torch.Tensor):
             yield tensor.detach(), True
 

@@ -1,12 +1,12 @@
 """Reads from an ONNX graph which weights are narrow, and which products have two narrow factors."""
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import onnx
-from onnx import TensorProto, helper, inliner
+from onnx import TensorProto, helper, inliner, numpy_helper
 
 from robust.costing.graph_onnx import bits, reads, subgraphs
 from robust.models.layer_bits import NARROW, LayerBits, merged
@@ -27,6 +27,8 @@ _INTEGER = frozenset(_INTEGER_FORMS.split())
 _PRODUCTS = _INTEGER | frozenset(_FLOAT_FORMS.split())
 #: Operators whose weights are a table that is looked up: nothing is multiplied.
 _TABLES = frozenset({"Gather", "GatherBlockQuantized", "EmbedLayerNormalization"})
+#: Operators that leave fewer values than they are given.
+_ROUNDING = frozenset(("Round", "Floor", "Ceil", "Sign"))
 #: Operators that hand on the numbers that they are given, in another shape or place.
 _LAYOUT = frozenset(_HANDING_ON.split())
 _FLOATS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
@@ -35,12 +37,25 @@ _WHOLE = frozenset({"INT32", "INT64", "UINT32", "UINT64", "BOOL", "STRING"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Weight:
-    """A stored weight that an operator reads: its size, the bits of a number, and those it is rounded to on its way."""
+    """A stored weight that an operator reads.
+
+    Args:
+        name: The tensor.
+        size: How many numbers.
+        axes: How many axes.
+        bits: Bits of each number.
+        rounded: Bits that they are rounded to on their way; None where they are not.
+        unknown: Whether they are rounded on their way in another manner.
+        cast: Whether they are made floating ones as they are, without a scale.
+    """
 
     name: str
     size: int
+    axes: int
     bits: int
     rounded: int | None
+    unknown: bool = False
+    cast: bool = False
 
     @property
     def width(self) -> int:
@@ -88,12 +103,12 @@ def _layers(
                 stored[node.output[0]] = attribute.t
     sources = {**sources, **{output: node for node in graph.node for output in node.output if output}}
     unpacked = frozenset(node.input[0] for node in graph.node if node.op_type == "DequantizeLinear")
-    live = _live(graph)
+    live, known = _live(graph), dict[str, list[_Weight] | None]()
     for place, node in enumerate(graph.node):
         if place not in live:
             continue
         if node.op_type in _PRODUCTS or node.op_type in _TABLES:
-            layer = _layer(node, place, stored, sources, seen, unpacked=unpacked)
+            layer = _layer(node, place, stored, sources, seen, known=known, unpacked=unpacked)
             if layer is not None:
                 yield layer
         for inner in subgraphs(node):
@@ -118,19 +133,21 @@ def _layer(
     sources: Mapping[str, Any],
     seen: set[str],
     *,
+    known: dict[str, list[_Weight] | None],
     unpacked: frozenset[str],
 ) -> LayerBits | None:
     """What one operator does; None for a table that is no weight, such as a list of shapes."""
-    weights, flows = [], []
+    weights: list[_Weight] = []
+    flows: list[str] = []
     for position, name in enumerate(node.input):
-        found = _stored(name, stored, sources) if name else None
+        found = _stored(name, stored, sources, known) if name else None
         if found is None:
             flows += [name] if name and position < 2 else []
-        elif found.bits and len(stored[found.name].dims) > 1 and _counts(node, position):
+        elif _counts(node, position):
             # A table of small integers that nobody unpacks holds places or classes, not weights.
-            raw = node.op_type == "Gather" and found.bits <= NARROW and name == found.name
+            raw = node.op_type == "Gather" and name in stored and stored[name].data_type not in _FLOATS
             if not raw or node.output[0] in unpacked:
-                weights.append(found)
+                weights += _holders(found, stored)
     if node.op_type in _TABLES and not weights:
         return None
     if node.op_type == "MatMulNBits":
@@ -140,7 +157,7 @@ def _layer(
     seen.update(weight.name for weight in new)
     narrow = [weight for weight in new if weight.width <= NARROW]
     multiplied = node.op_type not in _TABLES
-    held = all(weight.width <= NARROW for weight in weights)
+    held = all(weight.width <= NARROW and not weight.unknown for weight in weights)
     whole = node.op_type in _INTEGER or (
         node.op_type != "MatMulNBits" and all(_is_rounded(name, sources) for name in flows)
     )
@@ -148,7 +165,7 @@ def _layer(
         name=name,
         kind=kind,
         weights=sum(weight.size for weight in new),
-        quantized=sum(weight.size for weight in narrow),
+        quantized=None if any(weight.unknown for weight in new) else sum(weight.size for weight in narrow),
         bits=max((weight.width for weight in new), default=None),
         integer=multiplied and held and whole,
         simulated=any(weight.width <= NARROW < weight.bits for weight in new),
@@ -169,27 +186,74 @@ def _counts(node: Any, position: int) -> bool:
     return True
 
 
-def _stored(name: str, stored: Mapping[str, TensorProto], sources: Mapping[str, Any]) -> _Weight | None:
-    """The stored numbers that an input comes from, through operators that only unpack them."""
-    rounded: int | None = None
-    while name not in stored:
-        node = sources.get(name)
-        if node is None or node.op_type not in _LAYOUT | {"QuantizeLinear", "DequantizeLinear"} or not node.input:
+def _stored(
+    name: str, stored: Mapping[str, TensorProto], sources: Mapping[str, Any], known: dict[str, list[_Weight] | None]
+) -> list[_Weight] | None:
+    """The stored numbers that an input is made of, however; None where something else takes part.
+
+    Of the tensors behind a factor those hold its numbers that are large enough: a scale or a mask does not.
+    """
+    if name not in known:
+        known[name] = None  # a graph without an order would go round in circles
+        known[name] = _made_of(name, stored, sources, known)
+    return known[name]
+
+
+def _made_of(
+    name: str, stored: Mapping[str, TensorProto], sources: Mapping[str, Any], known: dict[str, list[_Weight] | None]
+) -> list[_Weight] | None:
+    if name in stored:
+        tensor = stored[name]
+        width = bits(tensor.data_type) or 0
+        return [_Weight(name=name, size=math.prod(tensor.dims), axes=len(tensor.dims), bits=width, rounded=None)]
+    node = sources.get(name)
+    if node is None:
+        return None
+    unpacking = node.op_type in ("QuantizeLinear", "DequantizeLinear")
+    found: list[_Weight] = []
+    for one in list(node.input)[:1] if unpacking else reads(node):
+        part = _stored(one, stored, sources, known)
+        if part is None:
             return None
-        if node.op_type == "QuantizeLinear":
-            rounded = _rounded_bits(node, stored)
-        name = node.input[0]
-    tensor = stored[name]
-    if tensor.data_type not in _FLOATS and TensorProto.DataType.Name(tensor.data_type) in _WHOLE:
-        return _Weight(name=name, size=0, bits=0, rounded=None)
-    return _Weight(name=name, size=math.prod(tensor.dims), bits=bits(tensor.data_type) or 0, rounded=rounded)
+        found += part
+    if node.op_type == "QuantizeLinear":
+        width = _rounded_bits(node, stored)
+        found = [replace(one, rounded=width if one.rounded is None else min(one.rounded, width)) for one in found]
+    elif node.op_type == "Cast":
+        found = [replace(one, cast=True) for one in found]
+    elif node.op_type in _ROUNDING:
+        found = [replace(one, unknown=True) for one in found]
+    return list({one.name: one for one in found}.values())
+
+
+def _holders(weights: Sequence[_Weight], stored: Mapping[str, TensorProto]) -> list[_Weight]:
+    """Those of the tensors behind a factor that hold its numbers."""
+    numbers = [one for one in weights if one.bits and one.axes > 1 and not _counts_places(stored[one.name])]
+    largest = max((one.size for one in numbers), default=0)
+    large = [one for one in numbers if 2 * one.size > largest and stored[one.name].data_type in _FLOATS]
+    if large:
+        return [one for one in large if not _is_mask(stored[one.name])] or large
+    alone = len(weights) == 1 and weights[0].cast  # as it is, it says which numbers meet
+    return [one for one in numbers if 2 * one.size > largest and not (alone and _is_mask(stored[one.name]))]
+
+
+def _counts_places(tensor: TensorProto) -> bool:
+    return tensor.data_type not in _FLOATS and TensorProto.DataType.Name(tensor.data_type) in _WHOLE
+
+
+def _is_mask(tensor: TensorProto) -> bool:
+    """Whether a tensor says yes or no."""
+    if tensor.data_type not in (TensorProto.UINT8, *_FLOATS) or onnx.external_data_helper.uses_external_data(tensor):
+        return False
+    values = numpy_helper.to_array(tensor)
+    return bool(((values == 0) | (values == 1)).all())
 
 
 def _packed(node: Any, weights: list[_Weight]) -> _Weight:
     """Weights of a few bits each, of which a stored byte holds several."""
     values = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     size = int(values.get("K", 0)) * int(values.get("N", 0))
-    return _Weight(name=weights[0].name, size=size, bits=int(values.get("bits", 4)), rounded=None)
+    return _Weight(name=weights[0].name, size=size, axes=2, bits=int(values.get("bits", 4)), rounded=None)
 
 
 def _rounded_bits(node: Any, stored: Mapping[str, TensorProto]) -> int:

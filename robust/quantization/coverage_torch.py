@@ -4,33 +4,27 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._pytree import tree_leaves
 
+from robust.costing.outside_torch import others
 from robust.models.adapter_torch import TorchAdapter, evaluating, placement
 from robust.models.foreign_errors import blamed
 from robust.models.layer_bits import NARROW, LayerBits, merged
-from robust.quantization.held_weights_torch import Held, HeldWeights, bits_of, digits_of, held_weights
+from robust.quantization.coverage_program_torch import live_nodes, program_layers, rounder_bits
+from robust.quantization.held_weights_torch import Held, HeldWeights, bits_of, held_weights
 from robust.quantization.stored_flow_torch import stored_flow
 from robust.quantization.stored_tensors_torch import held_tensors, is_mask
 from robust.types import AnyArray
 
-#: Operators of a program with the positions of their factors; all that follow are biases and settings.
-_FACTORS = {
-    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution", "conv_transpose1d", "conv_transpose2d"), (0, 1)),
-    **dict.fromkeys(("linear", "mm", "matmul", "bmm", "conv_transpose3d", "_convolution"), (0, 1)),
-    **dict.fromkeys(("addmm", "baddbmm"), (1, 2)),
-    "scaled_dot_product_attention": (0, 1, 2),
-    "embedding": (0,),
-}
-_HANDING_ON = "t transpose permute view reshape flatten unsqueeze squeeze contiguous clone detach alias"
-_LAYOUT = frozenset(_HANDING_ON.split())
 #: Types of places and counts, and of words that hold several weights each.
 _WORDS = frozenset({torch.int32, torch.int64})
 #: Names of buffers that hold weights; a mask of the weight or a table of edges' weights has another.
 _WEIGHT = re.compile(r"(|.*_)q?weight(_q|_int\d*|_packed|_quantized)?")
+#: What weights are called that no module registers.
+_NOBODY, _OUTSIDE = "(tensors that no module registers)", "(what is computed outside torch)"
 _ROUNDERS_OF_WEIGHTS = ("weight_fake_quantizer", "weight_fake_quant")
 _ROUNDERS_OF_FLOW = ("activation_fake_quantizer", "activation_post_process")
 
@@ -54,13 +48,14 @@ def torch_layers(
     """
     module = adapter.module
     if not isinstance(module, torch.fx.GraphModule):
-        return merged(_of_modules(module, _seen(adapter, inputs, name)))
+        held = _seen(adapter, inputs, name)
+        return merged([*_of_modules(module, held), *_of_nobody(module, held)])
     # A traced module calls modules; an exported program holds their operators.
-    called = dict.fromkeys(str(node.target) for node in _live(module.graph) if node.op == "call_module")
+    called = dict.fromkeys(str(node.target) for node in live_nodes(module.graph) if node.op == "call_module")
     weighty = any(True for one in called for _ in module.get_submodule(one).parameters())
     held = _seen(adapter, inputs, name) if weighty else None
     parts = [_of_modules(module.get_submodule(one), held, within=one) for one in called]
-    return merged([*_of_graph(module), *chain.from_iterable(parts)])
+    return merged([*program_layers(module), *chain.from_iterable(parts)])
 
 
 def _seen(adapter: TorchAdapter, inputs: Sequence[AnyArray] | None, name: str) -> HeldWeights | None:
@@ -70,14 +65,17 @@ def _seen(adapter: TorchAdapter, inputs: Sequence[AnyArray] | None, name: str) -
         return None
     device, dtype = placement(module)
     kind = torch.int64 if adapter.integer else dtype
-    batch = [torch.from_numpy(np.array(one)).to(device=device, dtype=kind) for one in inputs]
+    batches = [
+        [torch.from_numpy(np.array(one)).to(device=device, dtype=kind) for one in arrays]
+        for arrays in (inputs, *others(inputs, integer=adapter.integer))
+    ]
     with (
         torch.inference_mode(False),
         torch.no_grad(),
         evaluating(module),
         blamed(name, "its weights were followed"),
     ):
-        return held_weights(stored_flow(module, batch))
+        return held_weights(stored_flow(module, batches))
 
 
 def _of_modules(module: torch.nn.Module, held: HeldWeights | None, *, within: str = "") -> Iterator[LayerBits]:
@@ -109,8 +107,29 @@ def _of_modules(module: torch.nn.Module, held: HeldWeights | None, *, within: st
             weights=size,
             quantized=None if unread else narrow,
             bits=None if unread else max(known, default=None),
-            integer=all_narrow and (_is_packed(part) or _rounds_flow(part, found)),
-            simulated=rounded is not None and any(bits_of(t) > NARROW for t in found),
+            integer=all_narrow and (_is_packed(part) or _rounds_flow(part, found) or _are_whole(found.values())),
+            simulated=any((widths[t] or math.inf) <= NARROW < bits_of(t) for t in found if t.is_floating_point()),
+        )
+
+
+def _of_nobody(module: torch.nn.Module, held: HeldWeights | None) -> Iterator[LayerBits]:
+    """Weights that the run multiplied by and that no module registers, such as those of layers in a list."""
+    if held is None:
+        return
+    known = {id(tensor) for part in module.modules() for tensor in held_tensors(part)}
+    for one in (held.found[key] for key in held.found if key not in known):
+        narrow = one.bits is not None and one.bits <= NARROW
+        yield LayerBits(
+            name=_NOBODY,
+            kind="Tensor",
+            weights=one.size,
+            quantized=None if one.bits is None else one.size * narrow,
+            bits=one.bits,
+            integer=one.whole and narrow,
+        )
+    if held.unsettled:
+        yield LayerBits(
+            name="(what is computed outside torch)", kind="Tensor", weights=0, quantized=None, bits=None, integer=False
         )
 
 
@@ -163,25 +182,19 @@ def _is_packed(part: torch.nn.Module) -> bool:
 
 
 def _packed(part: torch.nn.Module) -> list[torch.Tensor]:
-    """The weight of a quantized layer, which keeps it packed for its kernel and gives it out on request."""
-    return [part._weight_bias()[0].detach()] if _is_packed(part) else []
+    """The weights of a quantized layer, which keeps them packed for its kernel and gives them out on request."""
+    given = tree_leaves(part._weight_bias()) if _is_packed(part) else []
+    return [one.detach() for one in given if isinstance(one, torch.Tensor) and one.dim() > 1]
+
+
+def _are_whole(found: Iterable[Held]) -> bool:
+    return all(one.whole for one in found)
 
 
 def _fake_bits(part: torch.nn.Module) -> int | None:
     """Bits to which a layer rounds its weight before each use, in quantization-aware training; None without."""
-    found = [_rounder_bits(getattr(part, name, None)) for name in _ROUNDERS_OF_WEIGHTS]
+    found = [rounder_bits(getattr(part, name, None)) for name in _ROUNDERS_OF_WEIGHTS]
     return next((bits for bits in found if bits is not None), None)
-
-
-def _rounder_bits(rounder: Any) -> int | None:
-    """Bits of a fake quantizer, from its range or the type that it imitates; None for what only watches, or is off."""
-    switch = getattr(rounder, "fake_quant_enabled", getattr(rounder, "enabled", None))
-    if switch is None or not bool(switch.item() if isinstance(switch, torch.Tensor) else switch):
-        return None
-    low, high = getattr(rounder, "quant_min", None), getattr(rounder, "quant_max", None)
-    if low is not None and high is not None:
-        return math.ceil(math.log2(int(high) - int(low) + 1))
-    return digits_of(str(getattr(getattr(rounder, "config", None), "dtype", "")))
 
 
 def _rounds_flow(part: torch.nn.Module, weights: Iterable[torch.Tensor]) -> bool:
@@ -193,92 +206,4 @@ def _rounds_flow(part: torch.nn.Module, weights: Iterable[torch.Tensor]) -> bool
             settings = [context.get("act_quant_kwargs"), context.get("activation_quantization")]
             if any(setting is not None for setting in settings) or "Activation" in type(weight).__name__:
                 return True
-    return any(_rounder_bits(getattr(part, name, None)) is not None for name in _ROUNDERS_OF_FLOW)
-
-
-def _of_graph(program: torch.fx.GraphModule) -> Iterator[LayerBits]:
-    """Layers by the operators of a graph, whose factors come out of quantizing operators."""
-    seen: set[str] = set()
-    for node in _live(program.graph):
-        name = getattr(node.target, "__name__", "").partition(".")[0] if node.op == "call_function" else ""
-        if name not in _FACTORS:
-            continue
-        factors = [_factor(node.args[place], program) for place in _FACTORS[name] if place < len(node.args)]
-        stored = [(key, tensor, width) for key, tensor, width, _ in factors if tensor is not None]
-        new = [(key, tensor, width) for key, tensor, width in stored if key not in seen and tensor.dim() > 1]
-        seen.update(key for key, _, _ in new)
-        scope, kind = _scope(node)
-        simulated = any(
-            tensor is not None and width <= NARROW and tensor.dtype.is_floating_point for _, tensor, width, _ in factors
-        )
-        yield LayerBits(
-            name=scope or node.name,
-            kind=kind or name,
-            weights=sum(tensor.numel() for _, tensor, _ in new),
-            quantized=sum(tensor.numel() for _, tensor, width in new if width <= NARROW),
-            bits=max((width for _, _, width in new), default=None),
-            integer=name != "embedding" and all(rounded for _, _, _, rounded in factors),
-            simulated=simulated,
-            multiplies=name != "embedding",
-        )
-
-
-def _live(graph: torch.fx.Graph) -> list[torch.fx.Node]:
-    """The operators whose results reach the output, in order."""
-    wanted: set[torch.fx.Node] = set()
-    for node in reversed(graph.nodes):
-        if node.op == "output" or node in wanted or _changes_its_input(node):
-            wanted.update((node, *node.all_input_nodes))
-    return [node for node in graph.nodes if node in wanted]
-
-
-def _changes_its_input(node: torch.fx.Node) -> bool:
-    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-    return node.op in ("call_function", "call_method") and name.partition(".")[0].endswith("_")
-
-
-def _factor(value: Any, program: torch.fx.GraphModule) -> tuple[str, torch.Tensor | None, int, bool]:
-    """Where a factor comes from: name and tensor of a stored one, its bits, and whether it is rounded."""
-    rounded, width = False, 0
-    while isinstance(value, torch.fx.Node):
-        if value.op == "get_attr":
-            tensor = _attribute(program, str(value.target))
-            width = min(width, 8 * tensor.element_size()) if rounded else 8 * tensor.element_size()
-            return str(value.target), tensor, width, rounded or width <= NARROW
-        name = getattr(value.target, "__name__", "") if value.op == "call_function" else ""
-        name = name.partition(".")[0]
-        fake = _rounder_bits(program.get_submodule(str(value.target))) if value.op == "call_module" else None
-        if fake is not None:
-            rounded, width = True, fake
-        elif name.startswith("dequantize"):
-            rounded, width = True, _node_bits(value)
-        elif not (name in _LAYOUT or name.startswith("quantize")):
-            break
-        value = value.args[0]
-    return "", None, 0, rounded
-
-
-def _node_bits(node: torch.fx.Node) -> int:
-    """Bits of a quantizing operator: from its range, which is narrower than its type for fewer bits."""
-    values = list(node.args[1:])
-    whole = [v for v in values if isinstance(v, int) and not isinstance(v, bool)]
-    if len(whole) >= 2 and whole[-1] > whole[-2]:
-        return math.ceil(math.log2(whole[-1] - whole[-2] + 1))
-    return NARROW
-
-
-def _attribute(program: torch.fx.GraphModule, target: str) -> torch.Tensor:
-    found: Any = program
-    for name in target.split("."):
-        found = getattr(found, name)
-    return torch.as_tensor(found)
-
-
-def _scope(node: torch.fx.Node) -> tuple[str, str]:
-    """Name and class of the module that an operator was traced in."""
-    stack = node.meta.get("nn_module_stack")
-    if not stack:
-        return "", ""
-    path, kind = list(stack.values())[-1]
-    text = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
-    return str(path), text.rpartition(".")[2]
+    return any(rounder_bits(getattr(part, name, None)) is not None for name in _ROUNDERS_OF_FLOW)

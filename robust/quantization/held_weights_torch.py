@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from robust.quantization.stored_flow_torch import Flow, Use
+from robust.quantization.flow_watch_torch import Flow, Use
 from robust.quantization.stored_tensors_torch import Root, is_mask
 
 
@@ -17,10 +17,12 @@ class Held:
     Args:
         size: How many.
         bits: Bits of each; None where its numbers are rounded on their way, in a manner that nobody here knows.
+        whole: Whether they are multiplied as whole numbers, with whole numbers.
     """
 
     size: int
     bits: int | None
+    whole: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,10 +32,14 @@ class HeldWeights:
     Args:
         ran: Identities of the modules that were called.
         found: Weights by the identity of the stored tensor.
+        owners: These tensors.
+        unsettled: Whether tensors were computed outside torch, where no weights are seen.
     """
 
     ran: set[int]
     found: dict[int, Held] = field(default_factory=dict)
+    owners: dict[int, torch.Tensor] = field(default_factory=dict)
+    unsettled: bool = False
 
     def knows(self, tensor: torch.Tensor) -> bool:
         """Whether a stored tensor holds weights."""
@@ -47,7 +53,8 @@ class HeldWeights:
         """Note a use; of several the widest counts."""
         have = self.found.get(id(owner), one)
         bits = None if have.bits is None or one.bits is None else max(have.bits, one.bits)
-        self.found[id(owner)] = Held(size=max(have.size, one.size), bits=bits)
+        self.found[id(owner)] = Held(size=max(have.size, one.size), bits=bits, whole=have.whole and one.whole)
+        self.owners[id(owner)] = owner
 
 
 def held_weights(flow: Flow) -> HeldWeights:
@@ -58,7 +65,7 @@ def held_weights(flow: Flow) -> HeldWeights:
     Args:
         flow: A run.
     """
-    held = HeldWeights(ran=flow.ran)
+    held = HeldWeights(ran=flow.ran, unsettled=bool(flow.outside))
     live = flow.live()
     for use in flow.uses:
         for root in _holders(use, flow) if use.step in live else ():
@@ -73,6 +80,8 @@ def held_weights(flow: Flow) -> HeldWeights:
 def _holders(use: Use, flow: Flow) -> Sequence[Root]:
     """Those of the stored tensors behind a factor that hold its numbers."""
     roots = [flow.roots[one] for one in use.origin.roots]
+    if use.origin.recast:
+        return roots
     floating = [root for root in roots if root.part.is_floating_point() or root.part.is_complex()]
     large = [root for root in floating if 2 * root.part.numel() > use.size]
     # Alone it says which numbers meet, such as a graph's edges; with a scale it is a weight of one bit.
@@ -88,13 +97,16 @@ def _read(root: Root, use: Use) -> Held:
     """How a stored tensor holds numbers of a factor."""
     part, owner = root.part, root.owner
     if owner is not part:
-        return Held(size=owner.numel(), bits=bits_of(owner))
-    width = 8 * part.element_size()
+        return Held(size=owner.numel(), bits=bits_of(owner), whole=use.whole)
+    width, rounded = 8 * part.element_size(), use.origin.roots[id(part)]
     if part.is_floating_point() or part.is_complex():
-        return Held(size=part.numel(), bits=None if use.origin.rounded else width)
+        bits = None if math.isinf(rounded) else min(width, int(rounded)) if rounded else width
+        return Held(size=part.numel(), bits=bits, whole=use.whole)
+    if use.origin.recast:  # bytes of numbers that are wider
+        return Held(size=part.numel() * width // use.origin.recast, bits=use.origin.recast)
     words = use.origin.unpacked or part.element_size() > 1
     each = max(1, round(use.size / max(1, part.numel()))) if words else 1
-    return Held(size=part.numel() * each, bits=math.ceil(width / each))
+    return Held(size=part.numel() * each, bits=math.ceil(width / each), whole=use.whole)
 
 
 def bits_of(tensor: torch.Tensor) -> int:

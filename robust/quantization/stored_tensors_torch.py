@@ -1,7 +1,7 @@
 """Tensors that a torch module stores, and what is known of a tensor that was made of them."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import torch
@@ -23,22 +23,28 @@ class Root:
     part: torch.Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Origin:
     """What a tensor was made of, where no input took part.
 
     Args:
-        roots: Identities of stored tensors.
-        rounded: Whether numbers were rounded on the way.
+        roots: Stored tensors by identity, each with the bits that its numbers were rounded to on the way: 0 where they
+            were not, infinitely many where nobody knows.
         unpacked: Whether bits were picked out of words on the way.
+        recast: Bits of the floating type that stored bytes were read as; 0 where they were not.
     """
 
-    roots: frozenset[int] = frozenset()
-    rounded: bool = False
+    roots: Mapping[int, float] = field(default_factory=dict)
     unpacked: bool = False
+    recast: int = 0
 
     def __or__(self, other: "Origin") -> "Origin":
-        return Origin(self.roots | other.roots, self.rounded or other.rounded, self.unpacked or other.unpacked)
+        roots = {one: max(self.roots.get(one, 0.0), other.roots.get(one, 0.0)) for one in {*self.roots, *other.roots}}
+        return Origin(roots, self.unpacked or other.unpacked, max(self.recast, other.recast))
+
+    def rounded(self, bits: float) -> "Origin":
+        """The same after its numbers were rounded."""
+        return replace(self, roots=dict.fromkeys(self.roots, bits))
 
 
 #: None is what depends on the input.

@@ -72,6 +72,50 @@ def test_a_chain_that_never_ends_in_a_stored_tensor():
     assert initialiser_coverage(graph(nodes, {})) is None
 
 
+FLOATS = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+CODES = np.arange(12, dtype=np.int8).reshape(4, 3)
+COLUMN = np.ones((4, 1), np.float32)
+UP = node("Cast", "q", out="c")
+HEAD = [node("DequantizeLinear", "v", "s", out="vd"), node("MatMul", "h", "vd")]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "tensors", "share"),
+    [
+        # A float weight through a mask, a mean, two halves, a residual: float, whatever is beside it.
+        ([node("Mul", "w", "m", out="d")], {"m": (FLOATS > 0).astype(np.float32)}, 0.5),
+        ([node("Sub", "w", "one", out="c"), node("Mul", "c", "s", out="d")], {"one": np.float32(1)}, 0.5),
+        ([node("Concat", "a", "b", out="d")], {"a": FLOATS[:2], "b": FLOATS[2:]}, 0.5),
+        ([node("DequantizeLinear", "q", "s", out="c"), node("Add", "c", "w", out="d")], {"q": CODES}, 0.5),
+        (
+            [UP, node("Mul", "c", "z", out="e"), node("Add", "e", "w", out="d")],
+            {"q": CODES},
+            0.5,
+        ),
+        # Whole numbers that are made floating ones and scaled by hand.
+        ([UP, node("Mul", "c", "s", out="d")], {"q": CODES}, 1.0),
+        (
+            [node("Cast", "q", out="c"), node("Mul", "c", "col", out="d")],
+            {"q": CODES, "col": np.ones((4, 1), np.float32)},
+            1.0,
+        ),
+        # Neighbours in a graph are no weights.
+        ([node("Cast", "q", out="d")], {"q": np.eye(4, 3, dtype=np.uint8)}, 1.0),
+    ],
+)
+def test_a_factor_is_made_of_what_it_is_made_of(nodes, tensors, share):
+    nodes = [helper.make_node(n.op_type, n.input, n.output, axis=0) if n.op_type == "Concat" else n for n in nodes]
+    nodes = [helper.make_node(n.op_type, n.input, n.output, to=1) if n.op_type == "Cast" else n for n in nodes]
+    tensors = {"w": FLOATS, "s": SCALE, "z": np.float32(0), "v": np.arange(12, dtype=np.int8).reshape(3, 4), **tensors}
+    assert initialiser_coverage(graph([*nodes, node("MatMul", "x", "d", out="h"), *HEAD], tensors)) == share
+
+
+def test_a_weight_that_is_rounded_by_hand_is_unknown():
+    nodes = [node("Mul", "w", "s", out="c"), node("Round", "c", out="r"), node("Mul", "r", "s", out="d")]
+    (layer,) = onnx_layers(graph([*nodes, node("MatMul", "x", "d")], {"w": FLOATS, "s": SCALE}))
+    assert (layer.weights, layer.quantized) == (12, None)
+
+
 def test_what_nothing_reads_does_not_count():
     unread = [node("DequantizeLinear", "v", "s", out="d"), node("MatMul", "x", "d", out="unread")]
     tensors = {"w": WIDE, "v": np.ones((4, 90), np.int8), "s": SCALE}

@@ -1,6 +1,7 @@
 """Which stored tensors are factors of a run, whatever they are called and wherever they are kept."""
 
 import copy
+import warnings
 
 import pytest
 import torch
@@ -140,21 +141,187 @@ def test_a_table_counts_where_it_is_unpacked():
 
 
 class Elementwise(nn.Module):
-    """A product that is written as a sum of products of single numbers."""
+    """A product that is written number by number: of all pairs, or of each number with its own."""
 
-    def __init__(self):
+    def __init__(self, table, *, pairs):
         super().__init__()
-        self.register_buffer("table", torch.arange(64, dtype=torch.int8).reshape(8, 8))
+        self.table, self.pairs = table, pairs
         self.head = nn.Linear(8, 8)
+        quantize_(self.head, Int8WeightOnlyConfig())
 
     def forward(self, x):
-        return self.head((x[:, None] * self.table).sum(-1))
+        return self.head(((x[:, None] if self.pairs else x[:, None].expand(-1, 8, -1)) * self.table).sum(-1))
+
+
+def test_products_of_all_pairs_are_products():
+    small = torch.arange(64, dtype=torch.int8).reshape(8, 8)
+    assert shares(Elementwise(small, pairs=True))[0] == 1.0
+    assert shares(Elementwise(torch.randn(8, 8), pairs=True))[0] == 0.5
+    assert shares(Elementwise(torch.randn(8, 8), pairs=False))[0] == 1.0  # a gain of each number is no weight
 
 
 def test_small_numbers_that_meet_the_input_elsewhere_are_unknown():
-    found = coverage_by_layer(Elementwise(), input_shape=(8,))
+    small = torch.arange(64, dtype=torch.int8).reshape(8, 8)
+    found = coverage_by_layer(Elementwise(small, pairs=False), input_shape=(8,))
     assert found.weights is None
     assert found.reason == "how Elementwise keep their weights cannot be read"
+
+
+class Centres(nn.Module):
+    """Distances to stored centres."""
+
+    def __init__(self, cdist):
+        super().__init__()
+        self.centres, self.cdist = nn.Parameter(torch.randn(20, 8)), cdist
+        self.head = nn.Linear(20, 3)
+        quantize_(self.head, Int8WeightOnlyConfig())
+
+    def forward(self, x):
+        gap = torch.cdist(x, self.centres) if self.cdist else ((x[:, None] - self.centres) ** 2).sum(-1).sqrt()
+        return self.head(torch.exp(-gap))
+
+
+@pytest.mark.parametrize("cdist", [False, True])
+def test_centres_are_weights(cdist):
+    assert shares(Centres(cdist))[0] == pytest.approx(60 / 220)
+
+
+class Hidden(nn.Module):
+    """A backbone that no module registers."""
+
+    def __init__(self, how):
+        super().__init__()
+        backbone = nn.Linear(8, 8)
+        weight = backbone.weight.detach().numpy()
+        self.how = how
+        self.backbone = {
+            "list": [backbone],
+            "closure": lambda x: backbone(x),
+            "numpy": lambda x: x @ torch.from_numpy(weight).T,
+            "copied": lambda x: x @ torch.tensor(weight.tolist()).T,
+            "numpy on the input": lambda x: torch.from_numpy(x.numpy() @ weight.T),
+        }[how]
+        self.head = nn.Linear(8, 8)
+        quantize_(self.head, Int8WeightOnlyConfig())
+
+    def forward(self, x):
+        return self.head(self.backbone[0](x) if self.how == "list" else self.backbone(x))
+
+
+@pytest.mark.parametrize(("how", "share"), [("list", 0.5), ("closure", 0.5), ("numpy", 0.5), ("copied", 0.5)])
+def test_weights_that_no_module_registers_count(how, share):
+    found = coverage_by_layer(Hidden(how), input_shape=(8,))
+    assert found.weights == share
+    if how != "list":
+        assert "in float: (tensors that no module registers)" in str(found)
+
+
+def test_what_is_multiplied_outside_torch_is_unknown():
+    found = coverage_by_layer(Hidden("numpy on the input"), input_shape=(8,))
+    assert found.weights is None
+    assert found.reason == "how (what is computed outside torch) keep their weights cannot be read"
+
+
+class Bytes(nn.Module):
+    """Float weights that are kept as bytes."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("blob", torch.randn(8, 8).view(torch.uint8))
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.blob.view(torch.float32))
+
+
+def test_bytes_of_floats_are_floats():
+    assert shares(Bytes()) == (0.0, {"Bytes": (64, 32)})
+
+
+class Scratch(nn.Module):
+    """Dequantizes into a buffer that is there for it."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+        self.register_buffer("codes", torch.arange(64, dtype=torch.int8).reshape(8, 8))
+        self.register_buffer("scratch", torch.zeros(8, 8))
+
+    def forward(self, x):
+        if self.how == "copy":
+            self.scratch.copy_(self.codes)
+            self.scratch.mul_(0.1)
+        elif self.how == "out":
+            torch.mul(self.codes, 0.1, out=self.scratch)
+        else:
+            self.scratch[:] = self.codes * 0.1
+        return nn.functional.linear(x, self.scratch)
+
+
+@pytest.mark.parametrize("how", ["copy", "out", "index"])
+def test_what_a_buffer_held_before_is_gone(how):
+    assert shares(Scratch(how)) == (1.0, {"Scratch": (64, 8)})
+
+
+class Faked(nn.Module):
+    """Rounds its weight by torch's own operator, which says to what."""
+
+    def __init__(self, bits):
+        super().__init__()
+        self.weight, self.most = nn.Parameter(torch.randn(8, 8)), 2 ** (bits - 1) - 1
+
+    def forward(self, x):
+        fake = torch.fake_quantize_per_tensor_affine(self.weight, 0.05, 0, -self.most, self.most)
+        return nn.functional.linear(x, fake)
+
+
+@pytest.mark.parametrize(("bits", "share"), [(8, 1.0), (4, 1.0), (12, 0.0)])
+def test_a_range_that_an_operator_states_is_believed(bits, share):
+    found = coverage_by_layer(Faked(bits), input_shape=(8,))
+    assert (found.weights, found.layers[0].bits, found.simulated) == (share, bits, bits <= 8)
+
+
+class Integers(nn.Module):
+    """Multiplies whole numbers."""
+
+    def __init__(self, kernel):
+        super().__init__()
+        self.kernel = kernel
+        self.register_buffer("codes", torch.arange(-32, 32, dtype=torch.int8).reshape(8, 8))
+
+    def forward(self, x):
+        scale = x.abs().amax() / 127
+        rounded = (x / scale).round()
+        if self.kernel == "int_mm":
+            rows = torch.cat([rounded, rounded.new_zeros(32, 8)]).to(torch.int8)
+            product = torch._int_mm(rows, self.codes.T.contiguous())[: len(x)]
+        else:
+            product = rounded.to(torch.int32) @ self.codes.T.to(torch.int32)
+        return product.float() * scale
+
+
+@pytest.mark.parametrize("kernel", ["int_mm", "int32"])
+def test_products_of_whole_numbers_have_two_quantized_factors(kernel):
+    found = coverage_by_layer(Integers(kernel), data=torch.rand(4, 8).numpy())
+    assert (found.weights, found.macc) == (1.0, 1.0)
+
+
+def test_packed_recurrent_layers():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm = nn.LSTM(8, 4, batch_first=True)
+            self.head = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.head(self.lstm(x)[0][:, -1])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        packed = torch.ao.quantization.quantize_dynamic(Net(), {nn.LSTM})
+        share, layers = shares(packed, (6, 8))
+    lstm = 4 * 4 * 8 + 4 * 4 * 4
+    assert share == pytest.approx(lstm / (lstm + 12))
+    assert layers["lstm"] == (lstm, 8)
 
 
 def test_a_float_net_of_every_kind_of_layer_is_wide():
