@@ -147,11 +147,9 @@ class Foreign(Attack):
                 else:
                     given = function_rows(self.call, adapter, part, seed=seed)
             elif is_foolbox(self.call):
-                import foolbox
+                from robust.attacks.foreign_torch import foolbox_rows_by_scores
 
-                wrapped = foolbox.NumPyModel(lambda x: scores(x).astype(np.float32), bounds=_one_range(part))
-                rows = np.array(part.data.x, dtype=np.float32)
-                given = self.call(wrapped, rows, part.y, epsilons=self._one_eps())[1]
+                given = foolbox_rows_by_scores(self.call, scores, part, eps=self._one_eps(), bounds=_one_range(part))
             else:
                 given = self.call(scores, np.array(part.data.x), np.array(part.data.targets))
             given = np.asarray(given)

@@ -68,6 +68,24 @@ def foolbox_rows(
     return np.asarray(found.detach().cpu().numpy())
 
 
+def foolbox_rows_by_scores(
+    attack: Any, scores: Callable[[AnyArray], AnyArray], part: Target, *, eps: float, bounds: tuple[float, float]
+) -> AnyArray:
+    """Rows of a foolbox attack that needs no gradients, on a model of any framework.
+
+    Args:
+        attack: The attack.
+        scores: From rows to a score for each class.
+        part: The rows (m, d).
+        eps: The budget.
+        bounds: One range for all features.
+    """
+    import foolbox
+
+    wrapped = foolbox.NumPyModel(lambda x: scores(x).astype(np.float32), bounds=bounds)
+    return np.asarray(attack(wrapped, np.array(part.data.x, dtype=np.float32), part.y, epsilons=eps)[1])
+
+
 @contextmanager
 def _lent(
     adapter: TorchAdapter, part: Target, seed: int
