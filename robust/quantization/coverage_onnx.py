@@ -29,6 +29,7 @@ _PRODUCTS = _INTEGER | frozenset(_FLOAT_FORMS.split())
 _TABLES = frozenset({"Gather", "GatherBlockQuantized", "EmbedLayerNormalization"})
 #: Operators that leave fewer values than they are given.
 _ROUNDING = frozenset(("Round", "Floor", "Ceil", "Sign"))
+_SUMS = frozenset(("ReduceSum", "ReduceMean", "ReduceL1", "ReduceL2", "ReduceSumSquare"))
 #: Operators that hand on the numbers that they are given, in another shape or place.
 _LAYOUT = frozenset(_HANDING_ON.split())
 _FLOATS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
@@ -104,15 +105,30 @@ def _layers(
     sources = {**sources, **{output: node for node in graph.node for output in node.output if output}}
     unpacked = frozenset(node.input[0] for node in graph.node if node.op_type == "DequantizeLinear")
     live, known = _live(graph), dict[str, list[_Weight] | None]()
+    summed = _summed(graph)
     for place, node in enumerate(graph.node):
         if place not in live:
             continue
-        if node.op_type in _PRODUCTS or node.op_type in _TABLES:
+        if node.op_type in _PRODUCTS or node.op_type in _TABLES or place in summed:
             layer = _layer(node, place, stored, sources, seen, known=known, unpacked=unpacked)
             if layer is not None:
                 yield layer
         for inner in subgraphs(node):
             yield from _layers(inner, stored, sources, seen)
+
+
+def _summed(graph: Any) -> set[int]:
+    """Places of products and differences of single numbers that are summed then: matrix products and distances."""
+    summed = {node.input[0] for node in graph.node if node.op_type in _SUMS}
+    found = set()
+    for place in reversed(range(len(graph.node))):
+        node = graph.node[place]
+        if not summed.isdisjoint(node.output):
+            if node.op_type in ("Mul", "Sub"):
+                found.add(place)
+            if node.op_type in ("Mul", "Pow", "Abs"):
+                summed.update(node.input)
+    return found
 
 
 def _live(graph: Any) -> set[int]:
@@ -148,8 +164,10 @@ def _layer(
             raw = node.op_type == "Gather" and name in stored and stored[name].data_type not in _FLOATS
             if not raw or node.output[0] in unpacked:
                 weights += _holders(found, stored)
-    if node.op_type in _TABLES and not weights:
+    if not weights and node.op_type not in _PRODUCTS:
         return None
+    if node.op_type not in _PRODUCTS | _TABLES:
+        weights = [one for one in weights if sum(length > 1 for length in stored[one.name].dims) > 1]
     if node.op_type == "MatMulNBits":
         weights = [_packed(node, weights)] if weights else []
     name, kind = layer_of(node, place, [weight.name for weight in weights])

@@ -110,6 +110,16 @@ def test_a_factor_is_made_of_what_it_is_made_of(nodes, tensors, share):
     assert initialiser_coverage(graph([*nodes, node("MatMul", "x", "d", out="h"), *HEAD], tensors)) == share
 
 
+@pytest.mark.parametrize("between", ["Mul", "Sub"])
+def test_products_and_distances_that_are_written_number_by_number(between):
+    nodes = [node("Unsqueeze", "x", "axes", out="pairs"), node(between, "pairs", "w", out="p")]
+    nodes += [node("Mul", "p", "p", out="pp"), node("ReduceSum", "pp", "axes", out="h"), *HEAD]
+    tensors = {"w": FLOATS.T, "v": CODES.reshape(3, 4), "s": SCALE, "axes": np.array([1])}
+    assert initialiser_coverage(graph(nodes, tensors)) == 0.5
+    gain = [node("Mul", "x", "w", out="h"), *HEAD]
+    assert initialiser_coverage(graph(gain, tensors)) == 1.0  # a gain of each number is no weight
+
+
 def test_a_weight_that_is_rounded_by_hand_is_unknown():
     nodes = [node("Mul", "w", "s", out="c"), node("Round", "c", out="r"), node("Mul", "r", "s", out="d")]
     (layer,) = onnx_layers(graph([*nodes, node("MatMul", "x", "d")], {"w": FLOATS, "s": SCALE}))
