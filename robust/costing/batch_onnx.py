@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
-from robust.costing.graph_onnx import Graph
+from robust.costing.graph_onnx import Graph, subgraphs
+from robust.costing.loops_onnx import body_of
 from robust.costing.operators_onnx import AGAIN, macc_of, row_axis, step_axes
 from robust.costing.weights_onnx import is_folded
 from robust.errors import InvalidInput
@@ -115,6 +116,8 @@ def _of_node(before: Any, after: Any, graph: Graph, other: Graph) -> Finding | N
     once = macc_of(before, graph)
     if not once:
         return None
+    if subgraphs(before):
+        return _of_turns(before, after, graph, other)
     twice, axes = macc_of(after, other), _scaled(before.input[0], graph, other)
     if twice is None or axes is None:
         return "unknown", f"the shapes of {label} are not known for twice the length"
@@ -129,6 +132,15 @@ def _of_node(before: Any, after: Any, graph: Graph, other: Graph) -> Finding | N
     if made is not None and len(made) != 1:
         return "none", f"{label} sums over it"
     return None
+
+
+def _of_turns(before: Any, after: Any, graph: Graph, other: Graph) -> Finding | None:
+    """What the nodes of a loop show: each is looked at as if it stood outside."""
+    short, long = body_of(before, graph), body_of(after, other)
+    if short is None or long is None:
+        return "unknown", f"{before.name or before.output[0]} ({before.op_type}) is made for one length"
+    found = (_of_node(one, two, short, long) for one, two in zip(short.nodes, long.nodes, strict=True))
+    return next((finding for finding in found if finding is not None), None)
 
 
 def _keeps_rows(node: Any, graph: Graph, other: Graph) -> bool:

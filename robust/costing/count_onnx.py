@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from robust.costing.batch_onnx import settle_batch
-from robust.costing.graph_onnx import Graph, read_graph
+from robust.costing.graph_onnx import Graph, read_graph, subgraphs
 from robust.costing.liveness import peak_memory
 from robust.costing.memory_onnx import Plan, memory_run
-from robust.costing.operators_onnx import RULES, macc_of, reason
+from robust.costing.operators_onnx import macc_of, reason
 from robust.costing.tally import Layer, Quantity, Tally, Uncounted
 from robust.costing.unread import unread_note
 from robust.costing.weights_onnx import Owned, is_folded, owners
@@ -49,8 +49,10 @@ def count_onnx(
             continue
         macc = macc_of(node, graph)
         if macc is None:
-            uncounted.append(_missed(node, name, known=(node.domain, node.op_type) in RULES))
+            uncounted.append(_missed(node, name, graph))
         else:
+            if macc and subgraphs(node):
+                uncounted.append(_inside(node, name))
             macc //= batch.rows  # the decision on the batch made sure that each is a multiple
         output = graph.size(plan.buffer(node.output[0])) or 0
         layer = Layer(name=name, kind=kind, macc=macc, parameters=own.parameters, rom=own.rom, output=output)
@@ -76,12 +78,15 @@ def count_onnx(
     )
 
 
-def _missed(node: Any, name: str, *, known: bool) -> Uncounted:
+def _missed(node: Any, name: str, graph: Graph) -> Uncounted:
     kind = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
-    why = "its shapes are not known" if known else reason(node)
-    inside = any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
-    affects: tuple[Quantity, ...] = ("macc", "ram") if inside else ("macc",)
-    return Uncounted(name=name, kind=kind, reason=why, affects=affects)
+    affects: tuple[Quantity, ...] = ("macc", "ram") if subgraphs(node) else ("macc",)
+    return Uncounted(name=name, kind=kind, reason=reason(node, graph), affects=affects)
+
+
+def _inside(node: Any, name: str) -> Uncounted:
+    """A loop whose products are known."""
+    return Uncounted(name=name, kind=node.op_type, reason="tensors inside it are not counted", affects=("ram",))
 
 
 def _unread(graph: Graph, owned: Sequence[Owned]) -> tuple[Layer, str] | None:

@@ -7,10 +7,11 @@ from math import prod
 from typing import Any
 
 import onnx
-from onnx import TensorProto, helper, inliner
+from onnx import TensorProto, helper, inliner, numpy_helper
 
 from robust.costing.inputs_onnx import Front, settled
 from robust.costing.longer_onnx import lengthen
+from robust.costing.order_onnx import places_in_order
 from robust.costing.shapes_onnx import inferred
 from robust.costing.words import counted
 from robust.errors import InvalidInput
@@ -23,6 +24,7 @@ _RANDOM = frozenset(
     {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
 )
 _WORDS = {"FLOAT": 32, "DOUBLE": 64, "BOOL": 8}
+_WHOLE = frozenset({TensorProto.BOOL, TensorProto.INT32, TensorProto.INT64})
 #: Where one value of a type is one entry of a field.
 _TYPED = {TensorProto.FLOAT: "float_data", TensorProto.DOUBLE: "double_data", TensorProto.INT64: "int64_data"}
 
@@ -36,12 +38,14 @@ class Constant:
         shape: Shape.
         extra: Bytes beside the elements, such as the places of a sparse tensor's; or of text.
         zero: Whether it is known that all elements are 0.
+        number: The value of a single whole number or truth value; None for all else.
     """
 
     kind: int
     shape: tuple[int, ...]
     extra: int = 0
     zero: bool = False
+    number: int | None = None
 
     @property
     def bytes(self) -> int:
@@ -63,6 +67,7 @@ class Graph:
         kinds: Element type of each tensor that has a known one.
         measured: Names whose shape a run told, so that it may depend on values.
         front: Axes of the inputs that could be the batch.
+        model: The file at these shapes.
     """
 
     nodes: tuple[Any, ...]
@@ -74,6 +79,7 @@ class Graph:
     kinds: Mapping[str, int]
     measured: frozenset[str]
     front: Front
+    model: Any
 
     def size(self, name: str) -> int | None:
         """Bytes of a tensor of a run, or None where they are not known."""
@@ -121,12 +127,25 @@ def read_graph(
         raise InvalidInput("the file holds no graph with an output: copy or export it again")
     if model.functions:
         model = inliner.inline_local_functions(model)
+    sort_nodes(model.graph)
     stored = dict(stored_tensors(model.graph))
     _check_order(model.graph, frozenset(stored))
     inputs, front = settled(model, frozenset(stored), row_shapes)
     if base is not None:
         lengthen(model, inputs, front, tuple(stored), base.shapes)
-        stored = dict(stored_tensors(model.graph))
+    return graph_of(model, inputs, front, values)
+
+
+def graph_of(model: Any, inputs: tuple[str, ...], front: Front, values: Sequence[AnyArray] | None) -> Graph:
+    """The graph of a file whose inputs have settled shapes.
+
+    Args:
+        model: The file, without functions.
+        inputs: Names of the inputs that the caller fills.
+        front: Axes of the inputs that could be the batch.
+        values: One row (1, …) of each input, or None.
+    """
+    stored = dict(stored_tensors(model.graph))
     shapes, kinds, measured = inferred(model, inputs, values)
     for name, constant in stored.items():
         shapes[name], kinds[name] = constant.shape, constant.kind
@@ -140,12 +159,27 @@ def read_graph(
         kinds=kinds,
         measured=measured,
         front=front,
+        model=model,
     )
+
+
+def sort_nodes(graph: Any) -> None:
+    """Put the nodes of a graph in order: runtimes sort by themselves, and quantizers forget what a loop reads."""
+    nodes = list(graph.node)
+    order = places_in_order([node.output for node in nodes], [reads(node) for node in nodes])
+    if order != sorted(order):
+        del graph.node[:]
+        graph.node.extend(nodes[place] for place in order)
 
 
 def reads(node: Any) -> tuple[str, ...]:
     """Names that a node reads, those that the graphs inside it take from outside included."""
-    names = dict.fromkeys(name for name in node.input if name)
+    return tuple(dict.fromkeys((*(name for name in node.input if name), *taken_inside(node))))
+
+
+def taken_inside(node: Any) -> tuple[str, ...]:
+    """Names that the graphs inside a node take from outside."""
+    names: dict[str, None] = {}
     for inner in subgraphs(node):
         made = {value.name for value in inner.input} | {name for part in inner.node for name in part.output}
         made |= {tensor.name for tensor in inner.initializer} | {part.values.name for part in inner.sparse_initializer}
@@ -207,7 +241,10 @@ def _of_node(node: Any) -> Constant:
     shape = (len(found),) if several else ()
     if "string" in attribute.name:
         return Constant(kind=TensorProto.STRING, shape=shape, extra=sum(map(len, found if several else [found])))
-    return Constant(kind=TensorProto.FLOAT if "float" in attribute.name else TensorProto.INT64, shape=shape)
+    if "float" in attribute.name:
+        return Constant(kind=TensorProto.FLOAT, shape=shape)
+    (number,) = (found if several else [found])[:1] or (None,)
+    return Constant(kind=TensorProto.INT64, shape=shape, number=number if prod(shape) == 1 else None)
 
 
 def _constant(tensor: Any) -> Constant:
@@ -222,13 +259,24 @@ def _constant(tensor: Any) -> Constant:
         )
     raw, text = tensor.raw_data, sum(map(len, tensor.string_data))
     zero = raw.count(0) == len(raw) if raw else len(typed) > 0 and not any(typed)
-    found = Constant(kind=tensor.data_type, shape=tuple(tensor.dims), extra=text, zero=zero)
+    number = _number(tensor) if tensor.data_type in _WHOLE and prod(tensor.dims) == 1 else None
+    found = Constant(kind=tensor.data_type, shape=tuple(tensor.dims), extra=text, zero=zero, number=number)
     if raw and len(raw) != found.bytes - text:
         raise InvalidInput(
             f"the stored tensor {tensor.name!r} has shape {found.shape} and {counted(len(raw), 'byte')}; "
             f"{found.bytes - text} are needed: export the file again"
         )
     return found
+
+
+def _number(tensor: Any) -> int | None:
+    """The value of a tensor of one element; None where it is kept outside the file, or is damaged."""
+    if tensor.data_location == TensorProto.EXTERNAL:
+        return None
+    try:
+        return int(numpy_helper.to_array(tensor).item())
+    except (TypeError, ValueError):
+        return None
 
 
 def _sparse(sparse: Any) -> Constant:

@@ -109,9 +109,9 @@ class Plan:
 
     def vanishes(self, node: Any) -> bool:
         """Whether a node only renames bytes."""
-        return all(self.buffer(name) == self.buffer(node.input[0]) for name in node.output if name) and (
-            node.op_type in (*_VIEWS, _QUANTIZE, _DEQUANTIZE)
-        )
+        if node.op_type not in (*_VIEWS, _QUANTIZE, _DEQUANTIZE) or not node.input:
+            return False
+        return all(self.buffer(name) == self.buffer(node.input[0]) for name in node.output if name)
 
     def _merge(self, node: Any) -> None:
         """Let the outputs of a node share a buffer with another tensor, where the run moves no bytes."""

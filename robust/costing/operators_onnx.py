@@ -7,6 +7,7 @@ from typing import Any
 from robust.costing.attention_onnx import attention, multi_head, projected_attention
 from robust.costing.fitting_onnx import check_convolution, check_matrix, check_recurrent, check_transposed
 from robust.costing.graph_onnx import Graph, setting, subgraphs
+from robust.costing.loops_onnx import body_of, turns
 from robust.costing.products import (
     convolution_macc,
     einsum_macc,
@@ -16,7 +17,7 @@ from robust.costing.products import (
 )
 from robust.errors import InvalidInput
 
-Rule = Callable[[Any, Graph], int]
+Rule = Callable[[Any, Graph], int | None]
 STANDARD = ("", "ai.onnx")
 MICROSOFT = "com.microsoft"
 AGAIN = ": export the file again"
@@ -115,6 +116,16 @@ def _linear_model(node: Any, graph: Graph) -> int:
     return (data[0] if len(data) > 1 else 1) * len(setting(node, "coefficients", ()))
 
 
+def _loop(node: Any, graph: Graph) -> int | None:
+    """What a loop does in one turn, as often as it is known to turn."""
+    times, body = turns(node, graph), None if is_free(node) else body_of(node, graph)
+    if is_free(node) or times == 0:
+        return 0
+    inside = [None] if body is None else [macc_of(part, body) for part in body.nodes]
+    known = [macc for macc in inside if macc is not None]
+    return None if times is None or len(known) < len(inside) else times * sum(known)
+
+
 #: Multiply-accumulates by domain and operator.
 RULES: Mapping[tuple[str, str], Rule] = {
     **{
@@ -135,6 +146,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
             "GRU": _recurrent,
             "LSTM": _recurrent,
             "Attention": attention,
+            "Loop": _loop,
         }.items()
     },
     **{
@@ -191,7 +203,7 @@ def macc_of(node: Any, graph: Graph) -> int | None:
         return rule(node, graph)
     except InvalidInput as error:
         name = node.name or node.output[0]
-        raise InvalidInput(f"node {name!r} ({node.op_type}): {error}{AGAIN}") from error
+        raise InvalidInput(f"node {name!r} ({node.op_type}): {str(error).removesuffix(AGAIN)}{AGAIN}") from error
     except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
         return None
 
@@ -223,8 +235,12 @@ def is_free(node: Any) -> bool:
     return node.op_type in FREE.get(node.domain, frozenset())
 
 
-def reason(node: Any) -> str:
+def reason(node: Any, graph: Graph) -> str:
     """Why a node could not be counted."""
+    if (node.domain, node.op_type) in RULES and node.op_type != "Loop":
+        return "its shapes are not known"
+    if node.op_type == "Loop" and turns(node, graph) is not None:
+        return _reason_inside(node, graph)
     if subgraphs(node):
         return "how often what is inside it runs, and which branch, is decided in the run"
     if node.op_type.startswith("TreeEnsemble"):
@@ -232,3 +248,12 @@ def reason(node: Any) -> str:
     if node.domain in STANDARD:
         return "this operator is not known"
     return f"operators of {node.domain} are not known" if node.domain != MICROSOFT else "this operator is not known"
+
+
+def _reason_inside(node: Any, graph: Graph) -> str:
+    """Why one turn of a loop could not be counted."""
+    body = body_of(node, graph)
+    if body is None:
+        return "what it hands from turn to turn has no shape that is known and stays the same"
+    missed = next(part for part in body.nodes if macc_of(part, body) is None)
+    return f"inside it, {missed.name or missed.output[0]!r} ({missed.op_type}): {reason(missed, body)}"

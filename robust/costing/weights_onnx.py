@@ -38,6 +38,7 @@ _STATES = {("RNN", 5), ("GRU", 5), ("LSTM", 5), ("LSTM", 6), ("DynamicQuantizeLS
 #: Operators without weights of their own in the usual sense: a single number there is part of a formula.
 _FORMULA = frozenset(
     {"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Where", "Equal", "Greater", "Less", "Mod", "Sum"}
+    | {"QLinearAdd", "QLinearMul", "QLinearWhere"}
 )
 _NEVER = frozenset({TensorProto.INT64, TensorProto.UINT64, TensorProto.STRING, TensorProto.BOOL})
 _WIDE = frozenset({TensorProto.INT32, TensorProto.UINT32})
@@ -90,6 +91,7 @@ def owners(graph: Graph) -> list[Owned]:
         names: dict[str, None] = {}
         counted: set[str] = set()
         if not is_folded(node, graph):
+            trained = not _multiplies_scales(node, makers)
             for place, name in _inputs(node):
                 for use in _uses(name, graph, makers):
                     if use.name in seen:
@@ -97,7 +99,7 @@ def owners(graph: Graph) -> list[Owned]:
                     if use.name not in names:
                         rom += graph.stored[use.name].bytes
                         names[use.name] = None
-                    if use.name not in counted and _is_parameter(node, place, use, graph):
+                    if trained and use.name not in counted and _is_parameter(node, place, use, graph):
                         counted.add(use.name)
                         parameters += _numbers(node, place, use, graph)
             own = _attributes(node)
@@ -146,16 +148,30 @@ def _uses(name: str, graph: Graph, makers: Mapping[str, Any]) -> list[Use]:
     return sorted(found, key=lambda use: not use.value)
 
 
+def _multiplies_scales(node: Any, makers: Mapping[str, Any]) -> bool:
+    """Whether a node makes the scale of a product of integers, from that of a run's activations and the weights'."""
+    if node.op_type != "Mul":
+        return False
+    made = [(name, makers[name]) for name in node.input if name in makers]
+    return any(maker.op_type == "DynamicQuantizeLinear" and name == maker.output[1] for name, maker in made)
+
+
 def _is_parameter(node: Any, place: int, use: Use, graph: Graph) -> bool:
     values = _VALUES.get(node.op_type)
     stored = graph.stored[use.name]
     if not use.value or stored.kind in _NEVER or not stored.shape or (values is not None and place not in values):
         return False
-    if stored.zero and (node.op_type, place) in _STATES:
+    if stored.zero and ((node.op_type, place) in _STATES or use.name in _handed_out(node)):
         return False
     if stored.kind in _WIDE and not (use.dequantized or node.op_type in ("QLinearConv", "QGemm")):
         return False
     return prod(stored.shape) > 1 or node.op_type not in _FORMULA or "." in use.name
+
+
+def _handed_out(node: Any) -> set[str]:
+    """What the graphs inside a node hand out: zeros that a branch stores for that alone are no operands."""
+    found = {value.name for graph in subgraphs(node) for value in graph.output}
+    return found.union(*(_handed_out(part) for graph in subgraphs(node) for part in graph.node))
 
 
 def _numbers(node: Any, place: int, use: Use, graph: Graph) -> int:

@@ -1,14 +1,14 @@
 """Reads from an ONNX graph which weights are narrow, and which products have two narrow factors."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
 import onnx
 from onnx import TensorProto, helper, inliner, numpy_helper
 
-from robust.costing.graph_onnx import bits, reads, subgraphs
+from robust.costing.graph_onnx import bits, reads, sort_nodes, subgraphs
 from robust.models.layer_bits import NARROW, LayerBits, merged
 from robust.models.layer_names import layer_of
 
@@ -90,6 +90,7 @@ def onnx_layers(content: bytes) -> tuple[LayerBits, ...]:
     model = onnx.load_model_from_string(content)
     if model.functions:
         model = inliner.inline_local_functions(model)
+    sort_nodes(model.graph)
     return merged(_layers(model.graph, {}, {}, set()))
 
 
@@ -103,7 +104,8 @@ def _layers(
             if attribute.name == "value":
                 stored[node.output[0]] = attribute.t
     sources = {**sources, **{output: node for node in graph.node for output in node.output if output}}
-    unpacked = frozenset(node.input[0] for node in graph.node if node.op_type == "DequantizeLinear")
+    unpacked = {node.input[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    unpacked |= {name for node in graph.node if node.op_type.startswith("QLinear") for name in node.input}
     live, known = _live(graph), dict[str, list[_Weight] | None]()
     summed = _summed(graph)
     for place, node in enumerate(graph.node):
@@ -150,7 +152,7 @@ def _layer(
     seen: set[str],
     *,
     known: dict[str, list[_Weight] | None],
-    unpacked: frozenset[str],
+    unpacked: Set[str],
 ) -> LayerBits | None:
     """What one operator does; None for a table that is no weight, such as a list of shapes."""
     weights: list[_Weight] = []

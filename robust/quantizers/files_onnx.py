@@ -16,6 +16,7 @@ from robust.quantization.coverage_onnx import initialiser_coverage
 from robust.quantizers.bias_check_onnx import refuse_other_biases
 from robust.quantizers.calibration_rows import CalibrationRows
 from robust.quantizers.graphs_onnx import float_graph, nodes_of, prepared, tidied, weighted_nodes
+from robust.quantizers.inner_reads_onnx import with_plain_reads, without_plain_reads
 from robust.quantizers.recipe import Recipe
 from robust.quantizers.self_check_onnx import refuse_other_answers, refuse_other_weights
 from robust.quantizers.shared_onnx import rejoined, unshared
@@ -67,7 +68,7 @@ def quantized_file(content: bytes, rows: CalibrationRows | None, recipe: Recipe,
     if rows is not None:
         ready: OnnxAdapter = adapter_of(opened(model.SerializeToString(), Options(name=name)))
         refuse_other_answers(edge, ready, next(rows.batches()), name=name)
-    copies = unshared(model)
+    copies, inside = unshared(model), with_plain_reads(model)
     before = weighted_nodes(model)
     exclude = nodes_of(model, recipe.keep, name=name)
     kept = onnx.ModelProto()
@@ -91,6 +92,7 @@ def quantized_file(content: bytes, rows: CalibrationRows | None, recipe: Recipe,
             f"onnxruntime cannot quantize {name} ({recipe.label}): {brief(error)}; its operators with weights are "
             f"{_nodes(before)}: keep=(…) leaves some in float"
         ) from error
+    without_plain_reads(found, inside)
     refuse_other_weights(kept, found, name=name)
     refuse_other_biases(kept, found, name=name)
     rejoined(found, copies)

@@ -657,26 +657,16 @@ def test_axes_of_no_length_cost_nothing(files):
     assert (macc(tally), tally.rom, tally.ram.bytes, tally.uncounted) == (0, 0, 24, ())
 
 
-@pytest.mark.parametrize("operator", ["Loop", "Scan"])
-def test_loops_with_a_product_are_uncounted(files, operator):
+def test_scans_with_a_product_are_uncounted(files):
     node, value = files.node, files.value
-    inside = [numpy_helper.from_array(zeros(5, 5), "w")]
-    step = [node("MatMul", ["s", "w"], ["t"])]
-    if operator == "Loop":
-        ends = [value("go", [], TensorProto.BOOL), value("t", [1, 5])]
-        starts = [value("i", [], TensorProto.INT64), value("on", [], TensorProto.BOOL), value("s", [1, 5])]
-        body = helper.make_graph([*step, node("Identity", ["on"], ["go"])], "b", starts, ends, inside)
-        loop = node("Loop", ["times", "true", "x"], ["y"], body=body, name="loop")
-    else:
-        body = helper.make_graph(
-            [*step, node("Identity", ["t"], ["o"])], "b", [value("s", [1, 5]), value("i", [1])],
-            [value("t", [1, 5]), value("o", [1, 5])], inside,
-        )  # fmt: skip
-        loop = node("Scan", ["x", "many"], ["last", "y"], body=body, num_scan_inputs=1, name="loop")
-    weights = {"times": np.array(3), "true": np.array(True)} if operator == "Loop" else {"many": zeros(3, 1)}
-    tally = counted(single(files, loop, {"x": ["n", 5]}, None, weights))
+    body = helper.make_graph(
+        [node("MatMul", ["s", "w"], ["t"]), node("Identity", ["t"], ["o"])], "b", [value("s", [1, 5]), value("i", [1])],
+        [value("t", [1, 5]), value("o", [1, 5])], [numpy_helper.from_array(zeros(5, 5), "w")],
+    )  # fmt: skip
+    loop = node("Scan", ["x", "many"], ["last", "y"], body=body, num_scan_inputs=1, name="loop")
+    tally = counted(single(files, loop, {"x": ["n", 5]}, None, {"many": zeros(3, 1)}))
     (missed,) = tally.uncounted
-    assert (missed.name, missed.kind, missed.affects) == ("loop", operator, ("macc", "ram"))
+    assert (missed.name, missed.kind, missed.affects) == ("loop", "Scan", ("macc", "ram"))
     assert (by_name(tally)["loop"].macc, tally.parameters >= 25) == (None, True)
 
 
