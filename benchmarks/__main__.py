@@ -11,7 +11,7 @@ import os
 import sys
 from importlib import import_module
 
-NAMES = ("bit_widths", "classification_metrics", "fgsm_curve", "layer_errors", "paired_bootstrap", "startup")
+NAMES = ("bit_widths", "classification_metrics", "fgsm_curve", "fuzz", "layer_errors", "paired_bootstrap", "startup")
 
 
 def main(arguments: list[str]) -> None:

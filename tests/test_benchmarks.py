@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ["bit_widths", "classification_metrics", "fgsm_curve", "layer_errors", "paired_bootstrap", "startup"]
+NAMES = ["bit_widths", "classification_metrics", "fgsm_curve", "fuzz", "layer_errors", "paired_bootstrap", "startup"]
 
 
 def run(*arguments, threads):

@@ -177,7 +177,7 @@ class Caller:
     def _block(self, x: AnyArray, block: slice) -> FloatArray:
         """One call, checked."""
         rows, size = self._filled(x, block), block.stop - block.start
-        given = self._decoded(rows) if self.model.columns is not None else rows
+        given = self.decoded(rows) if self.model.columns is not None else rows
         before = rows.tobytes()
         try:
             outputs = output_columns(self.model.forward(given), len(rows))[:size]
@@ -203,7 +203,7 @@ class Caller:
             for i in range(block.start, block.stop):
                 row = np.array(x[i : i + 1])
                 try:
-                    self.model.forward(self._decoded(row) if self.model.columns is not None else row)
+                    self.model.forward(self.decoded(row) if self.model.columns is not None else row)
                 except KeyboardInterrupt:
                     raise
                 except BaseException:
@@ -239,7 +239,7 @@ class Caller:
                 f"{np.abs(again - first).max():.3g}; fix its seed or put it into evaluation mode"
             )
 
-    def _decoded(self, rows: AnyArray) -> Any:
+    def decoded(self, rows: AnyArray) -> Any:
         """Rows as the DataFrame that the model was fitted on: its columns, text labels instead of codes."""
         import pandas as pd
 

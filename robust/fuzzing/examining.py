@@ -1,0 +1,145 @@
+"""Holds one batch against all properties: the same examination finds a failure, shrinks it and replays it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from robust.fuzzing.asking import Answer, Asker
+from robust.fuzzing.batch_forms import PLAIN, BatchForm
+from robust.fuzzing.company import changed_by_neighbours, changed_by_size, changed_by_time
+from robust.fuzzing.expected import Expected
+from robust.fuzzing.faults import Fault, Level, Property
+from robust.types import AnyArray, BoolArray
+
+#: A call that takes too long is asked again so often: other work of the host is not the model's fault.
+_RETRIES = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Examined:
+    """What was found on a batch.
+
+    Args:
+        faults: Properties that do not hold.
+        refused: How the model said no, where it may; None where it answered, or must not.
+        noise: Largest difference between a row's answers in batches of different sizes that counts as rounding, as a
+            share of the outputs' spread.
+    """
+
+    faults: tuple[Fault, ...] = ()
+    refused: str | None = None
+    noise: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Examiner:
+    """A model and what it is held to.
+
+    Args:
+        asker: The model.
+        obeyed: From rows (b, d) to those that are inside the schema (b,).
+        base: The simplest row (d,), to put beside others.
+        expected: The yardstick of its outputs.
+        may_refuse: Whether it may say no to what is outside.
+    """
+
+    asker: Asker
+    obeyed: Callable[[AnyArray], BoolArray]
+    base: AnyArray
+    expected: Expected
+    may_refuse: bool = True
+
+    def examine(
+        self, rows: AnyArray, *, level: Level, form: BatchForm = PLAIN, sampled: frozenset[Property] = frozenset()
+    ) -> Examined:
+        """Ask about a batch and look at the answer.
+
+        Args:
+            rows: (b, d).
+            level: Where they come from, which says what may be refused.
+            form: What the batch looks like.
+            sampled: Properties to look at that take calls of their own.
+        """
+        answer = self.asker.ask(rows, form)
+        if answer.error is not None:
+            if self.may_say_no(answer.error, level, form):
+                return Examined(refused=answer.told)
+            return Examined(faults=(raised(answer),))
+        faults = [*self._time(rows, form, answer)]
+        if answer.stopped:
+            return Examined(faults=tuple(faults))
+        if answer.changed:
+            faults.append(Fault(property="input unchanged", kind="in place", words="it changes its input in place"))
+        if answer.misshapen is not None or answer.outputs is None:
+            faults.append(Fault(property="shape", kind="shape", words=answer.misshapen or "it gives nothing"))
+            return Examined(faults=tuple(faults))
+        outputs, noise = answer.outputs, 0.0
+        if outputs.shape[1] != self.expected.columns and len(rows):
+            words = f"it gives {outputs.shape[1]} numbers a row, on the data's rows {self.expected.columns}"
+            return Examined(faults=(*faults, Fault(property="shape", kind="columns", words=words)))
+        ordinary = None if level != "outside" else self.obeyed(rows)
+        faults += self._numbers(answer, ordinary)
+        if len(rows) and "determinism" in sampled:
+            faults += changed_by_time(self.asker, self.expected, rows, form, outputs)
+        if len(rows) and "batch invariance" in sampled:
+            faults += changed_by_neighbours(self.asker, self.expected, rows, form, outputs, ordinary, self.base)
+            found, noise = changed_by_size(self.asker, self.expected, rows, form, outputs)
+            faults += found
+        return Examined(faults=tuple(faults), noise=noise)
+
+    def may_say_no(self, error: BaseException, level: Level, form: BatchForm) -> bool:
+        """Whether an exception is a clear refusal of something that may be refused."""
+        subject = self.asker.subject
+        if level != "outside" or not self.may_refuse or not subject.refuses(error):
+            return False
+        if form.plain or form.size == 0:
+            return True
+        return subject.typed and form.dtype is not None  # a framework checks number types itself
+
+    def _numbers(self, answer: Answer, ordinary: BoolArray | None) -> list[Fault]:
+        """Outputs that are not finite, or no probabilities."""
+        outputs = answer.outputs
+        if outputs is None or not outputs.size:
+            return []
+        found = []
+        if not np.isfinite(outputs).all():
+            bad: BoolArray = ~np.all(np.isfinite(outputs), axis=1)
+            bad = bad if ordinary is None else bad & ordinary
+            if bad.any():
+                some = outputs[bad]
+                kind = "nan" if np.isnan(some).any() else "infinite"
+                words = f"it gives {'NaN' if kind == 'nan' else 'infinity'} for {int(bad.sum())} of {len(bad)} rows"
+                found.append(Fault(property="finite outputs", kind=kind, words=words, rows=bad))
+        if self.expected.inside is not None:
+            wrong, gap, beyond = self.expected.improbable(outputs)
+            if wrong.any():
+                worst = int(np.argmax(np.where(wrong, np.maximum(gap, beyond), -np.inf)))
+                kind = "sum" if self.expected.summed is not None and gap[worst] > self.expected.summed else "range"
+                words = (
+                    f"a row's probabilities sum to {outputs[worst].sum():.6g}"
+                    if kind == "sum"
+                    else f"a probability misses 0 … 1 by {beyond[worst]:.3g}"
+                )
+                found.append(Fault(property="probabilities", kind=kind, words=words, rows=wrong))
+        return found
+
+    def _time(self, rows: AnyArray, form: BatchForm, answer: Answer) -> list[Fault]:
+        """A call over its budget, each time that it is asked."""
+        budget = self.asker.budget
+        if budget is None or not (answer.seconds > budget or answer.stopped):
+            return []
+        seconds = answer.seconds
+        for _ in range(0 if answer.stopped else _RETRIES):
+            again = self.asker.ask(rows, form)
+            seconds = min(seconds, again.seconds)
+            if again.error is not None or seconds <= budget:
+                return []
+        how = "was given up after" if answer.stopped else "takes"
+        words = f"a call of {len(rows)} rows {how} {seconds:.3g} s, {budget:g} s are allowed"
+        return [Fault(property="time", kind="stopped" if answer.stopped else "slow", words=words)]
+
+
+def raised(answer: Answer) -> Fault:
+    """The fault of a call that ended in an exception."""
+    return Fault(property="no exception", kind=type(answer.error).__name__, words=f"it raises {answer.told}")

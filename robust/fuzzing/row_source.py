@@ -1,0 +1,88 @@
+"""Random numbers by seed and index: a row is the same for any batch size, number of rows and order of calls."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from robust.types import AnyArray, FloatArray
+
+#: Rows are made in blocks of at most so many, fewer where they are wide; a block is what one key draws.
+_BLOCK, _CELLS = 256, 1 << 17
+#: The rows of a block take turns in these many styles.
+TURNS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """The random numbers of one block of rows.
+
+    Philox is counter-based: the key is (seed, stream, purpose), the counter starts at the block.
+
+    Source: Salmon, Moraes, Dror and Shaw (2011), SC '11, "Parallel random numbers: as easy as 1, 2, 3".
+
+    Args:
+        seed: The user's seed.
+        stream: Tells the sorts of rows of one run apart.
+        block: Which block.
+        rows: Rows of a block.
+    """
+
+    seed: int
+    stream: int
+    block: int
+    rows: int
+
+    def uniform(self, columns: int, purpose: int, *, rows: int | None = None) -> FloatArray:
+        """Numbers in [0, 1), multiples of 2⁻¹⁶ (rows, columns), float32; for all rows of the block, or for fewer."""
+        shape = (self.rows if rows is None else rows, columns)
+        words = np.random.Philox(key=self.seed << 64 | self.stream << 16 | purpose, counter=self.block << 128)
+        cells = shape[0] * columns
+        # Four numbers from each word: random numbers would otherwise take longer than a small network.
+        numbers: FloatArray = words.random_raw(-(-cells // 4)).view(np.uint16)[:cells].astype(np.float32)
+        numbers *= np.float32(2.0**-16)
+        return numbers.reshape(shape)
+
+
+def block_rows(width: int) -> int:
+    """Rows of a block of rows of d features: a multiple of `TURNS`.
+
+    >>> block_rows(10), block_rows(1000), block_rows(10**6)
+    (256, 128, 8)
+    """
+    return max(TURNS, min(_BLOCK, _CELLS // max(width, 1) // TURNS * TURNS))
+
+
+@dataclass(slots=True)
+class RowSource:
+    """An endless run of random rows, of which any part can be taken.
+
+    Args:
+        make: From the numbers of a block to its rows (rows, d).
+        width: d.
+        seed: The user's seed.
+        stream: Tells it apart from other sorts of rows.
+    """
+
+    make: Callable[[Draws], AnyArray]
+    width: int
+    seed: int
+    stream: int
+    _last: tuple[int, AnyArray] | None = field(default=None, repr=False)
+
+    def take(self, start: int, stop: int) -> AnyArray:
+        """Rows start … stop − 1 (stop − start, d); not to be written to."""
+        size = block_rows(self.width)
+        if start >= stop:
+            return self._block(start // size)[:0]
+        parts = [
+            self._block(block)[max(start - block * size, 0) : stop - block * size]
+            for block in range(start // size, (stop - 1) // size + 1)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _block(self, block: int) -> AnyArray:
+        if self._last is None or self._last[0] != block:
+            draws = Draws(seed=self.seed, stream=self.stream, block=block, rows=block_rows(self.width))
+            self._last = block, self.make(draws)
+        return self._last[1]
