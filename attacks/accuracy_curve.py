@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from robust.attacks.base import Attack, Swept
-from robust.attacks.budget import read_eps
 from robust.attacks.faint_features import faint_features
 from robust.attacks.foreign import template
 from robust.attacks.hidden_features import hidden_features
@@ -31,6 +30,7 @@ from robust.attacks.target import Target, aim
 from robust.attacks.transfer import twins
 from robust.attacks.unlimited import sampled
 from robust.curve import Curve
+from robust.data.budget import read_eps
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import Fact, SelfCheck, Values

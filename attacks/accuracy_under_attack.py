@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from robust.attacks.base import Attack, require_budget
-from robust.attacks.budget import Eps
 from robust.attacks.faint_features import faint_features
 from robust.attacks.fgsm import FGSM
 from robust.attacks.foreign import Foreign
@@ -21,7 +20,7 @@ from robust.attacks.indicators import (
 )
 from robust.attacks.keeping import kept
 from robust.attacks.outcome_evidence import outcome_evidence
-from robust.attacks.rungs import Outcome, plan, run_ladder
+from robust.attacks.rungs import Outcome, plan, require_question, run_ladder
 from robust.attacks.self_checks import (
     claims_hold,
     features_seen,
@@ -37,8 +36,10 @@ from robust.attacks.self_checks import (
     unrounded_outputs,
 )
 from robust.attacks.slope import realised_slope
+from robust.attacks.strengths import with_own_gradients
 from robust.attacks.target import Target, aim, require_classifier
 from robust.attacks.transfer import Transfer, twins
+from robust.data.budget import Eps
 from robust.data.live import as_data
 from robust.evidence import Fact, SelfCheck
 from robust.measurement import Measurement
@@ -57,6 +58,7 @@ def robust_accuracy(
     attack: Attack | Callable[..., Any] | None = None,
     eps: Eps | None = None,
     norm: str = "linf",
+    strength: str = "standard",
     surrogate: object | None = None,
     level: float = 0.95,
     seed: int = 0,
@@ -66,10 +68,12 @@ def robust_accuracy(
     (1/n) Σ 1[f(x_i) = y_i and f(x'_i) = y_i], with x'_i the attack's row inside the schema, ‖x'_i − x_i‖ ≤ eps
 
     It is an upper bound on the accuracy under the worst change of that size: an attack finds adversarial
-    rows, it cannot prove that there are none. Given `eps` alone, noise, FGSM and PGD are run, each on the
-    rows that the gradient attacks before it left, and a row that any of them breaks is broken; a model
-    without gradients meets the rows of its surrogate. With no surrogate either it meets noise alone, and a
-    pass is INVALID: noise is evidence only to who asks for it by name.
+    rows, it cannot prove that there are none. Given `eps` alone, a cascade runs from cheap to strong, each
+    attack on the rows that are left, and a row that any of them breaks is broken: noise, FGSM, PGD;
+    `standard` adds APGD on the margin loss and towards the nearest classes, `thorough` longer ones, a
+    minimal-norm attack and Square. Linear models and trees are attacked through what they are, ONNX files
+    through a torch conversion; a model without gradients meets the rows of its surrogate, and an attack that
+    sees its scores, or labels, alone.
 
     Args:
         model: A classifier, or what `as_model` takes.
@@ -78,7 +82,8 @@ def robust_accuracy(
             any function `(model, x, y) -> x_adv`, whose rows are projected and judged afresh; or None, with `eps`.
         eps: A budget in the data's units: a number, or numbers by feature name (the others stay); in place of
             an attack.
-        norm: Norm of `eps`: `linf` or `l2`.
+        norm: Norm of `eps`: `linf`, `l2` or `l1`.
+        strength: With `eps`: `quick`, `standard` or `thorough`.
         surrogate: With `eps`, a twin with gradients whose adversarial rows are handed to a model that has
             none; a model with gradients of its own is attacked with these.
         level: Confidence of each one-sided bound, in (0.5, 1).
@@ -105,9 +110,13 @@ def robust_accuracy(
     (0.5, 4, 'clopper-pearson')
     """
     model, data = as_model(model), as_data(data)
+    require_question(attack=attack, eps=eps, norm=norm, strength=strength, surrogate=surrogate)
     with metered() as meter:
-        ladder = plan(model, attack=attack, eps=eps, norm=norm, surrogate=surrogate)
+        wanted = isinstance(attack, Attack) and attack.gradients
+        if wanted or (attack is None and surrogate is None):
+            model = with_own_gradients(model, data, wanted=wanted)
         target = aim(model, data, predictions=require_classifier(predict(model, data)))
+        ladder = plan(target, attack=attack, eps=eps, norm=norm, strength=strength, surrogate=surrogate)
         right = ~target.wrong(target.scores(data.schema.flat(data.x), keep=True), slice(None))
         robust = right.copy()
         outcome: Outcome | None = None

@@ -4,6 +4,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from robust.attacks.l1_ball import L1Ball
 from robust.attacks.l2_ball import L2Ball
 from robust.attacks.linf_ball import LinfBall
 from robust.attacks.projection import Space
@@ -27,8 +28,19 @@ class Ball(Protocol):
         """Random states, from `numbers_a_row` uniform numbers a row."""
         ...
 
-    def ascend(self, state: FloatArray, gradient: FloatArray, rate: float) -> FloatArray:
-        """States after one steepest-ascent step of `rate` times the budget, back inside ball and bounds."""
+    def ascend(self, state: FloatArray, gradient: FloatArray, rate: float | FloatArray) -> FloatArray:
+        """States after one steepest-ascent step of `rate` times the budget, back inside ball and bounds.
+
+        The rate is one number, or one a row (m, 1).
+        """
+        ...
+
+    def optimum(self, gradient: FloatArray) -> FloatArray:
+        """The states at which a linear loss of this gradient is largest."""
+        ...
+
+    def nearest(self, state: FloatArray) -> FloatArray:
+        """States inside ball and bounds that are nearest to given ones."""
         ...
 
     def state_of(self, rows: AnyArray) -> FloatArray:
@@ -60,11 +72,12 @@ def ball_around(space: Space, x: AnyArray, *, eps: FloatArray | None = None) -> 
         The ball.
     """
     budget = space.eps[None, :] if eps is None else np.where(space.eps > 0, eps, 0.0)
-    if space.norm == "l2":
+    if space.norm != "linf":
         origin, missing = x.astype(np.float64), np.isnan(x)
         low = np.where(missing, 0.0, np.minimum(space.lower - origin, 0.0))
         high = np.where(missing, 0.0, np.maximum(space.upper - origin, 0.0))
-        return L2Ball(space=space, x=x, eps=budget, low=low, high=high)
+        kind = L2Ball if space.norm == "l2" else L1Ball
+        return kind(space=space, x=x, eps=budget, low=low, high=high)
     budget = np.where(space.steps | space.members, np.floor(budget), budget)
     origin = x.astype(space.work, copy=False)
     if space.slack is None:
@@ -82,4 +95,6 @@ def ball_around(space: Space, x: AnyArray, *, eps: FloatArray | None = None) -> 
 def numbers_a_row(space: Space) -> int:
     """Uniform numbers a row that `Ball.drawn` takes."""
     width = space.schema.width
-    return width if space.norm == "linf" else 2 * ((width + 1) // 2) + 1
+    if space.norm == "linf":
+        return width
+    return width + 1 if space.norm == "l1" else 2 * ((width + 1) // 2) + 1

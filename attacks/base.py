@@ -7,11 +7,11 @@ from typing import Self
 
 import numpy as np
 
-from robust.attacks.budget import Eps, feature_eps
 from robust.attacks.keeping import kept
 from robust.attacks.obedience import obeys
 from robust.attacks.projection import Space, space_of
 from robust.attacks.target import Target, aim, require_classifier
+from robust.data.budget import Eps, feature_eps
 from robust.data.dataset import read_only
 from robust.data.live import as_data
 from robust.errors import InvalidInput

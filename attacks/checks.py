@@ -8,12 +8,12 @@ import numpy as np
 
 from robust.attacks.accuracy_under_attack import robust_accuracy
 from robust.attacks.base import Attack
-from robust.attacks.budget import Eps, feature_eps, read_norm
 from robust.attacks.fgsm import FGSM
 from robust.attacks.noise import RandomNoise
 from robust.attacks.pgd import PGD
 from robust.attacks.transfer import Transfer
 from robust.check import Check, Subject
+from robust.data.budget import Eps, feature_eps, read_norm
 from robust.data.dataset import Dataset
 from robust.measurement import Measurement
 from robust.measures.magnitude import require_moderate
@@ -30,18 +30,19 @@ class RobustAccuracyOptions:
 
     Args:
         attack: `pgd`, `fgsm` or `noise`, the former two from the surrogate where the candidate gives no
-            gradients; None for all that apply. With neither gradients nor a surrogate that is noise alone,
-            whose pass is INVALID unless it was named.
+            gradients; None for the cascade of `strength`.
         eps: Budget in the data's units, one number or numbers by feature; None for 3 % of a bounded feature's
             range, and a tenth of an unbounded one's standard deviation.
-        norm: `linf` or `l2`.
+        norm: `linf`, `l2` or `l1`.
+        strength: Without an attack: `quick`, `standard` or `thorough`.
         steps: Gradient steps of PGD.
         restarts: Random starts of PGD.
     """
 
     attack: Literal["pgd", "fgsm", "noise"] | None = None
     eps: float | dict[str, float] | None = None
-    norm: Literal["linf", "l2"] = "linf"
+    norm: Literal["linf", "l2", "l1"] = "linf"
+    strength: Literal["quick", "standard", "thorough"] = "standard"
     steps: int = 40
     restarts: int = 1
 
@@ -93,6 +94,7 @@ def _run(subject: Subject, options: RobustAccuracyOptions) -> Measurement:
             subject.test,
             eps=eps,
             norm=options.norm,
+            strength=options.strength,
             surrogate=subject.surrogate if borrowed else None,
             level=level,
             seed=seed,

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from robust.attacks.base import Attack, require_budget
-from robust.attacks.budget import feature_eps
 from robust.attacks.keeping import kept
 from robust.attacks.losses import log_margins
 from robust.attacks.slope import margin_gradient, rounding_of
 from robust.attacks.target import Target
 from robust.attacks.unlimited import BEYOND, full_ranges, sampled
+from robust.data.budget import feature_eps
 from robust.randomness import row_uniform
 from robust.types import AnyArray, BoolArray, FloatArray
 

@@ -6,26 +6,27 @@ from typing import Self
 
 import numpy as np
 
-from robust.attacks.balls import ball_around
+from robust.attacks.balls import Ball, ball_around
 from robust.attacks.base import Attack, Swept, unit_space
-from robust.attacks.budget import Eps, read_eps, read_norm
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
-from robust.types import AnyArray, Norm
+from robust.data.budget import Eps, read_eps, read_norm
+from robust.types import AnyArray, FloatArray, Norm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FGSM(Attack):
     """One steepest-ascent step of the whole budget.
 
-    linf: x' = x + eps·sign(∇L); l2: x' = x + eps·∇L/‖∇L‖
+    linf: x' = x + eps·sign(∇L); l2: x' = x + eps·∇L/‖∇L‖; l1: the steepest features as far as they may, in
+    turn, until eps is spent
 
     L is the cross-entropy, or the margin loss where the cross-entropy's gradient is exactly zero; the step is
     projected onto bounds and schema.
 
     Args:
         eps: Budget in the user's units: a number, numbers by feature name, or None for a template.
-        norm: `linf` or `l2`.
+        norm: `linf`, `l2` or `l1`.
 
     Raises:
         InvalidInput: If a hyper-parameter is out of range.
@@ -61,7 +62,7 @@ class FGSM(Attack):
             rows = slice(start, min(start + target.batch, len(target)))
             gradient = target.gradient(target.x[rows], rows)[1]
             ball = ball_around(space, target.x[rows])
-            found[rows] = ball.points(ball.ascend(ball.centre(), gradient, 1.0), gradient)
+            found[rows] = ball.points(_stepped(ball, gradient, space), gradient)
         return found
 
     def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:  # noqa: ARG002
@@ -74,12 +75,19 @@ class FGSM(Attack):
             scores, gradient = target.gradient(target.x[rows], rows)
             flat[rows], right = ~gradient.any(axis=1), ~target.wrong(scores, rows)
             survived[0, rows] = right
+            if space.smooth and space.norm == "linf":
+                gradient = np.sign(gradient).astype(space.work)  # all that is asked of it below
             for k, eps in enumerate(grid):
                 rows, gradient = rows[right], gradient[right]
                 if len(rows) == 0:
                     break
                 ball = ball_around(space, target.x[rows], eps=np.full((1, 1), eps))
-                points = ball.points(ball.ascend(ball.centre(), gradient, 1.0), gradient)
+                points = ball.points(_stepped(ball, gradient, space), gradient)
                 right = ~target.wrong(target.scores(points), rows)
                 survived[k + 1, rows] = right
         return Swept(survived=survived, flat=flat)
+
+
+def _stepped(ball: Ball, gradient: FloatArray, space: Space) -> FloatArray:
+    """One step of the whole budget; in l1 the steepest single feature often has no room for it, so others follow."""
+    return ball.optimum(gradient) if space.norm == "l1" else ball.ascend(ball.centre(), gradient, 1.0)

@@ -10,9 +10,9 @@ import numpy as np
 
 from robust.attacks.balls import ball_around
 from robust.attacks.base import Attack
-from robust.attacks.budget import Eps, read_eps, read_norm
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
+from robust.data.budget import Eps, read_eps, read_norm
 from robust.errors import InvalidInput, ModelFault
 from robust.models.base import adapter_of
 from robust.models.foreign_errors import blamed

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from robust.attacks.base import Attack, require_budget
-from robust.attacks.budget import feature_eps
 from robust.attacks.keeping import kept
 from robust.attacks.noise import RandomNoise
 from robust.attacks.projection import space_of
 from robust.attacks.target import Target
 from robust.attacks.unlimited import sampled
+from robust.data.budget import feature_eps
 from robust.types import AnyArray, BoolArray
 
 _DRAWS = 5

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from robust.attacks.base import Attack, adversarial_rows, require_budget
-from robust.attacks.budget import Eps
 from robust.attacks.fgsm import FGSM
 from robust.attacks.keeping import kept
 from robust.attacks.losses import log_margins
@@ -18,6 +17,7 @@ from robust.attacks.noise import RandomNoise
 from robust.attacks.target import Target
 from robust.attacks.transfer import Transfer, title
 from robust.attacks.unlimited import sampled
+from robust.data.budget import Eps
 from robust.evidence import Fact, SelfCheck
 from robust.intervals.clopper_pearson import clopper_pearson_bounds
 from robust.intervals.mcnemar import mcnemar_p

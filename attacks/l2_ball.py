@@ -9,6 +9,8 @@ from robust.attacks.row_budgets import budget_joined, budget_part
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 
 _NEWTON_STEPS = 60
+# A step this many budgets long, projected back, ends where a linear loss is largest on ball and bounds.
+_FAR = 1e3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,15 +44,19 @@ class L2Ball:
         normal = np.hstack([radius * np.cos(angle), radius * np.sin(angle)])[:, :d] * (self.eps > 0)
         free = np.maximum(np.sum(self.eps > 0, axis=1), 1)
         size = u[:, 2 * half].astype(np.float64) ** (1.0 / free)
-        return self._inside(self.eps * _unit(normal) * size[:, None])
+        return self.nearest(self.eps * _unit(normal) * size[:, None])
 
-    def ascend(self, state: FloatArray, gradient: FloatArray, rate: float) -> FloatArray:
+    def ascend(self, state: FloatArray, gradient: FloatArray, rate: float | FloatArray) -> FloatArray:
         """State + rate·eps·g/‖g‖ with g the gradient in units of eps, projected onto ball and bounds."""
-        return self._inside(state + rate * self.eps * _unit(self.eps * gradient))
+        return self.nearest(state + rate * self.eps * _unit(self.eps * gradient))
+
+    def optimum(self, gradient: FloatArray) -> FloatArray:
+        """The end of a step that is too long for the ball, projected back: clip(t·g) with the t that spends it."""
+        return self.ascend(self.centre(), gradient, _FAR)
 
     def state_of(self, rows: AnyArray) -> FloatArray:
-        """The move to given rows, projected onto ball and bounds."""
-        return self._inside(rows.astype(np.float64) - self.x.astype(np.float64))
+        """The move to given rows, projected onto ball and bounds; missing values stay missing."""
+        return self.nearest(np.nan_to_num(rows.astype(np.float64) - self.x.astype(np.float64)))
 
     def points(self, state: FloatArray, slope: FloatArray | None = None) -> AnyArray:
         """Rows after the move."""
@@ -70,17 +76,17 @@ class L2Ball:
             high=np.concatenate([self.high, other.high]),
         )
 
-    def _inside(self, delta: FloatArray) -> FloatArray:
+    def nearest(self, state: FloatArray) -> FloatArray:
         """The nearest move inside ball and bounds, in units of eps: clip(s·δ) with the s ≤ 1 that fits.
 
         The nearest point minimises ‖p − δ‖² on ‖p‖ ≤ 1 and box; its Lagrangian separates into clip(δ/(1 +
         λ)). Newton steps on ‖clip(s·δ)‖ = 1 from s = 1/‖δ‖ rise to the root, since ever more features lie on
         their bounds.
         """
-        used = np.broadcast_to(self.eps > 0, delta.shape)
-        wish = np.divide(delta, self.eps, out=np.zeros(delta.shape), where=used)
+        used = np.broadcast_to(self.eps > 0, state.shape)
+        wish = np.divide(state, self.eps, out=np.zeros(state.shape), where=used)
         room = np.where(wish > 0, self.high, -self.low)
-        room = np.divide(room, self.eps, out=np.zeros(delta.shape), where=used)
+        room = np.divide(room, self.eps, out=np.zeros(state.shape), where=used)
         size = np.abs(wish)
         far = np.flatnonzero(np.sum(np.minimum(size, room) ** 2, axis=1) > JUST_BELOW**2)
         size, most = size[far], room[far]
@@ -93,7 +99,7 @@ class L2Ball:
             if not bool(np.any(rise > s * (1 + 1e-15))):
                 break
             s = np.maximum(rise, s)
-        factor = np.ones(len(delta))
+        factor = np.ones(len(state))
         factor[far] = s * JUST_BELOW
         move = np.minimum(np.abs(wish) * factor[:, None], room)
         return np.asarray(np.copysign(move, wish) * self.eps)

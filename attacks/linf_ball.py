@@ -40,12 +40,20 @@ class LinfBall:
             state[:, steps] = self.low[:, steps] + np.floor(u[:, steps] * (width[:, steps] + 1))
         return np.asarray(np.clip(state, self.low, self.high))
 
-    def ascend(self, state: FloatArray, gradient: FloatArray, rate: float) -> FloatArray:
+    def ascend(self, state: FloatArray, gradient: FloatArray, rate: float | FloatArray) -> FloatArray:
         """State + rate·eps·sign(gradient), clipped to the box."""
         step = np.sign(gradient).astype(self.space.work)
         step *= (rate * self.eps).astype(self.space.work)
         step += state
         return np.asarray(np.clip(step, self.low, self.high, out=step))
+
+    def optimum(self, gradient: FloatArray) -> FloatArray:
+        """The corner that the signs of the gradient name; where it has none, the row itself."""
+        return np.asarray(np.where(gradient > 0, self.high, np.where(gradient < 0, self.low, self.centre())))
+
+    def nearest(self, state: FloatArray) -> FloatArray:
+        """Clipped to the box."""
+        return np.asarray(np.clip(state, self.low, self.high))
 
     def state_of(self, rows: AnyArray) -> FloatArray:
         """Given rows, clipped to the box."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from robust.types import BoolArray, FloatArray, IntArray
 
-Loss: TypeAlias = Literal["cross_entropy", "even_cross_entropy", "margin", "log_margin"]
+Loss: TypeAlias = Literal["cross_entropy", "even_cross_entropy", "margin", "log_margin", "dlr", "targeted"]
 Scale: TypeAlias = Literal["logits", "probabilities"]
 
 # 1/S must stay finite in single precision, where most models take their gradients.
@@ -85,14 +85,29 @@ def even_cotangent(scores: FloatArray, y: IntArray, *, scale: Scale) -> FloatArr
     rows, own = np.arange(len(y)), _own(scores, y)
     raw = scores.astype(np.float64)
     z = raw if scale == "logits" else np.log(np.maximum(raw, _SMALLEST))
-    t = (z.max(axis=1, keepdims=True) - z.min(axis=1, keepdims=True)) / _SPREAD
     others = np.where(own, -np.inf, z)
-    flow: FloatArray = np.exp((others - others.max(axis=1, keepdims=True)) / np.where(t > 0, t, 1.0))
+    flow: FloatArray = np.exp((others - others.max(axis=1, keepdims=True)) / even_scale(z))
     flow /= flow.sum(axis=1, keepdims=True)
     if scale == "probabilities":
         flow = np.where(raw > 0, flow / np.maximum(raw, _SMALLEST), 0.0)
     flow[rows, y] = -1.0 if scale == "logits" else -1.0 / np.maximum(raw[rows, y], _SMALLEST)
     return flow
+
+
+def even_scale(z: FloatArray) -> FloatArray:
+    """What logits are divided by to bring each row to one scale, (max z − min z)/20; 1 where they are all equal.
+
+    Args:
+        z: Logits (m, k).
+
+    Returns:
+        The divisors (m, 1).
+
+    >>> even_scale(np.array([[10.0, -10.0]]))
+    array([[1.]])
+    """
+    t = (z.max(axis=1, keepdims=True) - z.min(axis=1, keepdims=True)) / _SPREAD
+    return np.asarray(np.where(t > 0, t, 1.0))
 
 
 def margin_cotangent(scores: FloatArray, y: IntArray) -> FloatArray:

@@ -8,9 +8,9 @@ import numpy as np
 
 from robust.attacks.balls import Ball, ball_around, numbers_a_row
 from robust.attacks.base import Attack, Swept, unit_space
-from robust.attacks.budget import Eps, read_count, read_eps, read_norm
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
+from robust.data.budget import Eps, read_count, read_eps, read_norm
 from robust.randomness import row_uniform
 from robust.types import AnyArray, FloatArray, Norm
 
@@ -23,12 +23,12 @@ class RandomNoise(Attack):
 
     x' = x + δ, δ uniform; a row is broken if any draw breaks it
 
-    In `linf` the draw is uniform in ball ∩ bounds, whole features over whole values; in `l2` it is uniform in
-    the ball, then clipped to the bounds.
+    In `linf` the draw is uniform in ball ∩ bounds, whole features over whole values; in `l2` and `l1` it is
+    uniform in the ball, then clipped to the bounds.
 
     Args:
         eps: Budget in the user's units: a number, numbers by feature name, or None for a template.
-        norm: `linf` or `l2`.
+        norm: `linf`, `l2` or `l1`.
         draws: Draws a row.
 
     Raises:

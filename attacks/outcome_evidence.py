@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from robust.attacks.budget import feature_eps
 from robust.attacks.rungs import Outcome
 from robust.attacks.target import Target
 from robust.attacks.transfer import title
+from robust.data.budget import feature_eps
 from robust.data.dataset import Dataset
 from robust.evidence import Evidence, Fact, Figure, Finding, Rows, Series, Values
 from robust.measures.details import row_ids
@@ -71,12 +71,16 @@ def _budget(outcome: Outcome, data: Dataset) -> str:
     """The budget in words; of features that may move, by name, where it differs between them."""
     attack = outcome.ladder.strongest
     if not isinstance(attack.eps, dict):
-        return f"±{attack.eps:.3g} of every feature" if attack.norm == "linf" else f"an l2 norm of {attack.eps:.3g}"
+        return (
+            f"±{attack.eps:.3g} of every feature"
+            if attack.norm == "linf"
+            else f"an {attack.norm} norm of {attack.eps:.3g}"
+        )
     amounts = feature_eps(attack.eps, data.schema)
     moving = np.flatnonzero(amounts)
     shown = ", ".join(f"±{amounts[j]:.3g} of {data.schema.names[j]}" for j in moving[:3])
     more = f" and budgets of {len(moving) - 3} more" if len(moving) > 3 else ""
-    return f"{shown}{more}" if attack.norm == "linf" else f"{shown}{more} (l2: all together)"
+    return f"{shown}{more}" if attack.norm == "linf" else f"{shown}{more} ({attack.norm}: all together)"
 
 
 def _meaning(outcome: Outcome) -> str:
@@ -84,9 +88,10 @@ def _meaning(outcome: Outcome) -> str:
     names = [repr(rung) for rung in outcome.ladder.rungs]
     if outcome.ladder.cascade and outcome.ladder.floor is not None:
         names.insert(0, repr(outcome.ladder.floor))
+    kind = f"of strength {outcome.ladder.strength!r}" if outcome.ladder.strength else "of this kind"
     return (
-        "no attack of this kind found an adversarial row for that share of the rows: "
-        f"{', then '.join(names)}. A stronger attack may find more"
+        f"no attack {kind} found an adversarial row for that share of the rows: {', then '.join(names)}. A stronger "
+        "attack may find more"
     )
 
 
@@ -98,6 +103,12 @@ def _bought(outcome: Outcome) -> list[Evidence]:
     facts += [
         Fact(name=f"rows broken by {title(rung)}", value=int(broken.sum()))
         for rung, broken in zip(outcome.ladder.rungs, outcome.broken_by, strict=True)
+    ]
+    n = len(outcome.broken)
+    facts += [
+        Fact(name=f"passes of {title(rung)}", value=f"{forward / n:.3g} forward, {backward / n:.3g} backward a row")
+        for rung, (forward, backward) in zip(outcome.ladder.rungs, outcome.passes, strict=True)
+        if forward + backward
     ]
     if outcome.ladder.floor is None:
         facts.append(Fact(name="floor", value="random noise is the floor that a real attack must beat, not an attack"))
@@ -114,7 +125,8 @@ def _broken_rows(outcome: Outcome, target: Target) -> Rows:
     broken = np.flatnonzero(outcome.broken)
     change = _sizes(outcome, target)[broken]
     order = broken[np.argsort(change, kind="stable")][:_MOST_ROWS]
-    what = "largest change of a feature" if outcome.ladder.strongest.norm == "linf" else "l2 norm of the change"
+    norm = outcome.ladder.strongest.norm
+    what = "largest change of a feature" if norm == "linf" else f"{norm} norm of the change"
     return Rows(
         what=f"broken rows, smallest change first ({what})",
         ids=row_ids(target.data, order),
@@ -125,10 +137,11 @@ def _broken_rows(outcome: Outcome, target: Target) -> Rows:
 
 def _sizes(outcome: Outcome, target: Target) -> FloatArray:
     """How far each row was moved (n,), in the user's units."""
-    change = np.nan_to_num(outcome.rows.astype(np.float64) - target.x.astype(np.float64))
-    if outcome.ladder.strongest.norm == "linf":
-        return np.asarray(np.abs(change).max(axis=1))
-    return np.asarray(np.sqrt(np.sum(change**2, axis=1)))
+    change = np.abs(np.nan_to_num(outcome.rows.astype(np.float64) - target.x.astype(np.float64)))
+    norm = outcome.ladder.strongest.norm
+    if norm == "l2":
+        return np.asarray(np.sqrt(np.sum(change**2, axis=1)))
+    return np.asarray(change.max(axis=1) if norm == "linf" else change.sum(axis=1))
 
 
 def _figure(outcome: Outcome, data: Dataset, rightly: IntArray, *, level: float, seed: int) -> Figure:

@@ -7,19 +7,22 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from robust.attacks.balls import Ball, numbers_a_row
-from robust.attacks.base import Attack, Swept, unit_space
-from robust.attacks.budget import Eps, read_count, read_eps, read_norm, read_share
-from robust.attacks.fgsm import FGSM
+from robust.attacks.base import Attack, Swept
+from robust.attacks.descent import Warm, descended
 from robust.attacks.live import Climb
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
+from robust.data.budget import Eps, read_count, read_eps, read_norm, read_share
 from robust.errors import InvalidInput
+from robust.limits import is_number
 from robust.randomness import row_uniform
-from robust.types import AnyArray, BoolArray, FloatArray, IntArray, Norm
+from robust.types import AnyArray, FloatArray, IntArray, Norm
 
 Start: TypeAlias = Callable[[Ball, IntArray], FloatArray]
 
 _MADRY = 2.5  # total length of the steps, in budgets
+# Steps of a single budget, and of each budget of a curve, where a row starts from what broke it at the next larger one.
+_STEPS, _CURVE_STEPS = 40, 12
 _STREAM = 2 << 32  # of the row generator: restart r uses stream _STREAM + r
 
 
@@ -27,7 +30,9 @@ _STREAM = 2 << 32  # of the row generator: restart r uses stream _STREAM + r
 class PGD(Attack):
     """Steepest-ascent steps from a random start, each projected back; the best iterate is kept.
 
-    linf: x ← Π(x + α·sign(∇L)); l2: x ← Π(x + α·∇L/‖∇L‖); Π projects onto ball, bounds and schema
+    linf: x ← Π(x + α·sign(g)); l2: x ← Π(x + α·g/‖g‖); l1: x ← Π(x + α·sign(g)/k on the k steepest features
+    that can still move, 5 % of them); Π projects onto ball, bounds and schema; g = ∇L, or with momentum
+    g ← μ·g + ∇L/‖∇L‖₁
 
     L is the cross-entropy of logits brought to one scale row by row, so that multiplying all logits by a number
     changes nothing, or the margin loss where that gradient is exactly zero. After the
@@ -37,18 +42,21 @@ class PGD(Attack):
 
     Args:
         eps: Budget in the user's units: a number, numbers by feature name, or None for a template.
-        norm: `linf` or `l2`.
-        steps: Gradient steps of each restart.
+        norm: `linf`, `l2` or `l1`.
+        steps: Gradient steps of each restart; None is 40, and 12 for each budget of a curve.
         rel_step: Step size α as a share of eps; None is Madry's 2.5/steps.
         restarts: Random starts; a later one is for the rows that the earlier ones left.
         random_start: Whether to start from a uniform draw of the ball rather than from the row.
+        momentum: Decay μ of earlier gradients, at least 0; 0 is the gradient alone, and 1 the momentum
+            iterative method of Dong et al.
 
     Raises:
         InvalidInput: If a hyper-parameter is out of range.
 
     Source:
         Madry, Makelov, Schmidt, Tsipras and Vladu (2018), section 2.1; step size: the authors' challenge
-        code.
+        code; l1: Tramèr and Boneh (2019), section 4.1; momentum: Dong, Liao, Pang, Su, Zhu, Hu and Li (2018),
+        equation 6.
 
     >>> PGD(eps=8 / 255).norm, PGD().at(0.1).eps
     ('linf', 0.1)
@@ -56,21 +64,26 @@ class PGD(Attack):
 
     eps: Eps | None = None
     norm: Norm = "linf"
-    steps: int = 40
+    steps: int | None = None
     rel_step: float | None = None
     restarts: int = 1
     random_start: bool = True
+    momentum: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
         object.__setattr__(self, "eps", read_eps(self.eps))
         object.__setattr__(self, "norm", read_norm(self.norm))
-        object.__setattr__(self, "steps", read_count(self.steps, "steps"))
+        if self.steps is not None:
+            object.__setattr__(self, "steps", read_count(self.steps, "steps"))
         object.__setattr__(self, "restarts", read_count(self.restarts, "restarts"))
         if not isinstance(self.random_start, bool):
             raise InvalidInput(f"random_start got {self.random_start!r}; True or False would be right")
         if self.rel_step is not None:
             object.__setattr__(self, "rel_step", read_share(self.rel_step, "rel_step"))
+        if not is_number(self.momentum) or not 0 <= float(self.momentum) < np.inf:
+            raise InvalidInput(f"momentum got {self.momentum!r}; a finite number of at least 0 would be right")
+        object.__setattr__(self, "momentum", float(self.momentum))
 
     @property
     def gradients(self) -> bool:
@@ -83,46 +96,32 @@ class PGD(Attack):
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Climb from each start; rows that are left go on to the next restart."""
-        climb = self._climb(target, space)
+        climb = self._climb(target, space, self.steps or _STEPS)
         for restart in range(self.restarts):
             rows = np.flatnonzero(~climb.broken)
             climb.run(rows, self._start(target, space, seed, restart))
         return climb.found
 
     def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:
-        """Bisection of the grid, row by row.
+        """The budgets in falling order, row by row, each from what broke the row at the one before."""
 
-        FGSM over the whole grid brackets the smallest budget that breaks a row; PGD then halves the bracket,
-        starting from the last point it found for that row. A row that holds at a budget counts as right at
-        all smaller ones.
-        """
-        bracket = FGSM(norm=self.norm).sweep(target, grid, seed=seed)
-        right, budgets = bracket.survived[0], np.asarray(grid, dtype=np.float64)
-        space = unit_space(self, target, grid)
-        holds = np.full(len(target), -1)  # index of the largest budget that PGD could not break the row with
-        breaks = bracket.survived[1:].sum(axis=0)  # index of the smallest that did
-        warm = target.x.copy()
-        moved = np.zeros(len(target), dtype=bool)
-        while len(rows := np.flatnonzero(right & (breaks - holds > 1))):
-            middle = (holds + breaks) // 2
-            climb = self._climb(target, space)
+        def search(space: Space, rows: IntArray, eps: FloatArray, warm: Warm) -> Climb:
+            climb = self._climb(target, space, self.steps or _CURVE_STEPS)
             for restart in range(self.restarts):
-                left = rows[~climb.broken[rows]]
                 fresh = self._start(target, space, seed, restart)
-                climb.run(left, _warmed(fresh, warm, moved & (restart == 0)), eps=budgets[middle][:, None])
-            out = climb.broken
-            warm[rows], moved[rows] = climb.found[rows], True
-            breaks[rows] = np.where(out[rows], middle[rows], breaks[rows])
-            holds[rows] = np.where(out[rows], holds[rows], middle[rows])
-        holds_at = right & (np.arange(len(grid))[:, None] < breaks)
-        return Swept(survived=np.vstack([right, holds_at]), flat=bracket.flat)
+                left = rows[~climb.broken[rows]]
+                climb.run(left, fresh if restart else warm.start(fresh), eps=eps)
+            return climb
 
-    def _climb(self, target: Target, space: Space) -> Climb:
+        return descended(self, target, grid, search)
+
+    def _climb(self, target: Target, space: Space, steps: int) -> Climb:
         return Climb(
             target=target,
             space=space,
-            steps=self.steps,
-            rate=_MADRY / self.steps if self.rel_step is None else self.rel_step,
+            steps=steps,
+            rate=_MADRY / steps if self.rel_step is None else self.rel_step,
+            momentum=self.momentum,
             found=target.x.copy(),
             best=np.full(len(target), -np.inf),
             broken=np.zeros(len(target), dtype=bool),
@@ -138,12 +137,3 @@ class PGD(Attack):
             return ball.drawn(row_uniform(keys[rows], needed, seed=seed, stream=_STREAM + restart))
 
         return start
-
-
-def _warmed(fresh: Start, warm: AnyArray, known: BoolArray) -> Start:
-    """Starts from known points where there are some."""
-
-    def start(ball: Ball, rows: IntArray) -> FloatArray:
-        return np.where(known[rows][:, None], ball.state_of(warm[rows]), fresh(ball, rows))
-
-    return start

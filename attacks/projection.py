@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from robust.attacks.rounding import drawn_in
+from robust.attacks.rounding import drawn_in, overspent
 from robust.data.schema import FeatureSchema
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray, Norm
 
@@ -26,7 +26,8 @@ class Space:
         schema: The features.
         dtype: Number type of the rows, which adversarial rows keep.
         work: Number type that points move in.
-        norm: `linf`: |δ_j| ≤ eps_j; `l2`: Σ (δ_j/eps_j)² ≤ 1, which for one eps is the ball of that radius.
+        norm: `linf`: |δ_j| ≤ eps_j; `l2`: Σ (δ_j/eps_j)² ≤ 1, `l1`: Σ |δ_j|/eps_j ≤ 1, which for one eps are the
+            balls of that radius.
         eps: Budget of each feature (d,), float64; 0 where it must stay, whole where it moves by whole steps.
         lower: Lower bounds (d,), rounded inwards to the number type; float64.
         upper: Upper bounds (d,).
@@ -88,7 +89,7 @@ class Space:
         return np.asarray(np.clip(rows, self.lower.astype(self.dtype), self.upper.astype(self.dtype)))
 
     def _stepped(self, x: AnyArray, delta: FloatArray, eps: FloatArray, slope: FloatArray | None) -> FloatArray:
-        """Moves with whole steps and one-hot jumps; in l2, the other features share what these leave of the budget."""
+        """Moves with whole steps and one-hot jumps; else the other features share what these leave."""
         eps = np.broadcast_to(eps, delta.shape)
         moved = np.where(self.members, 0.0, delta)
         if self.norm == "linf":
@@ -96,23 +97,25 @@ class Space:
             for group in self.groups:
                 _jump(moved, x, delta, group, slope, able=eps[:, group] >= 1)
             return moved
-        price = np.divide(1.0, eps, out=np.zeros(delta.shape), where=eps > 0) ** 2
+        power = 2 if self.norm == "l2" else 1
+        price = np.divide(1.0, eps, out=np.zeros(delta.shape), where=eps > 0) ** power
         whole = np.trunc(delta[:, self.steps] * _JUST_ABOVE)
-        dear = np.sum(whole**2 * price[:, self.steps], axis=1) > 1
+        dear = overspent(whole, eps[:, self.steps], power=power)
         whole[dear] = np.trunc(delta[np.ix_(dear, self.steps)])
-        moved[:, self.steps] = whole
-        spent = np.sum(whole**2 * price[:, self.steps], axis=1)
+        paid = np.zeros(delta.shape)
+        paid[:, self.steps] = moved[:, self.steps] = whole
         for group in self.groups:
             _jump(moved, x, delta, group, slope, able=eps[:, group] > 0)
-            cost = np.sum(moved[:, group] ** 2 * price[:, group], axis=1)
-            unpaid = spent + cost > 1
-            moved[np.ix_(unpaid, group)] = 0.0
-            spent += np.where(unpaid, 0.0, cost)
+            paid[:, group] = moved[:, group]
+            unpaid = overspent(paid, eps, power=power)
+            moved[np.ix_(unpaid, group)] = paid[np.ix_(unpaid, group)] = 0.0
+        spent = np.sum(np.abs(paid) ** power * price, axis=1)
         free = ~(self.steps | self.members)
-        wish = np.sum(delta[:, free] ** 2 * price[:, free], axis=1)
+        wish = np.sum(np.abs(delta[:, free]) ** power * price[:, free], axis=1)
         room = np.maximum(1.0 - spent, 0.0)
         fits = wish <= room * JUST_BELOW
-        moved[:, free] *= np.where(fits, 1.0, np.sqrt(room / np.where(fits, 1.0, wish)) * JUST_BELOW)[:, None]
+        share = (room / np.where(fits, 1.0, wish)) ** (1.0 / power) * JUST_BELOW
+        moved[:, free] *= np.where(fits, 1.0, share)[:, None]
         return moved
 
 
@@ -146,7 +149,7 @@ def space_of(
         schema: The features.
         dtype: Number type of the rows.
         eps: Budget of each feature (d,), see `feature_eps`.
-        norm: `linf` or `l2`.
+        norm: `linf`, `l2` or `l1`.
         finest: Smallest budget that moves will be made with, where it is not the smallest of `eps`.
 
     Returns:

@@ -1,10 +1,14 @@
 """Rounding that never leaves a budget: toward the original value, checked in exact arithmetic."""
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from robust.types import AnyArray, BoolArray, FloatArray
+
+# A sum of shares farther from 1 than this is on the side that its rounded value says.
+_DOUBT = 1e-12
 
 
 def beyond(z: AnyArray, x: AnyArray, eps: FloatArray) -> BoolArray:
@@ -37,6 +41,31 @@ def beyond(z: AnyArray, x: AnyArray, eps: FloatArray) -> BoolArray:
         part = d - p
         error = (p - (d - part)) - (q + part)
         over[doubtful] = error * np.sign(d) > 0
+    return over
+
+
+def overspent(moves: FloatArray, eps: FloatArray, *, power: int) -> BoolArray:
+    """Which moves cost more than the budget: Σ (|δ_j|/eps_j)^power > 1, in exact arithmetic where that is in doubt.
+
+    Args:
+        moves: Moves (m, d); 0 where eps is.
+        eps: Budgets, broadcastable to (m, d).
+        power: 1 or 2.
+
+    Returns:
+        Which rows are over (m,).
+
+    >>> overspent(np.array([[6.0]]), np.array([[np.nextafter(6.0, 0.0)]]), power=1)
+    array([ True])
+    """
+    eps = np.broadcast_to(eps, moves.shape)
+    shares = np.divide(np.abs(moves), eps, out=np.zeros(moves.shape), where=moves != 0)
+    total = np.sum(shares**power, axis=1)
+    over: BoolArray = total > 1.0
+    for row in np.flatnonzero(np.abs(total - 1.0) <= _DOUBT):
+        used = np.flatnonzero(moves[row])
+        pairs = zip(moves[row, used].tolist(), eps[row, used].tolist(), strict=True)
+        over[row] = sum((abs(Fraction(move)) / Fraction(most)) ** power for move, most in pairs) > 1
     return over
 
 

@@ -5,16 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from robust.attacks.base import Attack, adversarial_rows, require_budget
-from robust.attacks.budget import read_eps, read_norm
-from robust.attacks.fgsm import FGSM
 from robust.attacks.foreign import foreign
 from robust.attacks.noise import RandomNoise
-from robust.attacks.pgd import PGD
+from robust.attacks.strengths import cascade, read_strength
 from robust.attacks.target import Target
-from robust.attacks.transfer import Transfer
+from robust.data.budget import read_eps, read_norm
 from robust.errors import InvalidInput
-from robust.models.base import Model, require_gradients
-from robust.models.conversion import as_model
+from robust.models.base import require_gradients
+from robust.predicting.metering import metered
 from robust.types import AnyArray, BoolArray
 
 # Draws of the noise that an attack is compared with: a tenth of what noise costs as an attack of its own.
@@ -29,11 +27,13 @@ class Ladder:
         rungs: Attacks, cheap to strong; each is tried on the rows that the earlier rungs left.
         floor: The noise that they are compared with, tried on all rows; None where a rung is noise itself.
         cascade: Whether this package chose them; the rows that the floor breaks then count too.
+        strength: What was asked of it; empty where the user named an attack.
     """
 
     rungs: tuple[Attack, ...]
     floor: RandomNoise | None
     cascade: bool
+    strength: str = ""
 
     @property
     def strongest(self) -> Attack:
@@ -51,10 +51,12 @@ class Outcome:
         floor: Which rows the floor broke (n,).
         moved: Which rows some rung tried at another place than their own (n,).
         rows: The row that broke the model, or the original (n, d).
+        passes: For each rung, forward and backward passes, in rows.
     """
 
     ladder: Ladder
     broken_by: tuple[BoolArray, ...]
+    passes: tuple[tuple[int, int], ...]
     floor: BoolArray
     moved: BoolArray
     rows: AnyArray
@@ -70,46 +72,72 @@ class Outcome:
         return self.attacked | self.floor if self.ladder.cascade else self.attacked
 
 
-def plan(model: Model, *, attack: object | None, eps: object, norm: str, surrogate: object | None = None) -> Ladder:
+def plan(
+    target: Target,
+    *,
+    attack: object | None,
+    eps: object,
+    norm: str,
+    strength: str = "standard",
+    surrogate: object | None = None,
+) -> Ladder:
     """Choose the attacks.
 
     Args:
-        model: The classifier.
+        target: The classifier and the rows.
         attack: The user's own attack, one of another library, or None.
-        eps: A budget, that of an attack of another library; or one for which the strongest attacks that apply
-            are chosen: FGSM, then PGD on what it leaves; for a model without gradients the same on the
-            surrogate, and without one noise alone.
+        eps: A budget, that of an attack of another library; or one for which the attacks that apply are chosen.
         norm: Norm of that budget.
+        strength: How strong a cascade is chosen.
         surrogate: A twin with gradients, or None.
 
     Returns:
         The ladder.
 
     Raises:
-        InvalidInput: If neither or both of attack and budget are given, the attack is a template or no
-            attack, it needs gradients that the model does not have, or it comes with a surrogate.
+        InvalidInput: If the question is not understood (`require_question`), or the attack needs gradients that the
+            model does not have.
     """
+    model = target.caller.model
+    if attack is None:
+        budget, known, name = read_eps(eps), read_norm(norm), read_strength(strength)
+        if budget is None:
+            raise InvalidInput("eps got None; a budget such as 8 / 255 would be right")
+        rungs = cascade(target, eps=budget, norm=known, strength=name, surrogate=surrogate)
+        floor = RandomNoise(eps=budget, norm=known, draws=FLOOR_DRAWS)
+        return Ladder(rungs=rungs, floor=floor, cascade=True, strength=name)
+    if not isinstance(attack, Attack):
+        own = foreign(attack, eps=eps, norm=norm)
+        return Ladder(rungs=(own,), floor=RandomNoise(eps=own.eps, norm=own.norm, draws=FLOOR_DRAWS), cascade=False)
+    if attack.gradients:
+        require_gradients(model)
+    noise = isinstance(attack, RandomNoise)
+    floor = None if noise else RandomNoise(eps=require_budget(attack), norm=attack.norm, draws=FLOOR_DRAWS)
+    return Ladder(rungs=(attack,), floor=floor, cascade=False)
+
+
+def require_question(*, attack: object | None, eps: object, norm: str, strength: str, surrogate: object | None) -> None:
+    """Check what is asked before anything runs.
+
+    Raises:
+        InvalidInput: If neither or both of attack and budget are given, the attack is a template or no attack, or
+            comes with a surrogate, or a name is unknown.
+    """
+    read_strength(strength)
     if attack is not None and not isinstance(attack, Attack):
         if surrogate is not None:
             raise InvalidInput("surrogate got a model beside an attack of another library: attack the surrogate itself")
-        own = foreign(attack, eps=eps, norm=norm)
-        return Ladder(rungs=(own,), floor=RandomNoise(eps=own.eps, norm=own.norm, draws=FLOOR_DRAWS), cascade=False)
+        foreign(attack, eps=eps, norm=norm)
+        return
     if (attack is None) == (eps is None):
         raise InvalidInput(
             f"robust_accuracy takes either an attack with a budget or eps, got attack={attack!r} and eps={eps!r}; "
             "attack=PGD(eps=8 / 255) or eps=8 / 255 would be right"
         )
     if attack is None:
-        budget, known = read_eps(eps), read_norm(norm)
-        floor = RandomNoise(eps=budget, norm=known, draws=FLOOR_DRAWS)
-        rungs: tuple[Attack, ...] = (FGSM(eps=budget, norm=known), PGD(eps=budget, norm=known))
-        if model.gradients is None:
-            if surrogate is None:
-                return Ladder(rungs=(RandomNoise(eps=budget, norm=known),), floor=None, cascade=True)
-            twin = as_model(surrogate)
-            require_gradients(twin)
-            rungs = tuple(Transfer(attack=rung, surrogate=twin) for rung in rungs)
-        return Ladder(rungs=rungs, floor=floor, cascade=True)
+        read_eps(eps)
+        read_norm(norm)
+        return
     if surrogate is not None:
         raise InvalidInput(
             f"surrogate got a model beside attack={attack!r}; attack=Transfer(attack=…, surrogate=…), or eps and "
@@ -117,15 +145,7 @@ def plan(model: Model, *, attack: object | None, eps: object, norm: str, surroga
         )
     if norm not in ("linf", attack.norm):
         raise InvalidInput(f"norm got {norm!r}, but {attack!r} has its own; leaving norm out would be right")
-    budget = require_budget(attack)
-    if attack.gradients:
-        require_gradients(model)
-    noise = isinstance(attack, RandomNoise)
-    return Ladder(
-        rungs=(attack,),
-        floor=None if noise else RandomNoise(eps=budget, norm=attack.norm, draws=FLOOR_DRAWS),
-        cascade=False,
-    )
+    require_budget(attack)
 
 
 def run_ladder(ladder: Ladder, target: Target, *, seed: int) -> Outcome:
@@ -147,12 +167,16 @@ def run_ladder(ladder: Ladder, target: Target, *, seed: int) -> Outcome:
     left, floor = np.ones(n, dtype=bool), np.zeros(n, dtype=bool)
     if ladder.floor is not None:
         floor = _strike(ladder.floor, target, left, rows, np.zeros(n, dtype=bool), seed=seed)
-    broken_by = []
+    broken_by, passes = [], []
     for rung in ladder.rungs:
-        broken = _strike(rung, target, left, rows, moved, seed=seed)
+        with metered() as meter:
+            broken = _strike(rung, target, left, rows, moved, seed=seed)
         broken_by.append(broken)
+        passes.append((meter.forward_rows, meter.backward_rows))
         left = left & ~broken
-    outcome = Outcome(ladder=ladder, broken_by=tuple(broken_by), floor=floor, moved=moved, rows=rows)
+    outcome = Outcome(
+        ladder=ladder, broken_by=tuple(broken_by), passes=tuple(passes), floor=floor, moved=moved, rows=rows
+    )
     rows[~outcome.broken] = target.x[~outcome.broken]
     return outcome
 

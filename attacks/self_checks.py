@@ -7,14 +7,16 @@ stands.
 import numpy as np
 
 from robust.attacks.base import Attack, require_budget
-from robust.attacks.budget import feature_eps
 from robust.attacks.faint_features import Faint
 from robust.attacks.foreign import Foreign
+from robust.attacks.linear_exact import LinearExact
 from robust.attacks.noise import RandomNoise
 from robust.attacks.reachable import can_be_broken
 from robust.attacks.target import Target
 from robust.attacks.transfer import Transfer
+from robust.attacks.tree_attack import TreeAttack
 from robust.attacks.unlimited import sampled, survives_anything
+from robust.data.budget import category_eps, feature_eps
 from robust.evidence import SelfCheck
 from robust.intervals.clopper_pearson import clopper_pearson_bounds
 from robust.intervals.mcnemar import mcnemar_p
@@ -40,7 +42,7 @@ def room_to_move(attack: Attack, target: Target) -> SelfCheck:
     budget = feature_eps(require_budget(attack), schema)
     if attack.norm == "linf":
         budget = np.where(schema.mask("integer", "binary", "one_hot"), np.floor(budget), budget)
-    may = int(np.sum(budget > 0))
+    may = int(np.sum((budget > 0) | (category_eps(require_budget(attack), schema) > 0)))
     reason = f"{may} of {schema.width} features may move"
     if may == 0:
         reason = "no feature may move: eps is 0 or less than a whole step, or all features are immutable or categorical"
@@ -58,8 +60,12 @@ def strength(attack: Attack, *, chosen: bool) -> SelfCheck:
         text = "rows come from a surrogate: an upper bound, the model may have weaknesses that its twin lacks"
     elif isinstance(attack, Foreign):
         text = f"{attack.title}, whose rows were projected and judged afresh: an upper bound, as every attack gives"
-    elif not isinstance(attack, RandomNoise):
+    elif attack.gradients:
         text = "gradients of the model itself: an upper bound, as every attack gives"
+    elif isinstance(attack, LinearExact | TreeAttack):
+        text = "the model's own weights or trees: an upper bound, exact where the attack says so"
+    elif not isinstance(attack, RandomNoise):
+        text = "what the model answers, asked many times: an upper bound, and a loose one without gradients"
     elif chosen:
         text = "random noise alone: an upper bound, and a weak one"
     else:
@@ -230,7 +236,12 @@ def plausible_units(attack: Attack, target: Target) -> SelfCheck:
     """Whether the budget fits into the features' ranges; one that does not is often in other units than the data."""
     schema = target.data.schema
     budget = feature_eps(require_budget(attack), schema)
-    wide = np.flatnonzero((budget > schema.upper - schema.lower) & ~schema.mask("binary", "one_hot"))
+    width = schema.upper - schema.lower
+    wide = np.flatnonzero((budget > width) & ~schema.mask("binary", "one_hot"))
+    if attack.norm != "linf" and len(wide):
+        # All features together have the budget: it is too large where it reaches every corner of the box.
+        shares = np.divide(width, budget, out=np.zeros(len(width)), where=budget > 0)
+        wide = wide if float(np.sum(shares ** (2 if attack.norm == "l2" else 1))) <= 1 else wide[:0]
     if len(wide) == 0:
         return SelfCheck(name="units", passed=True, reason="eps lies inside the declared ranges", bias="none")
     j = wide[0]

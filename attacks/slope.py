@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from robust.attacks.base import Attack, require_budget
-from robust.attacks.budget import feature_eps
 from robust.attacks.keeping import kept
 from robust.attacks.losses import log_margins
 from robust.attacks.target import Target
 from robust.attacks.unlimited import full_ranges, sampled
+from robust.data.budget import feature_eps
 from robust.types import AnyArray, BoolArray, FloatArray
 
 # The step in budgets, and the share of a feature's range beyond which it would ask for more than a slope. A much finer
@@ -47,6 +47,8 @@ def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *,
     moves = ~schema.mask("integer", "binary", "one_hot")
     widest = _WIDEST * full_ranges(target)
     steps = np.array([np.minimum(feature_eps(require_budget(at), schema) * _STEP, widest) * moves for at in budgets])
+    if attack.norm == "l1":  # ‖δ‖₁ ≤ √d·‖δ‖₂: a step along the gradient that stays in the ball
+        steps = steps / np.sqrt(schema.width)
 
     def run() -> AnyArray:
         # Scores of rows and points come from one pass of one shape, so that equal inputs give equal bits.
@@ -54,7 +56,7 @@ def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *,
         before, found = log_margins(scores, sample.y, scale=sample.scale), np.full((len(steps), 2, len(x)), np.nan)
         noise = rounding_of(scores if sample.scale == "logits" else None, before)
         for k, step in enumerate(steps):
-            points = _stepped(x, gradient, step, sample, l2=attack.norm == "l2")
+            points = _stepped(x, gradient, step, sample, l2=attack.norm != "linf")
             change = np.nan_to_num(points.astype(np.float64) - x.astype(np.float64))
             promised = np.sum(change * gradient, axis=1)
             rows = promised > noise

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from robust.attacks.apgd_losses import aimed_cotangent
 from robust.attacks.losses import (
     Loss,
     Scale,
@@ -83,28 +84,31 @@ class Target:
         return margins(scores, self.y[rows])
 
     def gradient(
-        self, x: AnyArray, rows: IntArray | slice, *, loss: Loss = "cross_entropy"
+        self, x: AnyArray, rows: IntArray | slice, *, loss: Loss = "cross_entropy", aims: IntArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
         """Scores and the direction in which the loss of some rows rises.
 
-        Rows for which the gradient of a cross-entropy is exactly zero are asked again for the margin loss.
+        Rows for which the gradient of another loss is exactly zero are asked again for the margin loss.
 
         Args:
             x: Points (m, d), in the data's number type.
             rows: Which rows of the target they belong to.
             loss: Which loss.
+            aims: For the targeted loss, the class that each point is to become (m,).
 
         Returns:
             Scores (m, k) and gradients (m, d), finite; zero where both losses have none.
         """
         y = self.y[rows]
-        outputs, gradient = self._gradient(x, y, loss)
+        outputs, gradient = self._gradient(x, y, loss, aims)
         flat = np.flatnonzero(~gradient.any(axis=1))
         if len(flat) and loss not in ("margin", "log_margin"):
             gradient[flat] = self._gradient(x[flat], y[flat], "margin")[1]
         return self._scores(outputs), gradient
 
-    def _gradient(self, x: AnyArray, y: IntArray, loss: Loss) -> tuple[FloatArray, FloatArray]:
+    def _gradient(
+        self, x: AnyArray, y: IntArray, loss: Loss, aims: IntArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Outputs and the gradient of one loss."""
 
         def cotangent(outputs: FloatArray, block: slice) -> FloatArray:
@@ -113,6 +117,9 @@ class Target:
                 flow = margin_cotangent(scores, y[block])
             elif loss == "log_margin":
                 flow = log_margin_cotangent(scores, y[block], scale=self.scale)
+            elif loss in ("dlr", "targeted"):
+                goals = None if aims is None else aims[block]
+                flow = aimed_cotangent(loss, scores, y[block], scale=self.scale, aims=goals)
             elif loss == "even_cross_entropy":
                 flow = even_cotangent(scores, y[block], scale=self.scale)
             else:

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from robust.attacks.base import Attack
-from robust.attacks.budget import Eps
 from robust.attacks.foreign import Foreign
 from robust.attacks.projection import Space
 from robust.attacks.target import Target, aim
+from robust.data.budget import Eps
 from robust.errors import InvalidInput
 from robust.models.base import Model
 from robust.models.conversion import as_model
@@ -80,10 +80,13 @@ class Transfer(Attack):
 
 
 def title(attack: Attack) -> str:
-    """What a reader calls an attack, e.g. `PGD` or `PGD, transferred`."""
+    """What a reader calls an attack, e.g. `PGD`, `APGD targeted` or `PGD, transferred`."""
     if isinstance(attack, Foreign):
         return attack.title
-    return f"{type(attack.attack).__name__}, transferred" if isinstance(attack, Transfer) else type(attack).__name__
+    if isinstance(attack, Transfer):
+        return f"{title(attack.attack)}, transferred"
+    loss = getattr(attack, "loss", "")
+    return f"{type(attack).__name__} {loss}".strip()
 
 
 def twins(attack: Attack) -> tuple[Model, ...]:

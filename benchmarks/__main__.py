@@ -11,7 +11,19 @@ import os
 import sys
 from importlib import import_module
 
-NAMES = ("bit_widths", "classification_metrics", "fgsm_curve", "fuzz", "layer_errors", "paired_bootstrap", "startup")
+NAMES = (
+    "bit_widths",
+    "black_box",
+    "certified",
+    "classification_metrics",
+    "fgsm_curve",
+    "fuzz",
+    "layer_errors",
+    "minimal_norm",
+    "paired_bootstrap",
+    "pgd_curve",
+    "startup",
+)
 
 
 def main(arguments: list[str]) -> None:

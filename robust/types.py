@@ -15,4 +15,4 @@ Task: TypeAlias = Literal["classification", "regression", "multilabel"]
 #: What an audit judges a model as: its task, or an anomaly detector, whatever it gives.
 Purpose: TypeAlias = Literal["classification", "regression", "multilabel", "anomaly"]
 Output: TypeAlias = Literal["probabilities", "logits", "values"]
-Norm: TypeAlias = Literal["linf", "l2"]
+Norm: TypeAlias = Literal["linf", "l2", "l1"]

@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ["bit_widths", "classification_metrics", "fgsm_curve", "fuzz", "layer_errors", "paired_bootstrap", "startup"]
+NAMES = [
+    "bit_widths",
+    "black_box",
+    "certified",
+    "classification_metrics",
+    "fgsm_curve",
+    "fuzz",
+    "layer_errors",
+    "minimal_norm",
+    "paired_bootstrap",
+    "pgd_curve",
+    "startup",
+]
 
 
 def run(*arguments, threads):

@@ -154,7 +154,9 @@ def starts_with_embedding(module: torch.nn.Module) -> bool:
 
 def _same_bits(tensor: torch.Tensor, other: torch.Tensor) -> bool:
     """Whether two batches are the same to the last bit: NaN, which equals nothing, stands for a missing value."""
-    same = tensor.shape == other.shape and torch.equal(tensor.detach().view(torch.uint8), other.view(torch.uint8))
+    # Byte by byte takes five times as long as element by element.
+    whole = {2: torch.int16, 4: torch.int32, 8: torch.int64}.get(tensor.element_size(), torch.uint8)
+    same = tensor.shape == other.shape and torch.equal(tensor.detach().view(whole), other.view(whole))
     return bool(same)
 
 

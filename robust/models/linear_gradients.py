@@ -77,7 +77,7 @@ def linear_gradients(estimator: Any, *, method: str, columns: AnyArray | None) -
     weights = np.atleast_2d(np.asarray(last.coef_, dtype=np.float64))
     scale, shift = np.ones(weights.shape[1]), np.zeros(weights.shape[1])
     for scaler in scalers:
-        affine = _affine(scaler)
+        affine = affine_of(scaler)
         if affine is None:
             return None
         scale, shift = scale * affine[0], shift * affine[0] + affine[1]
@@ -108,7 +108,7 @@ def _chain(estimator: Any) -> tuple[list[Any], Any] | None:
     return (scalers, last) if linear and np.asarray(last.coef_).ndim <= 2 else None
 
 
-def _affine(scaler: Any) -> tuple[AnyArray | float, AnyArray | float] | None:
+def affine_of(scaler: Any) -> tuple[AnyArray | float, AnyArray | float] | None:
     """Factor and summand of a feature-wise scaler."""
     name = type(scaler).__name__
     if name == "StandardScaler":

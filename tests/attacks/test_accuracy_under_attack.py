@@ -44,12 +44,12 @@ def test_evidence(linear):
     assert set(found[Rows].ids) == {101, 102, 103}
     assert found[Rows].total == 3
     assert fact(m, "attack success rate") == pytest.approx(3 / 7)
-    assert "no attack of this kind" in fact(m, "what a pass means")
+    assert "no attack of strength 'standard'" in fact(m, "what a pass means")
     assert fact(m, "rows broken by FGSM") == 3
     assert fact(m, "rows broken by PGD") == 0
     assert m.provenance.cost.backward_rows > 0
     assert fact(m, "backward passes a row") == pytest.approx(m.provenance.cost.backward_rows / 8, abs=0.01)
-    assert found[Figure].columns[0].values == ("clean", "noise floor", "FGSM", "PGD")
+    assert found[Figure].columns[0].values == ("clean", "noise floor", "FGSM", "PGD", "APGD margin", "APGD targeted")
     assert found[Figure].columns[1].values[0] == 7 / 8
     assert found[Figure].columns[1].values[-1] == m.value
     assert "87.5% to 50.0%" in found[Finding].text

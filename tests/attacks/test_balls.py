@@ -113,13 +113,14 @@ def test_in_l2_other_features_share_what_whole_steps_leave():
     assert rows[0, 1] == pytest.approx(0.75, rel=1e-6)
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_a_budget_of_one_step_buys_one_step(norm):
     ball = ball_around(space(eps=1.0, norm=norm, width=1, spec={"x0": {"kind": "integer"}}), np.array([[7.0]]))
     assert ball.points(ball.ascend(ball.centre(), np.array([[-0.2]]), 1.0)).tolist() == [[6.0]]
+    assert ball.points(ball.optimum(np.array([[-0.2]]))).tolist() == [[6.0]]
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_parts_and_joins_are_the_balls_of_their_rows(norm):
     x = np.random.default_rng(0).uniform(0, 1, (5, 3))
     where = space(eps=0.2, norm=norm, spec={"bounds": (0, 1)})

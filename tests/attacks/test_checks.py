@@ -57,11 +57,14 @@ def test_a_candidate_without_gradients_borrows_its_surrogate_s(digits, digits_mo
     assert "RandomNoise" in dict(run(twinned, attack="noise", eps=0.1).provenance.options)["attack"]
 
 
-def test_a_gate_on_noise_must_name_it(digits, digits_model):
+def test_without_gradients_scores_are_asked_and_noise_must_be_named(digits, digits_model):
     blind = as_model(digits_model.forward, output="logits", name="blind")
     alone = Subject(model=blind, task="classification", test=digits)
     twinned = Subject(model=blind, task="classification", test=digits, surrogate=digits_model)
-    assert (run(alone, eps=0.01) > 0.5).status == "INVALID"
+    asked = run(alone, eps=0.01)
+    assert (asked > 0.5).status == "PASS"
+    assert next(one for one in asked.validity if one.name == "strength").reason.startswith("what the model answers")
+    assert "Square(" in dict(asked.provenance.options)["attack"]
     assert (run(alone, attack="noise", eps=0.01) > 0.5).status == "PASS"
     assert (run(twinned, eps=0.01) > 0.5).status == "PASS"
     rungs = dict(run(twinned, eps=0.01).provenance.options)["attack"]

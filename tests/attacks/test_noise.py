@@ -65,7 +65,7 @@ def test_the_same_for_any_order_and_any_neighbours(digits, digits_model):
 def test_errors():
     with pytest.raises(InvalidInput, match="draws got 0"):
         RandomNoise(eps=0.1, draws=0)
-    with pytest.raises(InvalidInput, match="norm got 'l1'"):
-        RandomNoise(norm="l1")
+    with pytest.raises(InvalidInput, match="norm got 'l3'"):
+        RandomNoise(norm="l3")
     with pytest.raises(InvalidInput, match="template"):
         RandomNoise().perturb(as_model(lambda x: x, output="logits"), (np.zeros((2, 2)), [0, 0]))

@@ -69,3 +69,18 @@ def test_missing_values_may_stay_missing_but_not_be_filled():
     missing = moved(a=np.nan)
     assert obeys(missing, missing, SCHEMA, eps=1.0, norm="linf")[0]
     assert not obeys(ROW, missing, SCHEMA, eps=1.0, norm="linf")[0]
+
+
+def test_a_change_of_category_is_a_move_of_length_one():
+    schema = build_schema(
+        {"hue": {"categories": ["red", "green", "blue"]}, "size": {"bounds": (0, 10)}},
+        names=["hue", "size"],
+        shape=(2,),
+    )
+    x = np.array([[0.0, 5.0]] * 4)
+    moved = np.array([[2.0, 5.0], [2.0, 6.0], [3.0, 5.0], [0.0, 6.0]])
+    named = {"hue": 1.0, "size": 1.0}
+    assert obeys(moved, x, schema, eps=named, norm="linf").tolist() == [True, True, False, True]
+    assert obeys(moved, x, schema, eps=named, norm="l2").tolist() == [True, False, False, True]
+    assert obeys(moved, x, schema, eps=1.0, norm="linf").tolist() == [False, False, False, True]
+    assert obeys(moved, x, schema, eps={"hue": 0.5, "size": 1.0}, norm="linf").tolist() == [False, False, False, True]

@@ -23,13 +23,13 @@ def accuracy(attack, model, data):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10**6), st.sampled_from(["linf", "l2"]))
+@given(st.integers(0, 10**6), st.sampled_from(["linf", "l2", "l1"]))
 def test_closed_form_on_linear_models(linear, seed, norm):
     rng = np.random.default_rng(seed)
     weights, bias, x = rng.normal(size=6), rng.normal(), rng.normal(size=(20, 6))
     model = linear(np.vstack([np.zeros(6), weights]), [0.0, bias])
     y = model.forward(x).argmax(axis=1)
-    dual = np.abs(weights).sum() if norm == "linf" else np.linalg.norm(weights)
+    dual = np.linalg.norm(weights, ord={"linf": 1, "l2": 2, "l1": np.inf}[norm])
     eps = float(np.median(np.abs(x @ weights + bias) / dual))
     data = as_data(x, y)
     held = model.forward(PGD(eps=eps, norm=norm).perturb(model, data)).argmax(axis=1) == y
@@ -54,9 +54,9 @@ def test_optimum_inside_bounds_on_a_linear_model(linear):
         assert (row - start) @ weights >= 0.999 * (best @ weights)
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_decisions_do_not_depend_on_batches_or_order(digits, digits_net, norm):
-    attack = PGD(eps=0.08 if norm == "linf" else 0.6, norm=norm, steps=6)
+    attack = PGD(eps={"linf": 0.08, "l2": 0.6, "l1": 2.0}[norm], norm=norm, steps=6)
     found = {}
     for size in (1, 7, 64, 256):
         rows = digits if size > 1 else digits.rows(np.arange(20))
@@ -72,16 +72,16 @@ def test_decisions_do_not_depend_on_batches_or_order(digits, digits_net, norm):
     assert (mixed == found[64][back]).all()
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_no_weaker_than_foolbox(foolbox, digits_net, digits, norm):
     net = copy.deepcopy(digits_net).double()
     x, y = digits.x.astype(np.float64), digits.y.copy()
     peer = foolbox.PyTorchModel(net, bounds=(0, 1), device="cpu")
-    kind = foolbox.attacks.LinfPGD if norm == "linf" else foolbox.attacks.L2PGD
+    kind = {"linf": foolbox.attacks.LinfPGD, "l2": foolbox.attacks.L2PGD, "l1": foolbox.attacks.L1PGD}[norm]
     attack = kind(rel_stepsize=2.5 / 40, steps=40)  # the same steps as ours
     torch.manual_seed(0)
     data, model = as_data(x, y, schema={"bounds": (0, 1)}), as_model(net, output="logits")
-    eps = 0.08 if norm == "linf" else 0.5
+    eps = {"linf": 0.08, "l2": 0.5, "l1": 2.5}[norm]
     broken = attack(peer, torch.from_numpy(x), torch.from_numpy(y), epsilons=eps)[2].numpy()
     assert 0.1 < np.mean(broken) < 0.9
     assert accuracy(PGD(eps=eps, norm=norm), model, data) <= np.mean(~broken) + 0.02  # the spread of its seeds
@@ -193,6 +193,52 @@ def test_a_sweep_is_monotone_and_no_weaker_than_single_runs(digits, digits_model
         assert survived[k + 1].mean() <= accuracy(attack.at(eps), digits_model, digits) + 0.015
 
 
+def test_a_curve_costs_one_vain_search_a_row(digits, digits_model):
+    grid = np.linspace(0.01, 0.2, 10).tolist()
+    with metered() as meter:
+        survived = PGD().sweep(aim(digits_model, digits), grid, seed=0).survived
+    assert meter.backward_rows < 25 * len(digits)  # 40 steps at 10 budgets would be 400
+    with metered() as longer:
+        careful = PGD(steps=40).sweep(aim(digits_model, digits), grid, seed=0).survived
+    assert meter.backward_rows < longer.backward_rows
+    assert np.abs(survived.mean(axis=1) - careful.mean(axis=1)).max() <= 0.01
+
+
+def test_a_budget_of_zero_is_not_searched(digits, digits_model):
+    survived = PGD(steps=3).sweep(aim(digits_model, digits), [0.0, 0.3], seed=0).survived
+    assert (survived[1] == survived[0]).all()
+    assert survived[2].mean() < 0.1
+
+
+def test_momentum_by_hand(linear):
+    # Slopes (3, −1), then (−3, −1) beyond x_0 = 0.5: g₁ = (¾, −¼), g₂ = 0.9·g₁ + (−¾, −¼) = (−0.075, −0.475).
+    seen = []
+
+    def gradients(x, cotangent):
+        seen.append(x.copy())
+        outputs = np.hstack([np.full((len(x), 1), 9.0), np.zeros((len(x), 1))])
+        slope = np.where(x[:, :1] < 0.5, [[3.0, -1.0]], [[-3.0, -1.0]])
+        return outputs, slope * cotangent(outputs)[:, 1:]
+
+    model = as_model(lambda x: gradients(x, np.ones_like)[0], gradients=gradients, output="logits")
+    attack = PGD(eps=1.0, norm="l2", steps=3, rel_step=0.8, random_start=False, momentum=0.9)
+    attack.perturb(model, as_data(np.zeros((1, 2)), [0]))
+    points = [place[0] for place in seen if len(place) == 1][-3:]
+    first = 0.8 * np.array([3.0, -1.0]) / np.sqrt(10)
+    second = first + 0.8 * np.array([-0.075, -0.475]) / np.linalg.norm([0.075, 0.475])
+    assert points[1] == pytest.approx(first)
+    assert points[2] == pytest.approx(second / max(np.linalg.norm(second), 1.0))
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_momentum_finds_about_what_the_gradient_finds(digits, digits_model, norm):
+    eps = {"linf": 0.08, "l2": 0.5, "l1": 2.0}[norm]
+    plain, heavy = (
+        accuracy(PGD(eps=eps, norm=norm, momentum=momentum), digits_model, digits) for momentum in (0.0, 1.0)
+    )
+    assert abs(plain - heavy) <= 0.03
+
+
 def test_without_a_random_start_nothing_is_random(digits, digits_model):
     attack = PGD(eps=0.05, steps=3, random_start=False)
     few = digits.rows(np.arange(30))
@@ -213,5 +259,7 @@ def test_errors():
         PGD(eps=0.1, restarts=-1)
     with pytest.raises(InvalidInput, match="rel_step got 0"):
         PGD(eps=0.1, rel_step=0)
+    with pytest.raises(InvalidInput, match="momentum got -1"):
+        PGD(eps=0.1, momentum=-1)
     with pytest.raises(InvalidInput, match="random_start got 'yes'"):
         PGD(eps=0.1, random_start="yes")

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robust.attacks.apgd import APGD
+from robust.attacks.bim import BIM
 from robust.attacks.fgsm import FGSM
 from robust.attacks.noise import RandomNoise
 from robust.attacks.obedience import obeys
@@ -51,7 +53,8 @@ def check(new, old, eps, norm):
             assert all(gap <= Fraction(budget[name]) for gap, name in zip(gaps, NAMES, strict=True))
         else:
             assert all(gap == 0 for gap, name in zip(gaps, NAMES, strict=True) if budget[name] == 0)
-            parts = [(g / Fraction(budget[n])) ** 2 for g, n in zip(gaps, NAMES, strict=True) if budget[n]]
+            power = 2 if norm == "l2" else 1
+            parts = [(g / Fraction(budget[n])) ** power for g, n in zip(gaps, NAMES, strict=True) if budget[n]]
             assert sum(parts) <= 1
         assert -0.3 <= a[1] <= 0.7
         assert a[2] == int(a[2])
@@ -65,12 +68,23 @@ def check(new, old, eps, norm):
 @given(
     seed=st.integers(0, 10**6),
     dtype=st.sampled_from([np.float32, np.float64]),
-    norm=st.sampled_from(["linf", "l2"]),
+    norm=st.sampled_from(["linf", "l2", "l1"]),
     eps=st.one_of(
         st.floats(1e-7, 4.0),
         st.dictionaries(st.sampled_from(NAMES), st.floats(1e-7, 4.0), min_size=1),
     ),
-    attack=st.sampled_from([RandomNoise(draws=3), FGSM(), PGD(steps=4, restarts=2)]),
+    attack=st.sampled_from(
+        [
+            RandomNoise(draws=3),
+            FGSM(),
+            BIM(steps=4),
+            PGD(steps=4, restarts=2),
+            PGD(steps=4, momentum=1.0),
+            APGD(steps=5, restarts=2),
+            APGD(steps=5, loss="dlr"),
+            APGD(steps=5, loss="targeted"),
+        ]
+    ),
 )
 def test_no_attack_leaves_its_budget_or_the_schema(linear, seed, dtype, norm, eps, attack):
     rng = np.random.default_rng(seed)
@@ -86,7 +100,7 @@ def test_no_attack_leaves_its_budget_or_the_schema(linear, seed, dtype, norm, ep
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10**6), eps=st.floats(0.3, 300), norm=st.sampled_from(["linf", "l2"]))
+@given(seed=st.integers(0, 10**6), eps=st.floats(0.3, 300), norm=st.sampled_from(["linf", "l2", "l1"]))
 def test_whole_number_types_stay_what_they_are(linear, seed, eps, norm):
     rng = np.random.default_rng(seed)
     x = rng.integers(0, 256, (5, 2, 3)).astype(np.uint8)
@@ -96,14 +110,17 @@ def test_whole_number_types_stay_what_they_are(linear, seed, eps, norm):
         RandomNoise(eps=eps, norm=norm, draws=2),
         FGSM(eps=eps, norm=norm),
         PGD(eps=eps, norm=norm, steps=3),
+        APGD(eps=eps, norm=norm, steps=3),
     ):
         new = attack.perturb(model, data)
         assert new.dtype == np.uint8
         gap = np.abs(new.astype(int) - x.astype(int)).reshape(5, -1)
-        assert (gap.max(axis=1) <= eps).all() if norm == "linf" else (np.sqrt((gap**2).sum(axis=1)) <= eps).all()
+        assert (np.linalg.norm(gap, ord={"linf": np.inf, "l2": 2, "l1": 1}[norm], axis=1) <= eps).all()
 
 
-@pytest.mark.parametrize("attack", [RandomNoise(eps=1e-6, draws=5), FGSM(eps=1e-6), PGD(eps=1e-6, steps=5)])
+@pytest.mark.parametrize(
+    "attack", [RandomNoise(eps=1e-6, draws=5), FGSM(eps=1e-6), PGD(eps=1e-6, steps=5), APGD(eps=1e-6, steps=5)]
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_standardised_rows_do_not_jump(cancer, cancer_model, attack, dtype):
     data = as_data(cancer.x.astype(dtype), cancer.y)
@@ -129,10 +146,14 @@ def test_missing_values_stay_missing_and_the_rest_moves(linear):
         output="logits",
         gradients=lambda x, cotangent: (filled(x), cotangent(filled(x)) @ weights),
     )
-    for norm in ("linf", "l2"):
-        new = PGD(eps=0.1, norm=norm).perturb(model, as_data(x, [1, 1]))
+    for attack in (PGD(eps=0.1), PGD(eps=0.1, norm="l2"), APGD(eps=0.1, steps=10), APGD(eps=0.1, norm="l2", steps=10)):
+        new = attack.perturb(model, as_data(x, [1, 1]))
         assert (np.isnan(new) == np.isnan(x)).all()
         assert np.nanmin(x - new) > 0.05
+    for attack in (PGD(eps=0.1, norm="l1"), APGD(eps=0.1, norm="l1", steps=10)):
+        new = attack.perturb(model, as_data(x, [1, 1]))
+        assert (np.isnan(new) == np.isnan(x)).all()
+        assert np.nansum(x - new, axis=1).min() > 0.099
 
 
 def test_fine_budgets_are_checked_value_by_value():

@@ -44,6 +44,18 @@ def read_eps(eps: object) -> Eps | None:
     return {name: _amount(amount, f"eps[{name!r}]") for name, amount in eps.items()}
 
 
+def require_eps(eps: object) -> Eps:
+    """Check a budget that has to be there.
+
+    Raises:
+        InvalidInput: If there is none, or `read_eps` does not take it.
+    """
+    budget = read_eps(eps)
+    if budget is None:
+        raise InvalidInput("eps got None; one number, or numbers by feature name, in the data's units, would be right")
+    return budget
+
+
 def read_norm(norm: object) -> Norm:
     """Check the name of a norm.
 
@@ -103,6 +115,45 @@ def feature_eps(eps: Eps, schema: FeatureSchema) -> FloatArray:
         budget = np.full(schema.width, float(eps))
     budget[schema.immutable | schema.mask("categorical")] = 0.0
     return budget
+
+
+def category_eps(eps: Eps | None, schema: FeatureSchema) -> FloatArray:
+    """The budget of each categorical feature; 0 for every other one.
+
+    A change of category is a move of length 1, to whatever category: `linf` allows it if eps_j ≥ 1, `l2` and `l1`
+    charge (1/eps_j)^p of the budget. One number for all features is in the units of the continuous ones and buys no
+    category; a feature that may change its category is named.
+
+    Args:
+        eps: A number, or numbers by feature name.
+        schema: The features.
+
+    Returns:
+        Budgets (d,), at least 0.
+
+    >>> from robust.data.schema import build_schema
+    >>> schema = build_schema({"hue": {"categories": ["red", "blue"]}}, names=["hue", "size"], shape=(2,))
+    >>> category_eps({"hue": 1}, schema), category_eps(1.0, schema)
+    (array([1., 0.]), array([0., 0.]))
+    """
+    budget = np.zeros(schema.width)
+    if isinstance(eps, Mapping):
+        for name, amount in eps.items():
+            budget[schema.index(name)] = amount
+    return np.where(schema.mask("categorical") & ~schema.immutable & (budget > 0), budget, 0.0)
+
+
+def every_eps(eps: Eps, schema: FeatureSchema) -> FloatArray:
+    """The budget of each feature, categorical ones that are named included (d,).
+
+    Args:
+        eps: A number, or numbers by feature name.
+        schema: The features.
+
+    Raises:
+        InvalidInput: If a name is no feature.
+    """
+    return feature_eps(eps, schema) + category_eps(eps, schema)
 
 
 def _amount(value: object, what: str) -> float:

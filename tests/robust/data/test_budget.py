@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from robust.attacks.budget import feature_eps, read_count, read_eps, read_norm, read_share
+from robust.data.budget import feature_eps, read_count, read_eps, read_norm, read_share
 from robust.data.schema import build_schema
 from robust.errors import InvalidInput
 

@@ -1,0 +1,85 @@
+"""The smallest change of the linearised model: exact for linear ones, whichever class is nearest."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from robust.attacks.minimal_classes import class_slopes
+from robust.attacks.minimal_ends import Ends, no_ends
+from robust.attacks.minimal_moves import Moves, moves_in
+from robust.attacks.minimal_norm import MinimalNorm
+from robust.attacks.minimal_sizes import dual_norms
+from robust.attacks.projection import Space
+from robust.attacks.target import Target
+from robust.data.budget import Eps
+from robust.types import AnyArray, IntArray, Norm
+
+# Classes that are looked at, those with the largest scores, and how many of them, nearest first, are tried.
+_LOOKED_AT, _TRIED = 10, 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinearStep(MinimalNorm):
+    """One step to the boundary of the linearised model, to each of the classes that seem nearest.
+
+    δ_l = argmin ‖δ‖ with ⟨∇(f_l − f_y), δ⟩ ≥ f_y − f_l inside the bounds; the smallest that breaks the row, bisected
+
+    Walks that follow the margin end at the class that is ahead where they are; this rung looks at the others.
+
+    Args:
+        eps: None, or a budget that it must fit into.
+        norm: `linf`, `l2` or `l1`.
+    """
+
+    eps: Eps | None = None
+    norm: Norm = "l2"
+
+    @property
+    def gradients(self) -> bool:
+        """It needs them."""
+        return True
+
+    def at(self, eps: Eps) -> Self:
+        """The same attack with a budget."""
+        return replace(self, eps=eps)
+
+    def minimal(self, target: Target, space: Space, *, seed: int) -> AnyArray:  # noqa: ARG002
+        """Step from every row, batch by batch; nothing is random."""
+        moves = moves_in(space)
+        ends = no_ends(target, moves)
+        for start in range(0, len(target), target.batch):
+            _try_classes(target, moves, ends, np.arange(start, min(start + target.batch, len(target))))
+        ends.settle()
+        return ends.found
+
+
+def _try_classes(target: Target, moves: Moves, ends: Ends, rows: IntArray) -> None:
+    """Judge the steps to the nearest classes of some rows, and hand the smallest that break them on."""
+    x, every = target.x[rows], np.arange(len(rows))
+    scores = target.scores(x)
+    scores[every, target.y[rows]] = -np.inf
+    rivals = np.argsort(-scores, axis=1, kind="stable")[:, : min(_LOOKED_AT, scores.shape[1] - 1)]
+    _, gaps, slopes = class_slopes(target, x, rows, rivals)
+    m, c, d = slopes.shape
+    steepest = dual_norms(moves.space, slopes.reshape(m * c, d)).reshape(m, c)
+    away = np.divide(-gaps, steepest, out=np.full((m, c), np.inf), where=steepest > 0)
+    order = np.argsort(away, axis=1, kind="stable")
+    least = np.full(m, np.inf)
+    held, pull = np.zeros(x.shape, dtype=moves.dtype), np.zeros(x.shape, dtype=moves.dtype)
+    for turn in range(min(_TRIED, c)):
+        chosen = order[:, turn]
+        # Bounds only lengthen the way: a class that is farther without them than another with them is no use.
+        some = np.flatnonzero(away[every, chosen] < least)
+        if len(some) == 0:
+            break
+        slope = slopes[some, chosen[some]].astype(moves.dtype)
+        move, radius = moves.shortest(x[some], slope, -gaps[some, chosen[some]], away[some, chosen[some]])
+        points = moves.rows(x[some], move, radius, slope)
+        out, size = ends.judged(rows[some], points)
+        better = out & (size < least[some])
+        least[some[better]] = size[better]
+        held[some[better]], pull[some[better]] = move[better], slope[better]
+    known = np.isfinite(least)
+    level = np.zeros(int(known.sum()))
+    ends.wait(rows[known], held[known], pull[known], level, held[known], least[known])

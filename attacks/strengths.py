@@ -1,0 +1,132 @@
+"""How strong an attack a question calls for: a cascade from cheap to strong, each tried on the rows that are left."""
+
+from typing import Literal, TypeAlias, get_args
+
+from robust.attacks.apgd import APGD
+from robust.attacks.base import Attack
+from robust.attacks.ddn import DDN
+from robust.attacks.fgsm import FGSM
+from robust.attacks.fmn import FMN
+from robust.attacks.hop_skip_jump import HopSkipJump
+from robust.attacks.linear_exact import LinearExact, linear_scores
+from robust.attacks.pgd import PGD
+from robust.attacks.random_search import RandomSearch
+from robust.attacks.square import Square
+from robust.attacks.target import Target
+from robust.attacks.transfer import Transfer
+from robust.attacks.tree_attack import TreeAttack
+from robust.attacks.tree_structure import tree_ensemble
+from robust.data.budget import Eps
+from robust.errors import InvalidInput, MissingExtra
+from robust.models.base import Model, require_gradients
+from robust.models.conversion import as_model
+from robust.types import Norm
+
+Strength: TypeAlias = Literal["quick", "standard", "thorough"]
+STRENGTHS: tuple[Strength, ...] = get_args(Strength)
+
+#: Forward passes a row of an attack that sees scores alone, and steps of one that sees labels alone.
+_QUERIES = {"quick": 100, "standard": 300, "thorough": 2000}
+_STEPS = {"quick": 5, "standard": 10, "thorough": 25}
+_ODD_KINDS = ("integer", "binary", "one_hot", "categorical")
+
+
+def read_strength(strength: object) -> Strength:
+    """Check the name of a strength.
+
+    Raises:
+        InvalidInput: If it is unknown.
+    """
+    for known in STRENGTHS:
+        if strength == known:
+            return known
+    raise InvalidInput(f"strength got {strength!r}; one of {', '.join(map(repr, STRENGTHS))} would be right")
+
+
+def cascade(
+    target: Target, *, eps: Eps, norm: Norm, strength: Strength, surrogate: object | None = None
+) -> tuple[Attack, ...]:
+    """The attacks that a strength stands for.
+
+    Gradients: FGSM, PGD; `standard` adds APGD on the margin loss and towards the three nearest classes; `thorough`
+    makes these longer, towards nine classes, and adds a minimal-norm attack and Square. Linear models and trees are
+    attacked through their own closed form or leaves. Without gradients: the rows of the surrogate, and an attack that
+    sees scores (labels where there are none) alone.
+
+    Args:
+        target: The classifier and the rows.
+        eps: The budget.
+        norm: Its norm.
+        strength: `quick`, `standard` or `thorough`.
+        surrogate: A twin with gradients, or None.
+
+    Returns:
+        The attacks, cheap to strong.
+    """
+    model = target.caller.model
+    if surrogate is not None and model.gradients is None:
+        twin = as_model(surrogate)
+        require_gradients(twin)
+        rungs = tuple(Transfer(attack=rung, surrogate=twin) for rung in _by_gradients(eps, norm, strength, black=False))
+        return (*rungs, _black_box(target, eps, norm, strength))
+    if linear_scores(model) is not None:
+        return (FGSM(eps=eps, norm=norm), LinearExact(eps=eps, norm=norm))
+    if model.gradients is not None:
+        return _by_gradients(eps, norm, strength, black=True)
+    if tree_ensemble(model) is not None:
+        return (TreeAttack(eps=eps, norm=norm),)
+    return (_black_box(target, eps, norm, strength),)
+
+
+def _by_gradients(eps: Eps, norm: Norm, strength: Strength, *, black: bool) -> tuple[Attack, ...]:
+    """Attacks that climb, and the one that checks that they see more than scores do."""
+    first = (FGSM(eps=eps, norm=norm), PGD(eps=eps, norm=norm, steps=10 if strength == "quick" else None))
+    if strength == "quick":
+        return first
+    long = strength == "thorough"
+    steps = 100 if long else 40
+    rungs = (
+        *first,
+        APGD(eps=eps, norm=norm, loss="margin", steps=steps),
+        APGD(eps=eps, norm=norm, loss="targeted", steps=steps, targets=9 if long else 3),
+    )
+    if not long:
+        return rungs
+    least: Attack = DDN(eps=eps, steps=100) if norm == "l2" else FMN(eps=eps, norm=norm, steps=100)
+    return (*rungs, least, Square(eps=eps, norm=norm, queries=1000)) if black else (*rungs, least)
+
+
+def _black_box(target: Target, eps: Eps, norm: Norm, strength: Strength) -> Attack:
+    """An attack that needs nothing but answers."""
+    if target.kind == "labels":
+        return HopSkipJump(eps=eps, norm=norm, steps=_STEPS[strength])
+    schema = target.data.schema
+    if schema.mask(*_ODD_KINDS).any() or schema.relations:
+        return RandomSearch(eps=eps, norm=norm, queries=_QUERIES[strength])
+    return Square(eps=eps, norm=norm, queries=_QUERIES[strength])
+
+
+def with_own_gradients(model: Model, data: object, *, wanted: bool) -> Model:
+    """An ONNX model with the gradients of its torch conversion, where there are any.
+
+    Args:
+        model: Any model.
+        data: Rows on which the conversion is compared with the file.
+        wanted: Whether an attack was named that needs them.
+
+    Raises:
+        InvalidInput: If they are wanted and cannot be had; the reason says why.
+    """
+    if model.framework != "onnx" or model.gradients is not None:
+        return model
+    from robust.attacks.onnx_gradients import with_gradients
+
+    try:
+        return with_gradients(model, data)
+    except (InvalidInput, MissingExtra) as error:
+        if wanted:
+            raise InvalidInput(
+                f"{model.name} (onnx) gives no gradients, which a gradient attack needs: {error}; hand rows over from "
+                "a twin with Transfer(attack, surrogate=…), or use Square or HopSkipJump"
+            ) from error
+        return model

@@ -1,0 +1,138 @@
+"""Minimal-norm attacks against the exact smallest change of linear models, with and without bounds."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import brentq, linprog
+
+from robust.attacks.ddn import DDN
+from robust.attacks.deepfool import DeepFool
+from robust.attacks.fmn import FMN
+from robust.attacks.minimal_rows import minimal_perturbation
+from robust.data.live import as_data
+from robust.models.conversion import as_model
+
+NORMS = ("linf", "l2", "l1")
+
+
+def length(moves, norm):
+    return np.linalg.norm(moves, ord={"linf": np.inf, "l2": 2, "l1": 1}[norm], axis=-1)
+
+
+def smallest(a, gap, low, high, norm):
+    """min ‖δ‖ with a·δ ≥ gap and low ≤ δ ≤ high, by linear programming or a root; inf where there is none."""
+    d = len(a)
+    most = np.where(a > 0, high, low)
+    if np.nansum(np.where(a == 0, 0.0, a * most)) < gap:
+        return np.inf
+    if norm == "l2":
+
+        def short(s):
+            return a @ np.clip(s * a, low, high) - gap
+
+        top = 1.0
+        while short(top) < 0:
+            top *= 2
+        return np.linalg.norm(np.clip(brentq(short, 0, top, xtol=1e-14) * a, low, high))
+    bounds = [(None if np.isinf(lo) else lo, None if np.isinf(hi) else hi) for lo, hi in zip(low, high, strict=True)]
+    parts = 1 if norm == "linf" else d  # one bound of all moves, or one each
+    caps = np.ones((d, 1)) if norm == "linf" else np.eye(d)
+    rows = np.vstack([np.hstack([-a[None], np.zeros((1, parts))]), np.hstack([np.eye(d), -caps])])
+    rows = np.vstack([rows, np.hstack([-np.eye(d), -caps])])
+    cost = np.concatenate([np.zeros(d), np.ones(parts)])
+    found = linprog(
+        cost, A_ub=rows, b_ub=np.concatenate([[-gap], np.zeros(2 * d)]), bounds=bounds + [(0, None)] * parts
+    )
+    assert found.status == 0
+    return found.fun
+
+
+def exact_distances(weights, bias, x, y, lower, upper, norm):
+    scores = x @ weights.T + bias
+    best = np.full(len(x), np.inf)
+    for i, row in enumerate(x):
+        for k in range(len(weights)):
+            if k != y[i]:
+                gap = scores[i, y[i]] - scores[i, k]
+                found = smallest(weights[k] - weights[y[i]], gap, lower - row, upper - row, norm)
+                best[i] = min(best[i], found)
+    return best
+
+
+def problem(seed, *, classes, d, bounded):
+    rng = np.random.default_rng(seed)
+    weights, bias = rng.normal(size=(classes, d)), rng.normal(size=classes) * 0.3
+    x = rng.uniform(0, 1, (12, d)) if bounded else rng.normal(size=(12, d))
+    x[rng.random(x.shape) < 0.2] = 0.0  # at a bound, as dark pixels are
+    lower, upper = (np.zeros(d), np.ones(d)) if bounded else (np.full(d, -np.inf), np.full(d, np.inf))
+    return weights, bias, x, lower, upper
+
+
+def check(linear, attack, seed, *, classes, d, bounded):
+    weights, bias, x, lower, upper = problem(seed, classes=classes, d=d, bounded=bounded)
+    model = linear(weights, bias)
+    y = model.forward(x).argmax(axis=1)
+    data = as_data(x, y, schema={"bounds": (0, 1)} if bounded else None)
+    new = attack.perturb(model, data)
+    exact = exact_distances(weights, bias, x, y, lower, upper, attack.norm)
+    moved, wrong = length(new - x, attack.norm), model.forward(new).argmax(axis=1) != y
+    assert (wrong == np.any(new != x, axis=1)).all()
+    assert (new >= lower).all()
+    assert (new <= upper).all()
+    assert not (wrong & np.isinf(exact)).any()
+    assert wrong[np.isfinite(exact)].all()
+    assert (moved[wrong] >= exact[wrong] * (1 - 1e-6)).all()  # nobody beats the exact one
+    assert (moved[wrong] <= 1.01 * exact[wrong]).all(), (moved[wrong] / exact[wrong]).max()
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10**6), st.booleans())
+@pytest.mark.parametrize(
+    "attack", [DDN(), FMN(norm="linf"), FMN(norm="l2"), FMN(norm="l1"), DeepFool(norm="linf"), DeepFool()], ids=repr
+)
+def test_two_classes(linear, attack, seed, bounded):
+    if isinstance(attack, DeepFool) and bounded:
+        bounded = False  # it clips its steps, and knows nothing of the way around
+    check(linear, attack, seed, classes=2, d=8, bounded=bounded)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 10**6), st.booleans())
+@pytest.mark.parametrize("norm", NORMS)
+def test_several_classes(linear, norm, seed, bounded):
+    weights, bias, x, lower, upper = problem(seed, classes=4, d=10, bounded=bounded)
+    model = linear(weights, bias)
+    y = model.forward(x).argmax(axis=1)
+    data = as_data(x, y, schema={"bounds": (0, 1)} if bounded else None)
+    exact = exact_distances(weights, bias, x, y, lower, upper, norm)
+    found = minimal_perturbation(model, data, norm=norm).rows
+    assert (np.isinf(found) == np.isinf(exact)).all()
+    known = np.isfinite(exact)
+    assert (found[known] >= exact[known] * (1 - 1e-6)).all()
+    assert (found[known] <= 1.01 * exact[known]).all(), (found[known] / exact[known]).max()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_deepfool_looks_at_every_class(linear, norm):
+    check(linear, DeepFool(norm=norm, candidates=None), 3, classes=12, d=10, bounded=False)
+
+
+@pytest.mark.parametrize("attack", [DDN(), FMN(norm="linf"), FMN(norm="l1")], ids=repr)
+def test_probabilities_of_one_output(linear, attack):
+    rng = np.random.default_rng(0)
+    weights, x = rng.normal(size=6), rng.normal(size=(15, 6))
+    logits = linear(weights[None])
+
+    def squashed(rows):
+        return 1.0 / (1.0 + np.exp(-logits.forward(rows)))
+
+    def gradients(rows, cotangent):
+        p = squashed(rows)
+        return p, (cotangent(p) * p * (1 - p)) @ weights[None]
+
+    model = as_model(squashed, gradients=gradients, output="probabilities", name="one output")
+    y = (x @ weights > 0).astype(int)
+    new = attack.perturb(model, as_data(x, y))
+    dual = {"linf": np.abs(weights).sum(), "l2": np.linalg.norm(weights), "l1": np.abs(weights).max()}[attack.norm]
+    assert length(new - x, attack.norm) == pytest.approx(np.abs(x @ weights) / dual, rel=0.01)
