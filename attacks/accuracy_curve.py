@@ -173,7 +173,7 @@ def _checks(
     if not right.any():
         return [()] * len(grid)
     part = target.part(right)
-    shared: tuple[SelfCheck, ...] = (strength(attack, chosen=True),)
+    shared: tuple[SelfCheck, ...] = (strength(attack),)
     slopes: list[FloatArray] = []
     hidden: list[tuple[int, float]] = []
     if attack.gradients:

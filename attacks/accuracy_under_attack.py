@@ -165,7 +165,7 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
         checks.append(stronger_than_noise(outcome.floor, outcome.attacked))
     if target.data.schema.relations:
         checks.append(relations_passable(stuck=int((~outcome.broken & ~outcome.moved).sum()), n=n))
-    return (*checks, strength(attack, chosen=not ladder.cascade), plausible_units(attack, target))
+    return (*checks, strength(attack), plausible_units(attack, target))
 
 
 def _indicators(attack: Attack, target: Target, outcome: Outcome, *, seed: int) -> list[SelfCheck]:

@@ -180,8 +180,8 @@ def transfer_failure(attack: Transfer, target: Target, *, seed: int) -> Fact:
     """
     part = target.part(_some(target, np.arange(len(target)), seed=seed))
     twin, found = attack.aimed(part), adversarial_rows(attack, part, seed=seed)
-    fooled = twin.wrong(twin.scores(found), slice(None))
-    lost = int((fooled & ~part.wrong(part.scores(found), slice(None))).sum())
+    fooled = twin.wrong(twin.scores(found, keep=True), slice(None))
+    lost = int((fooled & ~part.wrong(part.scores(found, keep=True), slice(None))).sum())
     return Fact(
         name="transfer failure", value=f"{lost} of {int(fooled.sum())} rows that break the surrogate do not break it"
     )
@@ -220,7 +220,7 @@ def _some(target: Target, rows: IntArray, *, seed: int) -> IntArray:
 def _broken_by(attack: Attack, target: Target, rows: IntArray, *, seed: int) -> BoolArray:
     """Which of some rows an attack breaks (m,)."""
     part = target.part(rows)
-    return part.wrong(part.scores(adversarial_rows(attack, part, seed=seed)), slice(None))
+    return part.wrong(part.scores(adversarial_rows(attack, part, seed=seed), keep=True), slice(None))
 
 
 def _margins(part: Target, x: AnyArray) -> FloatArray:

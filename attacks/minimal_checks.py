@@ -63,7 +63,7 @@ def self_checks(
     checks += [slope_of_features(faint_features(at, target, [at], seed=seed)), smaller_than_noise(lucky)]
     if target.data.schema.relations:
         checks.append(relations_passable(stuck=int(held.sum()), n=len(target)))
-    return (*checks, strength(attack, chosen=True))
+    return (*checks, strength(attack))
 
 
 def budgeted(attack: Attack, target: Target, space: Space, norms: FloatArray) -> Attack:

@@ -6,9 +6,13 @@ import numpy as np
 
 from robust.attacks.base import Attack, adversarial_rows, require_budget
 from robust.attacks.foreign import foreign
+from robust.attacks.linear_exact import LinearExact
+from robust.attacks.minimal_norm import MinimalNorm
 from robust.attacks.noise import RandomNoise
 from robust.attacks.strengths import cascade, read_strength
 from robust.attacks.target import Target
+from robust.attacks.transfer import Transfer
+from robust.attacks.tree_attack import TreeAttack
 from robust.data.budget import read_eps, read_norm
 from robust.errors import InvalidInput
 from robust.models.base import require_gradients
@@ -37,7 +41,12 @@ class Ladder:
 
     @property
     def strongest(self) -> Attack:
-        """The last rung."""
+        """The rung that the figure rests on: the last that reads gradients or the model itself, else the last."""
+        for rung in reversed(self.rungs):
+            if isinstance(rung, LinearExact | TreeAttack | Transfer):
+                return rung
+            if rung.gradients and not isinstance(rung, MinimalNorm):
+                return rung
         return self.rungs[-1]
 
 

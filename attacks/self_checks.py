@@ -49,12 +49,11 @@ def room_to_move(attack: Attack, target: Target) -> SelfCheck:
     return SelfCheck(name="room to move", passed=may > 0, reason=reason, bias="raises")
 
 
-def strength(attack: Attack, *, chosen: bool) -> SelfCheck:
-    """What kind of evidence a pass is; noise that nobody asked for is none.
+def strength(attack: Attack) -> SelfCheck:
+    """What kind of evidence a pass is.
 
     Args:
         attack: The strongest attack that was run.
-        chosen: Whether the user named it.
     """
     if isinstance(attack, Transfer):
         text = "rows come from a surrogate: an upper bound, the model may have weaknesses that its twin lacks"
@@ -64,18 +63,11 @@ def strength(attack: Attack, *, chosen: bool) -> SelfCheck:
         text = "gradients of the model itself: an upper bound, as every attack gives"
     elif isinstance(attack, LinearExact | TreeAttack):
         text = "the model's own weights or trees: an upper bound, exact where the attack says so"
-    elif not isinstance(attack, RandomNoise):
-        text = "what the model answers, asked many times: an upper bound, and a loose one without gradients"
-    elif chosen:
+    elif isinstance(attack, RandomNoise):
         text = "random noise alone: an upper bound, and a weak one"
     else:
-        text = (
-            "the model gives no gradients, so only random noise was tried, which finds few of the rows that an attack "
-            "finds: give a twin that has gradients (surrogate=…, or attack=Transfer(attack=PGD(eps=…), surrogate=…)), "
-            "or ask for noise by name, attack=RandomNoise(eps=…)"
-        )
-    guessed = isinstance(attack, RandomNoise) and not chosen
-    return SelfCheck(name="strength", passed=not guessed, reason=text, bias="raises" if guessed else "none")
+        text = "what the model answers, asked many times: an upper bound, and a loose one without gradients"
+    return SelfCheck(name="strength", passed=True, reason=text, bias="none")
 
 
 def stronger_than_noise(noise: BoolArray, attacked: BoolArray) -> SelfCheck:
