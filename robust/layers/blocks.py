@@ -2,8 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar
+from dataclasses import dataclass, replace
+from typing import Protocol, Self, TypeAlias, TypeVar
 
 from robust.types import AnyArray, FloatArray
 
@@ -42,6 +42,27 @@ Values: TypeAlias = dict[str, AnyArray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Point:
+    """Another point at which a layer can be compared than its end.
+
+    Args:
+        end: Key of the point.
+        activations: What is applied to its outputs before the point, in order.
+        integers: Whether it holds integers.
+        level: Constants that are added before the point, less those that are before the layer's end: −1 before its own
+            bias, where that is an operator of its own, 1 behind the first constant that is added to what it gives.
+        shift: All that was added to the layer's products, its bias included, so that it broadcasts to a row; None where
+            it is not seen.
+    """
+
+    end: str
+    activations: tuple[str, ...] = ()
+    integers: bool = False
+    level: int = 0
+    shift: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Block:
     """A layer with what follows it up to the next one: its bias, a batch normalisation, its activation, its quantizer.
 
@@ -59,6 +80,11 @@ class Block:
         weight: Weights as the model works with them (out, …), dequantized, float64; None where they are not seen.
         fold: What a batch normalisation that follows multiplies the weights by (out,); None where none follows.
         feeds: Keys of the points that it takes its inputs from, the model's own rows as `(input)`.
+        shift: All that is added to its products before its end, its bias included, so that it broadcasts to a row; None
+            where it is not seen.
+        points: Other points where it can be compared, in the order of a run: before its activation, before a bias that
+            is an operator of its own, behind constants that are added to what it gives.
+        home: Key by which other layers name it among their `feeds`, where it is compared at another point.
     """
 
     name: str
@@ -73,6 +99,22 @@ class Block:
     weight: FloatArray | None = None
     fold: FloatArray | None = None
     feeds: tuple[str, ...] = ()
+    shift: FloatArray | None = None
+    points: tuple[Point, ...] = ()
+    home: str = ""
+
+    @property
+    def own_point(self) -> Point:
+        """Its end."""
+        return Point(end=self.end, activations=self.activations, integers=self.integers, shift=self.shift)
+
+    def at(self, point: Point) -> Self:
+        """The layer, compared at one of its points."""
+        if point.end == self.end:
+            return self
+        return replace(
+            self, end=point.end, activations=point.activations, integers=point.integers, home=self.home or self.end
+        )
 
     @property
     def family(self) -> str:

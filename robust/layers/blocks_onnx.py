@@ -4,9 +4,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from robust.layers.blocks import ENTRY, OUTPUT, RECURRENT, Block, family, points_behind
+from robust.layers.activations_onnx import composed
+from robust.layers.blocks import ENTRY, OUTPUT, RECURRENT, Block, Point, family, points_behind
 from robust.layers.flow_onnx import Bundle, Flow, is_lookup
 from robust.layers.names_onnx import name_of
+from robust.layers.shifts import normalised, shifted
+from robust.layers.shifts_onnx import added, has_bias, normalising, own_shift
 from robust.quantization.stored_values_onnx import fold_of, weight_of
 from robust.types import AnyArray, FloatArray
 
@@ -92,6 +95,19 @@ class _Chain:
     stored: list[str] = field(default_factory=list)
     fold: FloatArray | None = None
     scale: AnyArray | None = None
+    biased: bool = False
+    shift: FloatArray | None = None
+    points: list[Point] = field(default_factory=list)
+
+    def here(self, node: Any, level: int) -> Point:
+        """The point that it has come to."""
+        return Point(
+            end=self.bundles[-1].names[0],
+            activations=tuple(self.activations),
+            integers=_integers(node, self.bundles[-1]),
+            level=level,
+            shift=self.shift,
+        )
 
 
 def _used(flow: Flow, node: Any) -> list[str]:
@@ -101,51 +117,103 @@ def _used(flow: Flow, node: Any) -> list[str]:
 
 def _chain(flow: Flow, node: Any, name: str) -> _Chain:
     """Follow a layer's output through whatever is still a part of the layer."""
-    chain = _Chain(members=[id(node)], stored=_stored(flow, node))
-    products = family(node.op_type) in _PRODUCTS
+    chain = _Chain(members=[id(node)], stored=_stored(flow, node), biased=has_bias(node))
+    product = family(node.op_type) in _PRODUCTS
+    if product:
+        weight = weight_of(node, flow.constants, None)
+        chain.shift = own_shift(flow, node, None if weight is None else weight.values)
     while True:
         bundle = flow.bundle(name)
         chain.bundles.append(bundle)
-        after = flow.outside(bundle)
-        if len(after) != 1 or flow.ends(bundle):
+        if flow.ends(bundle):
             return chain
-        (follower,) = after
-        others = [one for one in follower.input if one and one not in bundle.names]
-        alone = all(one in flow.fixed or one in flow.scales for one in others) and len(follower.output) > 0
-        if not alone or not _belongs(flow, follower, node, chain, others, products=products):
-            return chain
-        chain.members.append(id(follower))
-        chain.stored += _stored(flow, follower)
-        name = follower.output[0]
+        applied = _applied(flow, node, chain)
+        if applied is not None:
+            chain.points.append(chain.here(node, 0))
+            kind, members, name = applied
+            chain.activations.append(kind)
+        else:
+            after = flow.outside(bundle)
+            if len(after) != 1 or not _alone(flow, after[0], bundle):
+                return chain
+            if not _belongs(flow, after[0], node, chain, product=product):
+                chain.points += _behind(flow, node, chain) if product else ()
+                return chain
+            members, name = (id(after[0]),), after[0].output[0]
+            chain.stored += _stored(flow, after[0])
+        chain.members += members
 
 
-def _belongs(flow: Flow, follower: Any, node: Any, chain: _Chain, others: list[str], *, products: bool) -> bool:
-    """Whether an operator is a part of the layer before it; what it adds is noted."""
-    kind = follower.op_type
+def _alone(flow: Flow, node: Any, bundle: Bundle) -> bool:
+    """Whether an operator reads a tensor and constants alone."""
+    others = [one for one in node.input if one and one not in bundle.names]
+    return all(one in flow.fixed or one in flow.scales for one in others) and len(node.output) > 0
+
+
+def _applied(flow: Flow, node: Any, chain: _Chain) -> tuple[str, tuple[int, ...], str] | None:
+    """The activation that follows, the operators that make it up, and what the last of them makes."""
     if chain.activations or family(node.op_type) in RECURRENT:  # a second activation is a layer of its own
+        return None
+    several = composed(flow, chain.bundles[-1])
+    if several is not None:
+        return several
+    after = flow.outside(chain.bundles[-1])
+    if len(after) != 1 or after[0].op_type not in _ACTIVATIONS or not _alone(flow, after[0], chain.bundles[-1]):
+        return None
+    return _activation(flow, after[0]), (id(after[0]),), after[0].output[0]
+
+
+def _belongs(flow: Flow, follower: Any, node: Any, chain: _Chain, *, product: bool) -> bool:
+    """Whether an operator is a part of the layer before it; what it adds is noted."""
+    kind, names = follower.op_type, chain.bundles[-1].names
+    if chain.activations or family(node.op_type) in RECURRENT:
         return False
-    if kind in _ACTIVATIONS:
-        chain.activations.append(_activation(flow, follower))
-        return True
     if kind == "BatchNormalization":
         fold = fold_of(follower, flow.constants)
         if chain.fold is not None or fold is None:
             return False
         chain.fold = fold
+        chain.shift = normalised(chain.shift, fold, normalising(flow, follower))
         return True
     if node.op_type in _INTEGER_PRODUCTS and chain.scale is None:
         if kind == "Cast":
             return True
         if kind == "Mul":
-            chain.scale = _weight_scale(flow, others)
+            chain.scale = _weight_scale(flow, [one for one in follower.input if one and one not in names])
             return True
-    return products and kind in ("Add", "Sub", "QLinearAdd") and bool(others) and _is_vector(flow, follower)
+    if not product or chain.biased or chain.fold is not None:
+        return False
+    value = added(flow, follower, names)
+    if value is None or value.size != max(value.shape, default=1):  # a bias is one number a channel
+        return False
+    chain.points.append(chain.here(node, -1))
+    chain.biased, chain.shift = True, shifted(chain.shift, value)
+    return True
 
 
-def _is_vector(flow: Flow, node: Any) -> bool:
-    """Whether what is added is a bias: one number a channel, not one an element."""
-    values = [flow.constants.array(name) for name in node.input if name in flow.fixed]
-    return any(value is not None and value.size == max(value.shape, default=1) for value in values)
+def _behind(flow: Flow, node: Any, chain: _Chain) -> list[Point]:
+    """Points behind constants that are added to what a layer gives, which optimizers take into its bias."""
+    later = replace(chain, bundles=list(chain.bundles), activations=[], points=[])
+    level = 0
+    while not chain.activations and not later.activations and not flow.ends(later.bundles[-1]):
+        applied = _applied(flow, node, later) if level else None
+        after = flow.outside(later.bundles[-1])
+        value = added(flow, after[0], later.bundles[-1].names) if len(after) == 1 else None
+        if applied is not None:
+            later.activations.append(applied[0])
+            later.bundles.append(flow.bundle(applied[2]))
+        elif value is not None:
+            level += 1
+            later.shift = shifted(later.shift, value)
+            later.bundles.append(flow.bundle(after[0].output[0]))
+        else:
+            break
+        later.points.append(later.here(node, level))
+    return later.points
+
+
+def _integers(node: Any, bundle: Bundle) -> bool:
+    return bundle.packed is not None or node.op_type.startswith("QLinear") or node.op_type == "QGemm"
 
 
 def _weight_scale(flow: Flow, others: list[str]) -> AnyArray | None:
@@ -208,10 +276,12 @@ def _block(flow: Flow, node: Any, name: str, chain: _Chain, feeds: tuple[str, ..
         start=first.names[0],
         aliases=tuple(aliases),
         activations=tuple(chain.activations),
-        integers=last.packed is not None or node.op_type.startswith("QLinear") or node.op_type == "QGemm",
+        integers=_integers(node, last),
         weight=None if weight is None else weight.values,
         fold=chain.fold,
         feeds=feeds,
+        shift=chain.shift,
+        points=tuple(chain.points),
     )
 
 

@@ -1,21 +1,24 @@
 """The layers of a torch module: modules with the normalisation, activation and quantizer that follow them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from robust.layers.blocks import ENTRY, OUTPUT, RECURRENT, Block, family, points_behind
-from robust.layers.events_torch import Event, Recording, is_quantizer
+from robust.layers.blocks import ENTRY, OUTPUT, RECURRENT, Block, Point, family, points_behind
+from robust.layers.events_torch import Event, Recording
+from robust.layers.modules_torch import is_quantizer
 from robust.layers.nested_torch import key_of
+from robust.layers.shifts import bias_shift, normalised, shifted
 from robust.types import FloatArray
 
 #: Activations, as modules and as functions, by what other formats call them.
 _ACTIVATIONS: Mapping[str, str] = {
     **{name: name.lower() for name in ("ReLU", "Sigmoid", "Tanh", "ELU", "SELU", "CELU", "GELU", "Softplus", "Mish")},
     **{name: name.lower() for name in ("LeakyReLU", "Hardsigmoid", "Hardswish", "Softsign", "PReLU", "SiLU")},
+    **{name: name.lower() for name in ("LogSigmoid", "Tanhshrink", "logsigmoid", "tanhshrink")},
     **{name: name for name in ("relu", "sigmoid", "tanh", "elu", "selu", "celu", "gelu", "softplus", "mish", "silu")},
     **{f"{name}_": name for name in ("relu", "sigmoid", "tanh", "elu", "selu", "celu")},
     "leaky_relu": "leakyrelu",
@@ -28,6 +31,8 @@ _ACTIVATIONS: Mapping[str, str] = {
     "relu6": "clip(0.0, 6.0)",
 }
 _CLIPS = ("Hardtanh", "hardtanh", "hardtanh_", "clamp", "clamp_", "clip", "clip_")
+#: Families to whose outputs a constant may be added that files have in their bias.
+_PRODUCTS = ("conv", "convtranspose", "linear")
 _NORMALISATIONS = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm")
 #: What hands numbers on, in another shape or as they are.
 _VIEWS = frozenset(
@@ -78,6 +83,8 @@ def blocks_of(recording: Recording) -> tuple[tuple[Block, ...], Block]:
                     weight=_weight(event) if place == 0 else None,
                     fold=chain.fold,
                     feeds=feeds,
+                    shift=chain.shift,
+                    points=tuple(chain.points),
                 )
             )
             ends[chain.last] = end
@@ -94,6 +101,18 @@ class _Chain:
     last: int
     activations: list[str] = field(default_factory=list)
     fold: FloatArray | None = None
+    shift: FloatArray | None = None
+    points: list[Point] = field(default_factory=list)
+
+    def here(self, place: int, level: int) -> Point:
+        """The point that it has come to."""
+        end = key_of(self.members[-1].key, place if len(self.members) == 1 else 0)
+        return Point(end=end, activations=tuple(self.activations), level=level, shift=self.shift)
+
+    def follow(self, event: Event) -> None:
+        """Take one more call."""
+        self.members.append(event)
+        self.last = event.makes[0]
 
 
 def _read(event: Event, readers: Mapping[int, list[Event]], output: int) -> list[int]:
@@ -103,7 +122,8 @@ def _read(event: Event, readers: Mapping[int, list[Event]], output: int) -> list
 
 def _chain(event: Event, number: int, readers: Mapping[int, list[Event]], output: int) -> _Chain:
     """Follow one of a layer's tensors through whatever is still a part of the layer."""
-    chain = _Chain([event], number)
+    chain = _Chain([event], number, shift=_shift(event))
+    place = event.makes.index(number)
     while True:
         after = readers.get(chain.last, [])
         if len(after) != 1 or chain.last == output:
@@ -114,17 +134,47 @@ def _chain(event: Event, number: int, readers: Mapping[int, list[Event]], output
             # A second one is a layer of its own; files hand on what recurrent layers give before they apply one.
             if chain.activations or family(event.kind) in RECURRENT:
                 return chain
+            chain.points.append(chain.here(place, 0))
             chain.activations.append(activation)
         elif follower.kind in _NORMALISATIONS and not chain.activations and chain.fold is None:
-            chain.fold = _fold(follower.module)
-            if chain.fold is None:
+            folded = _fold(follower.module)
+            if folded is None:
                 return chain
-        elif not (follower.kind in _IDLE or (follower.kind in _VIEWS and "latten" not in follower.kind)) and not (
-            _quantizes(follower)
-        ):
+            chain.fold = folded[0]
+            chain.shift = normalised(chain.shift, *folded)
+        elif not _idle(follower):
+            chain.points += _behind(chain, readers, output)
             return chain
-        chain.members.append(follower)
-        chain.last = follower.makes[0]
+        chain.follow(follower)
+
+
+def _behind(chain: _Chain, readers: Mapping[int, list[Event]], output: int) -> list[Point]:
+    """Points behind constants that functions add to what a layer gives: files have these in its bias."""
+    later = replace(chain, members=list(chain.members), activations=[], points=[])
+    level = 0
+    while not chain.activations and not later.activations and later.shift is not None and later.last != output:
+        after = readers.get(later.last, [])
+        if len(after) != 1:
+            break
+        (follower,) = after
+        activation = _activation(follower) if level else None
+        if activation is not None:
+            later.activations.append(activation)
+        elif follower.added is not None:
+            level += 1
+            later.shift = shifted(later.shift, follower.added.to(device="cpu", dtype=torch.float64).numpy())
+        elif not _idle(follower):
+            break
+        later.follow(follower)
+        if level:
+            later.points.append(later.here(0, level))
+    return later.points
+
+
+def _idle(event: Event) -> bool:
+    """Whether a call hands on what it gets, in the same shape."""
+    view = event.kind in _VIEWS and "latten" not in event.kind
+    return event.kind in _IDLE or view or _quantizes(event)
 
 
 def _activation(event: Event) -> str | None:
@@ -144,14 +194,26 @@ def _quantizes(event: Event) -> bool:
     return event.weight is None and is_quantizer(event.kind, event.module)
 
 
-def _fold(module: Any) -> FloatArray | None:
-    """What a batch normalisation multiplies the weights before it by, γ/√(σ² + ε), (out,)."""
+def _fold(module: Any) -> tuple[FloatArray, FloatArray] | None:
+    """What a batch normalisation multiplies the channels before it by, γ/√(σ² + ε), and what it adds, (out,) each."""
     variance = getattr(module, "running_var", None)
     if variance is None:
         return None
     gamma = torch.ones_like(variance) if module.weight is None else module.weight
+    beta = torch.zeros_like(variance) if module.bias is None else module.bias
     scale = gamma.detach().double() / torch.sqrt(variance.detach().double() + module.eps)
-    return np.asarray(scale.cpu().numpy())
+    offset = beta.detach().double() - scale * module.running_mean.detach().double()
+    return np.asarray(scale.cpu().numpy()), np.asarray(offset.cpu().numpy())
+
+
+def _shift(event: Event) -> FloatArray | None:
+    """What a product adds itself, as it broadcasts to a row; None where that is not seen."""
+    if event.weight is None or family(event.kind) not in _PRODUCTS or event.kind == "addmm":
+        return None
+    bias = event.bias
+    if bias is not None and (type(bias) not in (torch.Tensor, torch.nn.Parameter) or bias.ndim != 1):
+        return None
+    return bias_shift(None if bias is None else bias.detach().double().cpu().numpy(), event.weight.ndim)
 
 
 def _weight(event: Event) -> FloatArray | None:

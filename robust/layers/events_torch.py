@@ -1,6 +1,6 @@
 """What a torch module does in one call: its layers, and the functions between them, by the tensors that pass."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,12 +10,13 @@ from torch.overrides import TorchFunctionMode
 
 from robust.layers.nested_torch import distinct_tensors, first_tensor, tensors
 
-#: Modules that are one layer though they have parts.
-_WHOLE = (torch.nn.MultiheadAttention,)
-#: Parts of class and function names by which quantizers of activations are known.
-_QUANTIZERS = ("fakequant", "fake_quant", "observer", "quantstub")
 #: Products that apply weights which a module holds itself: layers, though no module is called.
 _PRODUCTS = frozenset(("matmul", "__matmul__", "__rmatmul__", "mm", "addmm", "bmm", "einsum"))
+#: Functions that add, by the sign of what they add to their first argument; the order of a sum's does not count.
+_ADDING = {
+    **dict.fromkeys(("add", "add_", "__add__", "__radd__", "__iadd__"), 1.0),
+    **dict.fromkeys(("sub", "sub_", "__sub__", "__isub__"), -1.0),
+}
 #: Functions that apply weights: which of their arguments these are.
 _WEIGHTED = {
     **dict.fromkeys(("linear", "embedding"), 1),
@@ -36,6 +37,8 @@ class Event:
         makes: Numbers of the tensors that come out; none until they do.
         weight: The weights as they are applied, or None.
         arguments: Plain arguments of a function.
+        bias: The bias that is applied with the weights, or None.
+        added: What a function adds that does not depend on the rows; None where it adds nothing such.
     """
 
     key: str
@@ -46,6 +49,8 @@ class Event:
     makes: tuple[int, ...] = ()
     weight: torch.Tensor | None = None
     arguments: tuple[Any, ...] = ()
+    bias: torch.Tensor | None = None
+    added: torch.Tensor | None = None
 
 
 @dataclass(slots=True)
@@ -60,20 +65,6 @@ class Recording:
     events: list[Event] = field(default_factory=list)
     output: int = -1
     entry: int = -1
-
-
-def layer_names(module: torch.nn.Module, other: torch.nn.Module | None = None) -> frozenset[str]:
-    """Names of the modules that are taken as one layer each.
-
-    Args:
-        module: A module.
-        other: The module that it is compared with: what is a single layer in either is one in both.
-
-    Returns:
-        Names of innermost modules, without those that lie in another one of them.
-    """
-    names = {name for one in (module, other) if one is not None for name in _innermost(one)} or {""}
-    return frozenset(name for name in names if not any(outer in names for outer in _around(name)))
 
 
 @contextmanager
@@ -116,6 +107,7 @@ def record(module: torch.nn.Module, batch: torch.Tensor, layers: frozenset[str])
     """
     recorder = _Recorder(module)
     recorder.found.entry = recorder.number(batch)
+    recorder.depend((recorder.found.entry,))
     with hooked(module, layers, enter=recorder.enter, leave=recorder.leave), recorder:
         output = module(batch)
     found = first_tensor(output)
@@ -162,6 +154,7 @@ class _Recorder(Functions):
         super().__init__()
         stored = [*module.named_parameters(), *module.named_buffers()]
         self._stored = {id(tensor): _owner(name) for name, tensor in stored if tensor.ndim > 1}
+        self._computed: set[int] = set()  # numbers of tensors that the rows have a part in
         self._made_of: dict[int, str] = {}  # numbers of tensors that are made of stored ones alone
         self.found = Recording()
         self._numbers: dict[int, int] = {}
@@ -178,6 +171,10 @@ class _Recorder(Functions):
         """The number of a tensor; of one that comes from elsewhere, a new one."""
         return self._numbers.get(id(tensor)) or self.number(tensor)
 
+    def depend(self, numbers: tuple[int, ...]) -> None:
+        """Note tensors that the rows have a part in."""
+        self._computed.update(numbers)
+
     def enter(self, name: str, layer: torch.nn.Module, args: Any, kwargs: Any) -> None:
         """A layer begins."""
         if not self.depth:
@@ -192,6 +189,7 @@ class _Recorder(Functions):
         if not self.depth and self._open:
             event = self._open.pop()
             event.makes = tuple(self.number(tensor) for tensor in distinct_tensors(output))
+            self.depend(event.makes)
             if event.makes:
                 self.found.events.append(event)
 
@@ -200,7 +198,9 @@ class _Recorder(Functions):
         place = _WEIGHTED.get(getattr(function, "__name__", ""))
         if place is not None and self._open and self._open[-1].weight is None:
             weight = args[place] if place < len(args) else kwargs.get("weight")
+            bias = args[place + 1] if place + 1 < len(args) else kwargs.get("bias")
             self._open[-1].weight = weight if isinstance(weight, torch.Tensor) else None
+            self._open[-1].bias = bias if isinstance(bias, torch.Tensor) else None
 
     def called(self, function: Any, args: Any, kwargs: Any, result: Any) -> Any:
         """A function between layers."""
@@ -211,8 +211,21 @@ class _Recorder(Functions):
             key, makes = self.next_key(f"{name}()"), tuple(self.number(one) for one in made)
             event = Event(key=key, name="", kind=name, reads=reads, makes=makes, arguments=plain)
             self._weigh(event, list(tensors((args, kwargs))))
+            if self._computed.intersection(reads):
+                event.added = self._added(name, args, kwargs)
+                self.depend(makes)
             self.found.events.append(event)
         return result
+
+    def _added(self, name: str, args: Any, kwargs: Any) -> torch.Tensor | None:
+        """The constant that a function adds to a tensor that depends on the rows."""
+        sign = _ADDING.get(name)
+        if sign is None or kwargs or len(args) != 2:
+            return None
+        fixed = [not isinstance(one, torch.Tensor) or self.known(one) not in self._computed for one in args]
+        if fixed not in ([False, True], [True, False]) or (sign < 0 and fixed[0]):
+            return None
+        return sign * torch.as_tensor(args[fixed.index(True)]).detach()
 
     def _weigh(self, event: Event, given: list[torch.Tensor]) -> None:
         """Note whose weights a function applies: those that a module holds itself, or that are made of these."""
@@ -225,29 +238,8 @@ class _Recorder(Functions):
         elif known and (event.kind in _PRODUCTS or event.kind in _WEIGHTED):
             event.name, weight = known[0]
             event.weight = weight if event.kind in _WEIGHTED else weight.mT if weight is given[-1] else None
-
-
-def _innermost(module: torch.nn.Module) -> Iterable[str]:
-    for name, part in module.named_modules():
-        children = [
-            child
-            for one, child in part.named_children()
-            if one != "parametrizations" and not (part._parameters and is_quantizer(type(child).__name__, child))
-        ]
-        within = ".parametrizations" in f".{name}"
-        if name and not within and (not children or isinstance(part, _WHOLE)):
-            yield name
-
-
-def is_quantizer(kind: str, module: torch.nn.Module | None) -> bool:
-    """Whether a module or function quantizes activations, and is no layer with weights for all that its name says.
-
-    Args:
-        kind: Class or name.
-        module: The module; None for a function.
-    """
-    weights = () if module is None else module.parameters()
-    return any(part in kind.lower() for part in _QUANTIZERS) and all(one.ndim < 2 for one in weights)
+            if event.kind in _WEIGHTED:
+                event.bias = next((one for one in given if one.ndim == 1 and one is not weight), None)
 
 
 def _class_of(layer: torch.nn.Module) -> str:
@@ -265,10 +257,3 @@ def _owner(name: str) -> str:
     ('fc', 'block.scale', '(root).W')
     """
     return name.removesuffix(".weight") if "." in name else f"(root).{name}"
-
-
-def _around(name: str) -> Iterator[str]:
-    """Names of the modules that one lies in."""
-    parts = name.split(".")
-    for length in range(1, len(parts)):
-        yield ".".join(parts[:length])

@@ -8,8 +8,9 @@ import numpy as np
 
 from robust.evidence import SelfCheck
 from robust.layers.blocks import Watched
-from robust.layers.matching import ALIKE, Match, cosine
+from robust.layers.matching import Match
 from robust.layers.point_sums import ROUNDING, PointSums
+from robust.layers.weights import ALIKE, cosine
 from robust.types import AnyArray, FloatArray
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from robust.layers.blocks import ENTRY, OUTPUT, RECURRENT, Block, Values, Watche
 from robust.layers.compared_share import layers_compared
 from robust.layers.layer_checks import layer_checks, self_comparison
 from robust.layers.layer_result import LayerError, Sums, with_losses
-from robust.layers.matching import Match, Unmatched, folded, matched
+from robust.layers.matching import Match, Unmatched, matched
 from robust.layers.point_sums import ROUNDING, PointSums, weight_sqnr
+from robust.layers.weights import folded
 from robust.models.base import Model
 from robust.predicting.metering import count_rows
 from robust.types import AnyArray
@@ -74,8 +75,8 @@ def compare_layers(old: Model, new: Model, first: Watched, second: Watched, data
     batch = size or max(1, min(old.batch_size, new.batch_size, _BUDGET * len(probe) // max(held, 1)))
     shapes = {pair.reference.end: old_values[pair.reference.end].shape[1:] for pair in pairs}
     sums = _passes(first, second, pairs, data, batch=batch, fixed=size, shapes=shapes)
-    upstream = _upstream((*first.blocks, _at_output(first.output)), pairs)
-    rows, unmatched, kept = _rows(pairs, sums, unmatched, upstream, _readers(first.blocks))
+    blocks = _moved((*first.blocks, _at_output(first.output)), pairs)
+    rows, unmatched, kept = _rows(pairs, sums, unmatched, _upstream(blocks, pairs), _readers(blocks[:-1]))
     if not rows:
         raise InvalidInput(
             f"no layer of {old.name} and {new.name} holds finite numbers on these rows: "
@@ -220,9 +221,20 @@ def _rows(
                 weight_sqnr=_weights(pair),
                 readers=readers.get(end, ()) if pair.candidate.integers else (),
                 part=pair.reference.part,
+                named=pair.reference.named,
             )
         )
     return with_losses(rows, feeds), (*unmatched, *dropped), tuple(kept)
+
+
+def _moved(blocks: tuple[Block, ...], pairs: tuple[Match, ...]) -> tuple[Block, ...]:
+    """Layers at the points where they are compared, and what reads them there; none that such a point has behind it."""
+    homes = {pair.reference.home: pair.reference.end for pair in pairs if pair.reference.home}
+    later = [
+        replace(block, end=homes.get(block.end, block.end), feeds=tuple(homes.get(feed, feed) for feed in block.feeds))
+        for block in blocks
+    ]
+    return tuple(block for block in later if block.end not in block.feeds)
 
 
 def _upstream(blocks: tuple[Block, ...], pairs: tuple[Match, ...]) -> dict[str, tuple[str, ...]]:

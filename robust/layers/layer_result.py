@@ -43,6 +43,7 @@ class LayerError:
             quantize it.
         part: Which of the layer's tensors it is, from 0: of a recurrent layer the states of all steps, the last ones
             (`h_n`) and the cell's (`c_n`).
+        named: Whether `layer` is the name of its module or its weights, rather than an operator's own.
     """
 
     layer: str
@@ -62,6 +63,7 @@ class LayerError:
     loss: float | None = None
     readers: tuple[str, ...] = ()
     part: int = 0
+    named: bool = True
 
     @property
     def label(self) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from robust.costing.words import counted
 from robust.evidence import Evidence, Fact, Figure, Finding, Series
-from robust.layers.blocks import ENTRY, OUTPUT
+from robust.layers.blocks import ENTRY, OUTPUT, plain_kind
 from robust.layers.point_sums import ROUNDING
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("layer", "SQNR dB", "own dB", "weights dB", "loss dB", "cosine", "max error", "mean error")
 _MOST_BARS = 40
+#: Letters for which figures have room at a bar.
+_SHORT = 16
 #: Weights are most of a layer's own noise where they have no more than this beyond it, dB, and little of it where more.
 _MOST, _LITTLE = 1.5, 6.0
 
@@ -118,7 +120,7 @@ def bars(rows: Sequence["LayerError"], title: str, amount: "Callable[[LayerError
     Returns:
         A bar chart; None where there is nothing to draw.
     """
-    known = [(row.label, amount(row)) for row in rows]
+    known = list(zip(short_labels(rows), map(amount, rows), strict=True))
     finite = [(name, value) for name, value in known if value is not None and math.isfinite(value)]
     if not finite:
         return None
@@ -133,11 +135,47 @@ def bars(rows: Sequence["LayerError"], title: str, amount: "Callable[[LayerError
         x_title="layer",
         y_title="dB",
         columns=(
-            Series(name="x", values=tuple(_distinct([name for name, _ in kept]))),
+            Series(name="x", values=tuple(name for name, _ in kept)),
             Series(name="y", values=tuple(float(f"{value:.6g}") for _, value in kept)),
         ),
         note="; ".join(notes),
     )
+
+
+def short_labels(rows: Sequence["LayerError"]) -> list[str]:
+    """Labels that figures have room for, one a row, each another.
+
+    A module's name, with its kind where both are short and without the modules around it where it is long; for an
+    operator whose module is not known its kind and its number among those.
+
+    Args:
+        rows: The layers, in the order of a run.
+    """
+    found, seen = [], dict[str, int]()
+    for row in rows:
+        kind = plain_kind(row.kind)
+        if row.layer in (ENTRY, OUTPUT):
+            found.append(row.layer)
+        elif not row.named:
+            seen[kind] = seen.get(kind, 0) + 1
+            found.append(f"{kind} {seen[kind]}")
+        else:
+            found.append(row.label if len(row.label) <= _SHORT else _inner(row.layer))
+    return _distinct(found)
+
+
+def _inner(name: str) -> str:
+    """A module's name without those around it, as far as there is no room.
+
+    >>> _inner("encoder.layers.0.self_attn"), _inner("features.denseblock3.conv1")
+    ('…0.self_attn', '…conv1')
+    """
+    parts = name.split(".")
+    while len(parts) > 1 and len(".".join(parts)) > _SHORT:
+        del parts[0]
+    short = ".".join(parts)
+    short = short if len(short) <= _SHORT else short[-_SHORT:]
+    return short if short == name else f"…{short}"
 
 
 def decibel_text(value: float | None) -> str:

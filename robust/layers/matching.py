@@ -4,19 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-import numpy as np
-
 from robust.costing.words import counted
 from robust.layers.blocks import ENTRY, RECURRENT, Block
-from robust.types import FloatArray
+from robust.layers.meeting_points import WEIGHTED, meeting
+from robust.layers.weights import same_weights, surely_same
 
-How: TypeAlias = Literal["tensor name", "module name", "order"]
-#: Families whose layers have weights, by which they are told apart.
-_WEIGHTED = ("conv", "convtranspose", "linear")
-#: Layers of one network, whatever was done to their scale, point the same way: the least cosine.
-ALIKE = 0.5
-#: Activations that a quantizer's range can stand for, since it ends where they do.
-_CLIPS = ("relu", "clip(")
+How: TypeAlias = Literal["tensor name", "module name", "weights", "order"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,7 +45,8 @@ class Unmatched:
 def matched(reference: Sequence[Block], candidate: Sequence[Block]) -> tuple[tuple[Match, ...], tuple[Unmatched, ...]]:
     """Pair the layers of two models.
 
-    A tensor of the same name, else a module of the same name and kind, else the place: among the layers with weights
+    A tensor of the same name, else a module of the same name and kind unless weights say that the name is another
+    layer's now, else weights that are like those of no other layer, else the place: among the layers with weights
     where no name tells any of them and both models have equally many, of the same kinds and shapes; else by what a
     layer reads, where one alone of its kind reads the same paired layers, and, of a layer with weights, is of the same
     module or, where no name tells a module, has weights that point the same way. Each layer has one partner at most;
@@ -68,6 +62,7 @@ def matched(reference: Sequence[Block], candidate: Sequence[Block]) -> tuple[tup
     pairing = _Pairing(reference, candidate)
     for how, key in _KEYS:
         pairing.by(how, key)
+    pairing.by_weights()
     pairing.by_order()
     pairing.by_inputs()
     return pairing.pairs(), pairing.left()
@@ -103,6 +98,7 @@ class _Pairing:
     def __init__(self, reference: Sequence[Block], candidate: Sequence[Block]) -> None:
         self._old, self._new = tuple(reference), tuple(candidate)
         self._partner: dict[int, tuple[int, How]] = {}
+        self._met: dict[int, tuple[Block, Block]] = {}
         self._reasons: dict[int, str] = {}
         self._told: set[int] = set()
 
@@ -113,15 +109,35 @@ class _Pairing:
         for i, keys in [(i, key(self._old[i])) for i in old]:
             others = {places[one] for one in keys if one in places and one in _unique(self._old, old, key)}
             others -= {j for j, _ in self._partner.values()}
+            others = {j for j in others if not _behind(self._old[i], self._new[j])}
+            if how == "module name":
+                others = {j for j in others if not self._renamed(i, j)}
             if len(others) == 1:
                 self._pair(i, others.pop(), how)
+
+    def by_weights(self) -> None:
+        """Pair layers whose weights are surely the same, one alone in each model."""
+        old, new = self._free()
+        sure = [(i, j) for i in old for j in new if surely_same(self._old[i], self._new[j])]
+        for i, j in sure:
+            if sum(a == i for a, _ in sure) == sum(b == j for _, b in sure) == 1 and i not in self._reasons:
+                self._pair(i, j, "weights")
+
+    def _renamed(self, i: int, j: int) -> bool:
+        """Whether weights say of two layers of one name that one of them is another layer in the other model."""
+        first, second = self._old[i], self._new[j]
+        if first.weight is None or second.weight is None or same_weights(first, second):
+            return False
+        old, new = self._free()
+        others = [(first, self._new[k]) for k in new] + [(self._old[k], second) for k in old]
+        return any(surely_same(one, other) for one, other in others)
 
     def by_order(self) -> None:
         """Pair the layers with weights by their place, where no name of a layer with weights says anything."""
         old, new = self._free()
-        first = [i for i in old if self._old[i].family in _WEIGHTED]
-        second = [j for j in new if self._new[j].family in _WEIGHTED]
-        named = any(self._old[i].family in _WEIGHTED for i in self._partner)
+        first = [i for i in old if self._old[i].family in WEIGHTED]
+        second = [j for j in new if self._new[j].family in WEIGHTED]
+        named = any(self._old[i].family in WEIGHTED for i in self._partner)
         if named or len(first) != len(second):
             return
         if all(_alike(self._old[i], self._new[j]) for i, j in zip(first, second, strict=True)):
@@ -135,7 +151,7 @@ class _Pairing:
                 continue
             same = [j for j in self._free()[1] if self._placed_alike(i, j)]
             # One that is told by its place alone has no twin, paired or not; weights tell those apart that are left.
-            among = self._free()[0] if block.family in _WEIGHTED else range(len(self._old))
+            among = self._free()[0] if block.family in WEIGHTED else range(len(self._old))
             if len(same) == 1 and sum(self._placed_alike(k, same[0]) for k in among) == 1:
                 self._pair(i, same[0], "order")
 
@@ -146,8 +162,8 @@ class _Pairing:
             return False
         if old.family in RECURRENT and not self._as_many(old, new):
             return False
-        nameless = not (old.named and new.named) and _same_weights(old, new)
-        if old.family in _WEIGHTED and old.module != new.module and not nameless:
+        nameless = not (old.named and new.named) and same_weights(old, new)
+        if old.family in WEIGHTED and old.module != new.module and not nameless:
             return False
         ends = {block.end: place for place, block in enumerate(self._old)}
         return [self._end_of_partner(ends.get(feed), feed) for feed in old.feeds] == list(new.feeds)
@@ -171,13 +187,16 @@ class _Pairing:
     def pairs(self) -> tuple[Match, ...]:
         """All pairs, in the order of the reference."""
         return tuple(
-            Match(reference=self._old[i], candidate=self._new[j], how=how)
-            for i, (j, how) in sorted(self._partner.items())
+            Match(reference=self._met[i][0], candidate=self._met[i][1], how=how)
+            for i, (_, how) in sorted(self._partner.items())
         )
 
     def left(self) -> tuple[Unmatched, ...]:
-        """What has no partner."""
+        """What has no partner, without the operators that add what the other model has in a layer's bias."""
         old, new = self._free()
+        ends = {block.end for met in self._met.values() for block in met}
+        old = [i for i in old if not (_adds(self._old[i]) and _ends(self._old[i]) & ends)]
+        new = [j for j in new if not (_adds(self._new[j]) and _ends(self._new[j]) & ends)]
         olds, news = [self._old[i] for i in old], [self._new[j] for j in new]
         missing = [
             Unmatched(
@@ -208,12 +227,12 @@ class _Pairing:
         )
 
     def _pair(self, i: int, j: int, how: How) -> None:
-        reason = _difference(self._old[i], self._new[j])
-        if reason is None:
-            self._partner[i] = (j, how)
-        else:
-            self._reasons[i] = reason
+        met = meeting(self._old[i], self._new[j])
+        if isinstance(met, str):
+            self._reasons[i] = met
             self._told.add(j)
+        else:
+            self._partner[i], self._met[i] = (j, how), met
 
 
 def _missing(block: Block, others: Sequence[Block], model: str) -> str:
@@ -224,67 +243,24 @@ def _missing(block: Block, others: Sequence[Block], model: str) -> str:
     return f"the {model} has {counted(same, 'layer')} of this module, and nothing tells that one is the same"
 
 
-def _difference(old: Block, new: Block) -> str | None:
-    """Why the ends of two layers of one name do not mean the same, or None."""
-    if old.family != new.family and old.family in _WEIGHTED and new.family in _WEIGHTED:
-        return f"a {old.kind} in the reference, a {new.kind} in the candidate"
-    if old.weight is not None and new.weight is not None and old.weight.shape != new.weight.shape:
-        return f"its weights have shape {old.weight.shape} in the reference, {new.weight.shape} in the candidate"
-    missing = [one for one in old.activations if one not in new.activations]
-    added = [one for one in new.activations if one not in old.activations]
-    for lacking, names, there, absent in (
-        (old, added, "candidate", "reference"),
-        (new, missing, "reference", "candidate"),
-    ):
-        if names and not (lacking.integers and all(one.startswith(_CLIPS) for one in names)):
-            return f"followed by {', '.join(names)} in the {there}, not in the {absent}"
-    return None
+def _adds(block: Block) -> bool:
+    return block.family == "add" or block.kind == "Sub"
+
+
+def _ends(block: Block) -> set[str]:
+    """Keys of all its points."""
+    return {block.end, *(point.end for point in block.points)}
+
+
+def _behind(old: Block, new: Block) -> bool:
+    """Whether one is a layer with weights, and the other a sum that has its name for a tensor: the layer took it up."""
+    return (old.family in WEIGHTED and _adds(new)) or (new.family in WEIGHTED and _adds(old))
 
 
 def _alike(old: Block, new: Block) -> bool:
     """Whether two layers compute the same with weights of the same shape."""
     shapes = [None if block.weight is None else block.weight.shape for block in (old, new)]
     return old.family == new.family and shapes[0] == shapes[1] and shapes[0] is not None
-
-
-def _same_weights(old: Block, new: Block) -> bool:
-    """Whether two layers have weights of one shape that point the same way."""
-    found = cosine(folded(old, new), folded(new, old))
-    return found is not None and found >= ALIKE
-
-
-def folded(block: Block, other: Block) -> FloatArray | None:
-    """A layer's weights as they compare with another's: times the normalisation that follows it, but not the other.
-
-    Args:
-        block: The layer.
-        other: Its partner.
-
-    Returns:
-        Weights (out, …), or None where they are not seen.
-    """
-    weight, fold = block.weight, block.fold
-    if weight is None or fold is None or other.fold is not None:
-        return weight
-    # Transposed convolutions have their outputs along the second axis.
-    axis = 1 if block.family == "convtranspose" else 0
-    if weight.shape[axis] != len(fold):
-        return None
-    shape = [1] * weight.ndim
-    shape[axis] = -1
-    return np.asarray(weight * fold.reshape(shape))
-
-
-def cosine(a: FloatArray | None, b: FloatArray | None) -> float | None:
-    """Cosine of the angle between two arrays; None where one is missing, 0 or of another shape.
-
-    >>> cosine(np.array([3.0, 4.0]), np.array([4.0, 3.0]))
-    0.96
-    """
-    if a is None or b is None or a.shape != b.shape:
-        return None
-    size = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
-    return float(np.vdot(a, b)) / size if size > 0 else None
 
 
 def _unique(blocks: Sequence[Block], places: list[int], key: Callable[[Block], list[object]]) -> dict[object, int]:

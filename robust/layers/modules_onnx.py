@@ -75,6 +75,7 @@ def _whole(
         part=part,
         end=end,
         aliases=block.aliases if end == block.end else (end,),
+        points=block.points if end == block.end else (),
         integers=block.integers if end == block.end else flow.bundle(end).packed is not None,
         weight=weighted[0].weight if len(weighted) == 1 else None,
         fold=weighted[0].fold if len(weighted) == 1 else None,

@@ -50,6 +50,9 @@ class WatchedOnnx:
     edges: QuantizedEdges
     probe: AnyArray
     modules: Mapping[str, Sequence[Block]] = field(default_factory=dict)
+    _sessions: dict[frozenset[str], Any] = field(default_factory=dict, init=False)
+    _turned: dict[str, int] = field(default_factory=dict, init=False)
+    _asked: set[str] = field(default_factory=set, init=False)
     _feeding: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False)
     _types: dict[str, np.dtype[Any]] = field(default_factory=dict, init=False)
 
@@ -63,21 +66,35 @@ class WatchedOnnx:
         """What it gives."""
         return output_of(self.flow, self.blocks, self.adapter.output)
 
-    @cached_property
-    def _session(self) -> Any:
-        wanted = {source_of(self.flow, key) for key in (self.flow.inputs[0], *(block.end for block in self.blocks))}
+    def _watching(self, names: frozenset[str] = frozenset()) -> Any:
+        """A session that gives the ends of all layers, and these tensors: other points alone where they are asked for.
+
+        What a runtime has to give it does not merge with what follows.
+        """
+        for known, session in self._sessions.items():
+            if names <= known:
+                return session
+        ends = {source_of(self.flow, key) for key in (self.flow.inputs[0], *(block.end for block in self.blocks))}
+        wanted = names.union(ends, *self._sessions)
         outputs = [name for name in (*self.flow.outputs, *sorted(wanted)) if name not in self.flow.inputs]
-        return self._opened(self.flow.model, outputs)
+        self._sessions.clear()
+        self._sessions[wanted.union(self.flow.inputs, self.flow.outputs)] = self._opened(
+            self.flow.model, list(dict.fromkeys(outputs))
+        )
+        return self._watching(names)
 
     def values(self, x: AnyArray, ends: Sequence[str]) -> Values:
         """What some points hold, dequantized, in one pass."""
-        found = rows_first(self._held(x, ends), self._axes)
+        found = rows_first(self._held(x, ends), self._axes(ends))
         return {end: array for end, array in found.items() if array.shape[:1] == (len(x),)}
 
-    @cached_property
-    def _axes(self) -> dict[str, int]:
-        ends = [block.end for block in self.blocks]
-        return {} if self.adapter.shape[0] is not None else batch_axes(lambda x: self._held(x, ends), self.probe)
+    def _axes(self, ends: Sequence[str]) -> dict[str, int]:
+        """Axes of the rows at points, where these are not the first."""
+        new = [end for end in dict.fromkeys((*(block.end for block in self.blocks), *ends)) if end not in self._asked]
+        if new and self.adapter.shape[0] is None:
+            self._turned.update(batch_axes(lambda x: self._held(x, new), self.probe))
+        self._asked.update(new)
+        return self._turned
 
     def _held(self, x: AnyArray, ends: Sequence[str]) -> Values:
         """What some points hold, dequantized, the rows where the graph has them."""
@@ -86,7 +103,7 @@ class WatchedOnnx:
         entry = source_of(self.flow, self.flow.inputs[0])
         sources |= {ENTRY: entry} if entry not in self.flow.inputs else {}
         names = list(dict.fromkeys(sources.values()))
-        session = self._session
+        session = self._watching(frozenset(names))
         with blamed(self.name, "its layers were watched"):
             given = session.run(names, {self.adapter.input: feed}) if names else []
         raw = {name: np.asarray(value) for name, value in zip(names, given, strict=True)}
@@ -103,7 +120,8 @@ class WatchedOnnx:
         if session is None:
             session = self._feeding[ends] = self._cut(ends)
         feeds = {self.adapter.input: self._fed(x)}
-        back = rows_back({end: given[end] for end in ends}, self._axes)
+        axes = self._axes(ends)
+        back = rows_back({end: given[end] for end in ends}, axes)
         feeds |= {_given(i): np.asarray(back[end], dtype=self._type(end)) for i, end in enumerate(ends)}
         used = {value.name for value in session.get_inputs()}
         wanted = (*ends, OUTPUT) if OUTPUT in given and self.output.end not in ends else ends
@@ -113,11 +131,11 @@ class WatchedOnnx:
         found = {end: self._numbers(name, array) for end, name, array in zip(wanted, names, raw, strict=True)}
         if OUTPUT in given and OUTPUT not in found:  # the output is a point that was given: nothing comes after it
             found[OUTPUT] = given[self.output.end]
-        return rows_first({end: array for end, array in found.items() if array is not None}, self._axes)
+        return rows_first({end: array for end, array in found.items() if array is not None}, axes)
 
     def answers(self, x: AnyArray) -> tuple[FloatArray, FloatArray]:
         """Its outputs while its points are watched, and while they are not."""
-        return replace(self.adapter, session=self._session).forward(x), self.adapter.forward(x)
+        return replace(self.adapter, session=self._watching()).forward(x), self.adapter.forward(x)
 
     def bytes_of(self, values: Values) -> int:
         """Bytes that a pass over these rows holds at once."""

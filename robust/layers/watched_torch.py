@@ -13,7 +13,8 @@ from robust.errors import InvalidInput
 from robust.layers.batch_axes import batch_axes, rows_back, rows_first
 from robust.layers.blocks import ENTRY, OUTPUT, Block, Values
 from robust.layers.blocks_torch import blocks_of
-from robust.layers.events_torch import Functions, hooked, layer_names, record
+from robust.layers.events_torch import Functions, hooked, record
+from robust.layers.modules_torch import layer_names
 from robust.layers.nested_torch import distinct_tensors, first_tensor, key_of, with_others
 from robust.models.adapter_torch import TorchAdapter, evaluating, placement
 from robust.models.base import Model, adapter_of
@@ -80,7 +81,7 @@ class WatchedTorch:
 
     @cached_property
     def _axes(self) -> dict[str, int]:
-        ends = frozenset(block.end for block in self.blocks)
+        ends = frozenset(end for block in self.blocks for end in (block.end, *(point.end for point in block.points)))
         return batch_axes(lambda x: self._run(x, ends, {}), self.probe)
 
     def _run(self, x: AnyArray, ends: frozenset[str], given: Values) -> Values:

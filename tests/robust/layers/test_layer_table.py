@@ -6,7 +6,7 @@ import math
 import pytest
 
 from robust.layers.layer_result import LayerError, with_losses
-from robust.layers.layer_table import bars, decibel_text, findings, table_text
+from robust.layers.layer_table import bars, decibel_text, findings, short_labels, table_text
 from robust.layers.matching import Unmatched
 
 
@@ -109,3 +109,21 @@ def test_losses_against_the_lowest_input():
 
 def test_decibels_in_words():
     assert [decibel_text(value) for value in (math.inf, math.nan, None, -3.04)] == ["exact", "n.a.", "n.a.", "-3.0 dB"]
+
+
+def test_labels_that_figures_have_room_for():
+    rows = [
+        row("(input)", kind="Input"),
+        row("4"),
+        row("node_max_pool2d", kind="MaxPool", named=False),
+        row("node_max_pool2d_1", kind="MaxPool", named=False),
+        row("encoder.layers.0.self_attn", kind="MultiheadAttention"),
+        row("encoder.layers.0.self_attn", kind="MultiheadAttention"),
+        row("a" * 40),
+    ]
+    found = short_labels(rows)
+    assert found[:4] == ["(input)", "4 (Conv)", "MaxPool 1", "MaxPool 2"]
+    assert found[4:6] == ["…0.self_attn", "…0.self_attn #2"]
+    assert max(map(len, found)) <= 17
+    figure = bars(rows[1:4], "title", lambda one: one.sqnr)
+    assert figure.columns[0].values == ("4 (Conv)", "MaxPool 1", "MaxPool 2")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from robust.layers.blocks import ENTRY, Block
+from robust.layers.blocks import ENTRY, Block, Point
 from robust.layers.matching import Unmatched, matched
 
 W = np.ones((3, 2))
@@ -99,6 +99,36 @@ def test_tensors_of_one_layer_are_told_apart():
     new = [block("l", "LSTM", end="Y_h", part=1), block("l", "DynamicQuantizeLSTM", end="Y", part=0)]
     assert ends(matched(old, new)[0]) == [("l#1", "Y", "module name"), ("l#1[1]", "Y_h", "module name")]
     assert matched(old[:1], new[:1])[0] == ()
+
+
+def test_weights_tell_layers_whose_names_have_moved():
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=(4, 6)) for _ in range(3)]
+    old = [block(str(i), end=f"old {i}", weight=one) for i, one in enumerate(weights)]
+    new = [block(str(i + 1), end=f"new {i}", weight=one + 0.01) for i, one in enumerate(weights)]
+    assert ends(matched(old, new)[0]) == [(f"old {i}", f"new {i}", "weights") for i in range(3)]
+    # A layer with other weights keeps its name where no other has its own.
+    broken = [new[0], block("1", end="new 1", weight=rng.normal(size=(4, 6))), new[2]]
+    found = ends(matched(old, [broken[1], new[2]])[0])
+    assert found == [("old 1", "new 1", "module name"), ("old 2", "new 2", "weights")]
+    # Two layers with the same weights are not told apart by them.
+    twins = [block("p", end="1", weight=weights[0]), block("q", end="2", weight=weights[0])]
+    assert matched([*old[:1], old[1]], [*twins, block("1", end="3", weight=weights[1])])[0][0].how == "module name"
+
+
+def test_a_sum_that_a_layer_took_up_is_no_layer_that_is_missing():
+    rng = np.random.default_rng(0)
+    weight, bias, moved = rng.normal(size=(4, 6)), np.ones(4), np.full(4, 3.0)
+    conv = block(
+        "a", end="conv", aliases=("conv",), weight=weight, shift=bias, points=(Point(end="sum", level=1, shift=moved),)
+    )
+    total = block("node_3", "Add", end="sum", aliases=("sum",), feeds=("conv",), named=False)
+    built = block("a", "QLinearConv", end="sum", aliases=("sum",), weight=weight, shift=moved)
+    pairs, left = matched([conv, total], [built])
+    assert ends(pairs) == [("sum", "sum", "module name")]
+    assert left == ()
+    pairs, left = matched([conv, total], [block("a", end="sum", aliases=("sum",), weight=weight, shift=bias)])
+    assert ends(pairs) == [("conv", "sum", "module name")]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,54 @@
+"""Which modules of a torch module are one layer each, and which only quantize activations."""
+
+from collections.abc import Iterable
+
+import torch
+
+#: Modules that are one layer though they have parts.
+_WHOLE = (torch.nn.MultiheadAttention,)
+#: Parts of class and function names by which quantizers of activations are known.
+_QUANTIZERS = ("fakequant", "fake_quant", "observer", "quantstub")
+
+
+def layer_names(module: torch.nn.Module, other: torch.nn.Module | None = None) -> frozenset[str]:
+    """Names of the modules that are taken as one layer each.
+
+    Args:
+        module: A module.
+        other: The module that it is compared with: what is a single layer in either is one in both.
+
+    Returns:
+        Names of innermost modules, without those that lie in another one of them.
+    """
+    names = {name for one in (module, other) if one is not None for name in _innermost(one)} or {""}
+    return frozenset(name for name in names if not any(outer in names for outer in _around(name)))
+
+
+def is_quantizer(kind: str, module: torch.nn.Module | None) -> bool:
+    """Whether a module or function quantizes activations, and is no layer with weights for all that its name says.
+
+    Args:
+        kind: Class or name.
+        module: The module; None for a function.
+    """
+    weights = () if module is None else module.parameters()
+    return any(part in kind.lower() for part in _QUANTIZERS) and all(one.ndim < 2 for one in weights)
+
+
+def _innermost(module: torch.nn.Module) -> Iterable[str]:
+    for name, part in module.named_modules():
+        children = [
+            child
+            for one, child in part.named_children()
+            if one != "parametrizations" and not (part._parameters and is_quantizer(type(child).__name__, child))
+        ]
+        within = ".parametrizations" in f".{name}"
+        if name and not within and (not children or isinstance(part, _WHOLE)):
+            yield name
+
+
+def _around(name: str) -> Iterable[str]:
+    """Names of the modules that one lies in."""
+    parts = name.split(".")
+    for length in range(1, len(parts)):
+        yield ".".join(parts[:length])

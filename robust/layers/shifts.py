@@ -1,0 +1,53 @@
+"""What is added to a layer's products: by it a bias that has taken up a constant is told from one that has not."""
+
+import numpy as np
+
+from robust.types import AnyArray, FloatArray
+
+
+def bias_shift(bias: AnyArray | None, weight_axes: int) -> FloatArray:
+    """A bias as it broadcasts to a row; 0 for none.
+
+    Args:
+        bias: (out,), or None.
+        weight_axes: Axes of the weight: what is beyond two are those of space, which come after the channels.
+
+    >>> bias_shift(np.array([1.0, 2.0]), 4).shape, bias_shift(None, 2).shape
+    ((2, 1, 1), ())
+    """
+    if bias is None:
+        return np.zeros(())
+    return np.asarray(bias, dtype=np.float64).reshape(-1, *[1] * (weight_axes - 2))
+
+
+def shifted(shift: FloatArray | None, added: AnyArray | None) -> FloatArray | None:
+    """A shift after one more constant, which broadcasts to a row or to all rows; None where either is not known."""
+    if shift is None or added is None:
+        return None
+    try:
+        return np.asarray(shift + np.asarray(added, dtype=np.float64))
+    except ValueError:
+        return None
+
+
+def normalised(shift: FloatArray | None, scale: FloatArray | None, offset: FloatArray | None) -> FloatArray | None:
+    """A shift behind a batch normalisation, which multiplies channels and adds to them."""
+    if shift is None or scale is None or offset is None:
+        return None
+    axes = max(shift.ndim, 1)
+    shape = (-1, *[1] * (axes - 1))
+    return np.asarray(shift * scale.reshape(shape) + offset.reshape(shape))
+
+
+def gap(a: FloatArray | None, b: FloatArray | None) -> float | None:
+    """Distance of two shifts, in the units of the activation (root mean square); None where one is not known.
+
+    >>> gap(np.array([1.0, 2.0]), np.array(1.0)), gap(np.zeros(2), np.zeros(3))
+    (0.7071067811865476, inf)
+    """
+    if a is None or b is None:
+        return None
+    try:
+        return float(np.sqrt(np.mean((a - b) ** 2)))
+    except ValueError:
+        return float("inf")

@@ -1,0 +1,35 @@
+"""What is added to a layer's products."""
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from robust.layers.shifts import bias_shift, gap, normalised, shifted
+
+
+def test_a_shift_is_what_the_layer_gives_for_rows_of_zeros():
+    torch.manual_seed(0)
+    conv, norm = nn.Conv2d(2, 4, 1), nn.BatchNorm2d(4).eval()
+    nn.init.normal_(norm.running_mean)
+    nn.init.uniform_(norm.running_var, 0.5, 2.0)
+    nn.init.normal_(norm.weight)
+    constant = torch.randn(1, 4, 3, 3)
+    with torch.no_grad():
+        wanted = (norm(conv(torch.zeros(1, 2, 3, 3))) + constant).double().numpy()
+        scale = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).double()
+        offset = (norm.bias - norm.running_mean * scale).numpy()
+    shift = bias_shift(conv.bias.detach().numpy(), 4)
+    found = shifted(normalised(shift, scale.numpy(), offset), constant.numpy())
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    assert gap(found, wanted) < 1e-6
+
+
+def test_what_is_not_known_stays_unknown():
+    assert shifted(None, np.ones(3)) is None
+    assert shifted(np.ones(3), None) is None
+    assert shifted(np.ones(3), np.ones(4)) is None
+    assert normalised(np.ones(3), None, None) is None
+    assert gap(None, np.ones(3)) is None
+    assert math.isinf(gap(np.ones(3), np.ones(4)))
