@@ -135,7 +135,11 @@ def robust_accuracy(
             data=data,
             meter=meter,
             seed=seed,
-            options={"attack": ladder.rungs if ladder.cascade else attack},
+            options={
+                "attack": ladder.rungs if ladder.cascade else attack,
+                "eps": ladder.strongest.eps,
+                "norm": ladder.strongest.norm,
+            },
             evidence=(
                 *outcome_evidence(outcome, part, data, right, meter, level=level, seed=seed),
                 *(() if part is None else _facts(ladder.strongest, part, seed=seed)),

@@ -99,9 +99,10 @@ def _rows(certified: Measurement, attacked: Measurement) -> tuple[FloatArray, Fl
     ):
         if one != other:
             raise InvalidInput(f"the two ends are of different {what}: {one} and {other}")
-    budgets = [dict(end.options).get("eps") for end in ends]
-    if None not in budgets and budgets[0] != budgets[1]:
-        raise InvalidInput(f"the two ends are of different budgets: {budgets[0]} and {budgets[1]}")
+    for name, what in (("eps", "budgets"), ("norm", "norms")):
+        given = [dict(end.options).get(name) for end in ends]
+        if None not in given and given[0] != given[1]:
+            raise InvalidInput(f"the two ends are of different {what}: {given[0]} and {given[1]}")
     rows = [end.row_values for end in (certified, attacked)]
     if rows[0] is None or rows[1] is None or len(rows[0]) != len(rows[1]):
         raise InvalidInput("a bracket needs the values of the same rows at both ends: measure both in this process")

@@ -15,6 +15,7 @@ from robust.examples.catalogue import example_path
 from robust.examples.digits_torch import small_cnn
 from robust.measurement import Measurement
 from robust.models.conversion import as_model
+from robust.models.loading import load_model
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +99,16 @@ def test_a_smoothed_certificate_is_no_end_of_the_models_own_bracket():
     smoothed = smoothed_accuracy(model, data, eps=1.0, draws=100)
     with pytest.raises(InvalidInput, match="says nothing about its smoothed twin"):
         bracket(smoothed, of("robust_accuracy", 1))
+
+
+def test_both_ends_of_one_model():
+    path = example_path("digits")
+    net = load_model(path / "net.safetensors", factory="robust.examples.digits_torch:small_cnn", output="logits")
+    rows = load_data(path / "test.npz", schema={"bounds": (0, 1)}).rows(np.arange(60))
+    proved, attacked = certified_accuracy(net, rows, eps=0.01), robust_accuracy(net, rows, eps=0.01, strength="quick")
+    found = bracket(proved, attacked)
+    assert 0.9 < found.certified.value <= found.attacked.value <= 1
+    with pytest.raises(InvalidInput, match="different budgets"):
+        bracket(proved, robust_accuracy(net, rows, eps=0.02, strength="quick"))
+    with pytest.raises(InvalidInput, match="different norms"):
+        bracket(proved, robust_accuracy(net, rows, eps=0.01, norm="l2", strength="quick"))
