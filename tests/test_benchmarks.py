@@ -54,4 +54,4 @@ def test_each_is_a_file_and_an_unknown_one_is_named():
     assert all((ROOT / "benchmarks" / f"{name}.py").is_file() for name in NAMES)
     ended = run("-m", "benchmarks", "nope", threads=None)
     assert ended.returncode == 2
-    assert "unknown benchmark ['nope']; known: bit_widths, classification_metrics" in ended.stderr
+    assert "unknown benchmark ['nope']; known: bit_widths, black_box, certified" in ended.stderr
