@@ -15,7 +15,7 @@ from robust.types import AnyArray
 _SMALLEST = 1e-30
 
 
-class _Scores(torch.nn.Module):
+class _Scores(torch.nn.Module):  # type: ignore[misc]
     """A module whose outputs are logits with a column for each class, as attacks expect them."""
 
     def __init__(self, module: torch.nn.Module, *, probabilities: bool) -> None:

@@ -113,15 +113,18 @@ def plan(
         if budget is None:
             raise InvalidInput("eps got None; a budget such as 8 / 255 would be right")
         rungs = cascade(target, eps=budget, norm=known, strength=name, surrogate=surrogate)
-        floor = RandomNoise(eps=budget, norm=known, draws=FLOOR_DRAWS)
-        return Ladder(rungs=rungs, floor=floor, cascade=True, strength=name)
+        noise = RandomNoise(eps=budget, norm=known, draws=FLOOR_DRAWS)
+        return Ladder(rungs=rungs, floor=noise, cascade=True, strength=name)
     if not isinstance(attack, Attack):
         own = foreign(attack, eps=eps, norm=norm)
         return Ladder(rungs=(own,), floor=RandomNoise(eps=own.eps, norm=own.norm, draws=FLOOR_DRAWS), cascade=False)
     if attack.gradients:
         require_gradients(model)
-    noise = isinstance(attack, RandomNoise)
-    floor = None if noise else RandomNoise(eps=require_budget(attack), norm=attack.norm, draws=FLOOR_DRAWS)
+    floor = (
+        None
+        if isinstance(attack, RandomNoise)
+        else RandomNoise(eps=require_budget(attack), norm=attack.norm, draws=FLOOR_DRAWS)
+    )
     return Ladder(rungs=(attack,), floor=floor, cascade=False)
 
 

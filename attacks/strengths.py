@@ -28,7 +28,6 @@ STRENGTHS: tuple[Strength, ...] = get_args(Strength)
 #: Forward passes a row of an attack that sees scores alone, and steps of one that sees labels alone.
 _QUERIES = {"quick": 100, "standard": 300, "thorough": 2000}
 _STEPS = {"quick": 5, "standard": 10, "thorough": 25}
-_ODD_KINDS = ("integer", "binary", "one_hot", "categorical")
 
 
 def read_strength(strength: object) -> Strength:
@@ -101,7 +100,7 @@ def _black_box(target: Target, eps: Eps, norm: Norm, strength: Strength) -> Atta
     if target.kind == "labels":
         return HopSkipJump(eps=eps, norm=norm, steps=_STEPS[strength])
     schema = target.data.schema
-    if schema.mask(*_ODD_KINDS).any() or schema.relations:
+    if schema.mask("integer", "binary", "one_hot", "categorical").any() or schema.relations:
         return RandomSearch(eps=eps, norm=norm, queries=_QUERIES[strength])
     return Square(eps=eps, norm=norm, queries=_QUERIES[strength])
 

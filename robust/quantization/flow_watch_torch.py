@@ -177,7 +177,7 @@ class FlowWatch(TorchDispatchMode):  # type: ignore[misc]
             self._store(tensor)
         else:
             self._of.update(dict.fromkeys(storages(tensor)))
-            if tensor.dim() > 1:
+            if tensor.numel() > 1:
                 self.flow.outside.add(value)
 
     def _multiply(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], name: str) -> None:
@@ -256,8 +256,9 @@ def _after(
     if name.startswith("fake_quantize"):
         named = arguments(func, args, kwargs)
         low, high = named.get("quant_min"), named.get("quant_max")
-        known = isinstance(low, int) and isinstance(high, int)
-        return origin.rounded(math.ceil(math.log2(high - low + 1)) if known else math.inf)
+        if not (isinstance(low, int) and isinstance(high, int)):
+            return origin.rounded(math.inf)
+        return origin.rounded(math.ceil(math.log2(high - low + 1)))
     if _rounds(name, given, made):
         return origin.rounded(math.inf)
     if name == "view" and func._schema.overload_name == "dtype" and made and made[0].is_floating_point():

@@ -65,7 +65,7 @@ def held_weights(flow: Flow) -> HeldWeights:
     Args:
         flow: A run.
     """
-    held = HeldWeights(ran=flow.ran, unsettled=bool(flow.outside))
+    held = HeldWeights(ran=flow.ran, unsettled=any(_may_be_weights(value) for value in flow.outside))
     live = flow.live()
     for use in flow.uses:
         for root in _holders(use, flow) if use.step in live else ():
@@ -75,6 +75,11 @@ def held_weights(flow: Flow) -> HeldWeights:
             if not is_mask(root.part) and root.part.dim() > 1:
                 held.add(root.owner, Held(size=root.owner.numel(), bits=None))
     return held
+
+
+def _may_be_weights(value: object) -> bool:
+    """Whether a tensor from outside torch holds numbers that weights take part in, rather than places and counts."""
+    return not isinstance(value, tuple) or "float" in str(value[0]) or "int8" in str(value[0])
 
 
 def _holders(use: Use, flow: Flow) -> Sequence[Root]:

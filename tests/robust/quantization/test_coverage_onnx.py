@@ -75,6 +75,7 @@ def test_a_chain_that_never_ends_in_a_stored_tensor():
 FLOATS = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 CODES = np.arange(12, dtype=np.int8).reshape(4, 3)
 COLUMN = np.ones((4, 1), np.float32)
+FLAT_CODES = {"q": CODES.reshape(-1), "to": np.array([4, 3])}
 UP = node("Cast", "q", out="c")
 HEAD = [node("DequantizeLinear", "v", "s", out="vd"), node("MatMul", "h", "vd")]
 
@@ -92,6 +93,9 @@ HEAD = [node("DequantizeLinear", "v", "s", out="vd"), node("MatMul", "h", "vd")]
             {"q": CODES},
             0.5,
         ),
+        # Flat ones that become matrices, as initializers and as constants.
+        ([node("Reshape", "flat", "to", out="d")], {"flat": FLOATS.reshape(-1), "to": np.array([4, 3])}, 0.5),
+        ([node("DequantizeLinear", "q", "s", out="c"), node("Reshape", "c", "to", out="d")], FLAT_CODES, 1.0),
         # Whole numbers that are made floating ones and scaled by hand.
         ([UP, node("Mul", "c", "s", out="d")], {"q": CODES}, 1.0),
         (
@@ -118,6 +122,13 @@ def test_products_and_distances_that_are_written_number_by_number(between):
     assert initialiser_coverage(graph(nodes, tensors)) == 0.5
     gain = [node("Mul", "x", "w", out="h"), *HEAD]
     assert initialiser_coverage(graph(gain, tensors)) == 1.0  # a gain of each number is no weight
+
+
+def test_a_constant_of_a_list_of_numbers():
+    listed = helper.make_node("Constant", [], ["flat"], value_floats=FLOATS.reshape(-1).tolist())
+    nodes = [listed, node("Reshape", "flat", "to", out="d"), node("MatMul", "x", "d", out="h"), *HEAD]
+    tensors = {"to": np.array([4, 3]), "s": SCALE, "v": CODES.reshape(3, 4)}
+    assert initialiser_coverage(graph(nodes, tensors)) == 0.5
 
 
 def test_a_weight_that_is_rounded_by_hand_is_unknown():

@@ -199,6 +199,7 @@ class Hidden(nn.Module):
             "closure": lambda x: backbone(x),
             "numpy": lambda x: x @ torch.from_numpy(weight).T,
             "copied": lambda x: x @ torch.tensor(weight.tolist()).T,
+            "bytes": lambda x: x @ torch.frombuffer(bytearray(weight.tobytes()), dtype=torch.float32).view(8, 8).T,
             "numpy on the input": lambda x: torch.from_numpy(x.numpy() @ weight.T),
         }[how]
         self.head = nn.Linear(8, 8)
@@ -208,7 +209,9 @@ class Hidden(nn.Module):
         return self.head(self.backbone[0](x) if self.how == "list" else self.backbone(x))
 
 
-@pytest.mark.parametrize(("how", "share"), [("list", 0.5), ("closure", 0.5), ("numpy", 0.5), ("copied", 0.5)])
+@pytest.mark.parametrize(
+    ("how", "share"), [("list", 0.5), ("closure", 0.5), ("numpy", 0.5), ("copied", 0.5), ("bytes", 0.5)]
+)
 def test_weights_that_no_module_registers_count(how, share):
     found = coverage_by_layer(Hidden(how), input_shape=(8,))
     assert found.weights == share

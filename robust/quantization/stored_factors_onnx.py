@@ -1,0 +1,142 @@
+"""The stored numbers of an ONNX file that a factor of a product is made of."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from robust.costing.graph_onnx import bits, reads
+from robust.models.layer_bits import NARROW
+
+FLOATS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
+_WHOLE = frozenset({"INT32", "INT64", "UINT32", "UINT64", "BOOL", "STRING"})
+#: Operators that leave fewer values than they are given.
+_ROUNDING = frozenset(("Round", "Floor", "Ceil", "Sign"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredWeight:
+    """A stored weight that an operator reads.
+
+    Args:
+        name: The tensor.
+        size: How many numbers.
+        axes: How many axes.
+        bits: Bits of each number.
+        rounded: Bits that they are rounded to on their way; None where they are not.
+        unknown: Whether they are rounded on their way in another manner.
+        cast: Whether they are made floating ones as they are, without a scale.
+    """
+
+    name: str
+    size: int
+    axes: int
+    bits: int
+    rounded: int | None
+    unknown: bool = False
+    cast: bool = False
+
+    @property
+    def width(self) -> int:
+        """Bits of each number in the run."""
+        return self.bits if self.rounded is None else min(self.bits, self.rounded)
+
+
+def made_of(
+    name: str,
+    stored: Mapping[str, TensorProto],
+    sources: Mapping[str, Any],
+    known: dict[str, list[StoredWeight] | None],
+) -> list[StoredWeight] | None:
+    """The stored numbers that an input is made of, however; None where something else takes part.
+
+    Of the tensors behind a factor those hold its numbers that are large enough: a scale or a mask does not.
+    """
+    if name not in known:
+        known[name] = None  # a graph without an order would go round in circles
+        known[name] = _traced(name, stored, sources, known)
+    return known[name]
+
+
+def _traced(
+    name: str,
+    stored: Mapping[str, TensorProto],
+    sources: Mapping[str, Any],
+    known: dict[str, list[StoredWeight] | None],
+) -> list[StoredWeight] | None:
+    if name in stored:
+        tensor = stored[name]
+        width = bits(tensor.data_type) or 0
+        return [StoredWeight(name=name, size=math.prod(tensor.dims), axes=len(tensor.dims), bits=width, rounded=None)]
+    node = sources.get(name)
+    if node is None:
+        return None
+    unpacking = node.op_type in ("QuantizeLinear", "DequantizeLinear")
+    found: list[StoredWeight] = []
+    for one in list(node.input)[:1] if unpacking else reads(node):
+        part = made_of(one, stored, sources, known)
+        if part is None:
+            return None
+        found += part
+    if node.op_type == "QuantizeLinear":
+        width = _rounded_bits(node, stored)
+        found = [replace(one, rounded=width if one.rounded is None else min(one.rounded, width)) for one in found]
+    elif node.op_type == "Cast":
+        found = [replace(one, cast=True) for one in found]
+    elif node.op_type == "Reshape":
+        found = [replace(one, axes=max(one.axes, 2)) for one in found]  # a flat one becomes a matrix
+    elif node.op_type in _ROUNDING:
+        found = [replace(one, unknown=True) for one in found]
+    return list({one.name: one for one in found}.values())
+
+
+def holders(weights: Sequence[StoredWeight], stored: Mapping[str, TensorProto]) -> list[StoredWeight]:
+    """Those of the tensors behind a factor that hold its numbers."""
+    numbers = [one for one in weights if one.bits and one.axes > 1 and not _counts_places(stored[one.name])]
+    largest = max((one.size for one in numbers), default=0)
+    large = [one for one in numbers if 2 * one.size > largest and stored[one.name].data_type in FLOATS]
+    if large:
+        return [one for one in large if not _is_mask(stored[one.name])] or large
+    alone = len(weights) == 1 and weights[0].cast  # as it is, it says which numbers meet
+    return [one for one in numbers if 2 * one.size > largest and not (alone and _is_mask(stored[one.name]))]
+
+
+def _counts_places(tensor: TensorProto) -> bool:
+    return tensor.data_type not in FLOATS and TensorProto.DataType.Name(tensor.data_type) in _WHOLE
+
+
+def _is_mask(tensor: TensorProto) -> bool:
+    """Whether a tensor says yes or no."""
+    if tensor.data_type not in (TensorProto.UINT8, *FLOATS) or onnx.external_data_helper.uses_external_data(tensor):
+        return False
+    values = numpy_helper.to_array(tensor)
+    return bool(((values == 0) | (values == 1)).all())
+
+
+def _rounded_bits(node: Any, stored: Mapping[str, TensorProto]) -> int:
+    """Bits of the integers that a quantizing operator makes: its zero point's, or those that it names; else uint8."""
+    if len(node.input) > 2 and node.input[2] in stored:
+        return bits(stored[node.input[2]].data_type) or NARROW
+    kind = next((attribute.i for attribute in node.attribute if attribute.name == "output_dtype"), 0)
+    return (bits(kind) if kind else None) or NARROW
+
+
+def constant_of(node: Any) -> TensorProto | None:
+    """What a `Constant` holds, as a tensor; None for texts and sparse ones.
+
+    Args:
+        node: The operator.
+    """
+    for attribute in node.attribute:
+        value = helper.get_attribute_value(attribute)
+        if attribute.name == "value":
+            return attribute.t
+        if attribute.name in ("value_float", "value_floats"):
+            return numpy_helper.from_array(np.array(value, dtype=np.float32))
+        if attribute.name in ("value_int", "value_ints"):
+            return numpy_helper.from_array(np.array(value, dtype=np.int64))
+    return None
