@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from robust.attacks.row_changes import change_sizes
 from robust.attacks.rungs import Outcome
 from robust.attacks.target import Target
 from robust.attacks.transfer import title
@@ -11,7 +12,7 @@ from robust.evidence import Evidence, Fact, Figure, Finding, Rows, Series, Value
 from robust.measures.details import row_ids
 from robust.measures.row_means import share_interval
 from robust.predicting.metering import Meter
-from robust.types import BoolArray, FloatArray, IntArray
+from robust.types import BoolArray, IntArray
 
 #: What the two values of an accuracy under attack are.
 NAMES = ("clean", "under attack")
@@ -123,7 +124,7 @@ def _bought(outcome: Outcome) -> list[Evidence]:
 def _broken_rows(outcome: Outcome, target: Target) -> Rows:
     """Ids of broken rows, those that took the smallest change first."""
     broken = np.flatnonzero(outcome.broken)
-    change = _sizes(outcome, target)[broken]
+    change = change_sizes(outcome.rows, target.x, norm=outcome.ladder.strongest.norm)[broken]
     order = broken[np.argsort(change, kind="stable")][:_MOST_ROWS]
     norm = outcome.ladder.strongest.norm
     what = "largest change of a feature" if norm == "linf" else f"{norm} norm of the change"
@@ -133,15 +134,6 @@ def _broken_rows(outcome: Outcome, target: Target) -> Rows:
         values=tuple(float(f"{size:.4g}") for size in np.sort(change, kind="stable")[:_MOST_ROWS]),
         total=len(broken),
     )
-
-
-def _sizes(outcome: Outcome, target: Target) -> FloatArray:
-    """How far each row was moved (n,), in the user's units."""
-    change = np.abs(np.nan_to_num(outcome.rows.astype(np.float64) - target.x.astype(np.float64)))
-    norm = outcome.ladder.strongest.norm
-    if norm == "l2":
-        return np.asarray(np.sqrt(np.sum(change**2, axis=1)))
-    return np.asarray(change.max(axis=1) if norm == "linf" else change.sum(axis=1))
 
 
 def _figure(outcome: Outcome, data: Dataset, rightly: IntArray, *, level: float, seed: int) -> Figure:
