@@ -1,6 +1,12 @@
 """What all tests share."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Hypothesis reads the constants of all local modules at its first draw, which takes a second on a busy machine: no health
+# of the drawing.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 pytest_plugins = ["pytester"]
 
