@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Hypothesis reads the constants of all local modules at its first draw, which takes a second on a busy machine: no health
-# of the drawing.
+# Hypothesis reads the constants of all local modules at its first draw: a second on a busy machine, and no fault of the
+# drawing.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 
