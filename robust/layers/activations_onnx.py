@@ -1,4 +1,4 @@
-"""Activations that several ONNX operators make up, such as Sigmoid and Mul: known by the numbers that they make."""
+"""Activations of ONNX graphs: single operators, and several, such as Sigmoid and Mul, known by what they make."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,6 +11,15 @@ from robust.layers.flow_onnx import Bundle, Flow
 from robust.quantization.stored_values_onnx import dequantized
 from robust.types import AnyArray, FloatArray
 
+#: Activations by what other formats call them.
+ACTIVATIONS: Mapping[str, str] = {
+    **{name: name.lower() for name in ("Relu", "Sigmoid", "Tanh", "Elu", "Selu", "Celu", "Gelu", "Softplus", "Mish")},
+    **{name: name.lower() for name in ("LeakyRelu", "HardSigmoid", "HardSwish", "Softsign", "PRelu", "Clip")},
+    "FastGelu": "gelu",
+    "QuickGelu": "quickgelu",
+    "QLinearSigmoid": "sigmoid",
+    "QLinearLeakyRelu": "leakyrelu",
+}
 #: Numbers by which functions are told apart, and how near their values have to be.
 _GRID: FloatArray = np.linspace(-9.0, 9.0, 73)
 _NEAR = 1e-3
@@ -77,6 +86,16 @@ _BINARY: Mapping[str, Callable[[AnyArray, AnyArray], AnyArray]] = {
 #: Of operators on integers the second operand comes after the first one's scale and zero point.
 _PAIRED = ("QLinearAdd", "QLinearMul")
 _HANDING_ON = ("Identity", "Cast", "QuantizeLinear", "DequantizeLinear")
+
+
+def activation(flow: Flow, node: Any) -> str:
+    """An activation's name; a clip of [0, …] says its upper end."""
+    name = ACTIVATIONS[node.op_type]
+    if name != "clip":
+        return name
+    ends = [flow.constants.array(one) if one else None for one in (*node.input[1:3], "", "")[:2]]
+    low, high = (None if end is None or end.size != 1 else float(end.item()) for end in ends)
+    return "relu" if low == 0 and high is None else f"clip({low}, {high})"
 
 
 def composed(flow: Flow, bundle: Bundle) -> tuple[str, tuple[int, ...], str] | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, Self, TypeAlias, TypeVar
 
+from robust.layers.shifts import times
 from robust.types import AnyArray, FloatArray
 
 Tensor = TypeVar("Tensor", bound=Hashable)
@@ -49,10 +50,11 @@ class Point:
         end: Key of the point.
         activations: What is applied to its outputs before the point, in order.
         integers: Whether it holds integers.
-        level: Constants that are added before the point, less those that are before the layer's end: −1 before its own
-            bias, where that is an operator of its own, 1 behind the first constant that is added to what it gives.
+        level: Constants that are added or multiplied by before the point, less those before the layer's end: −1 before
+            its own bias, where that is an operator of its own, 1 behind the first constant that what it gives meets.
         shift: All that was added to the layer's products, its bias included, so that it broadcasts to a row; None where
             it is not seen.
+        scale: What constants behind the layer's end multiply, so that it broadcasts to a row; None for 1.
     """
 
     end: str
@@ -60,6 +62,7 @@ class Point:
     integers: bool = False
     level: int = 0
     shift: FloatArray | None = None
+    scale: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,6 +88,7 @@ class Block:
         points: Other points where it can be compared, in the order of a run: before its activation, before a bias that
             is an operator of its own, behind constants that are added to what it gives.
         home: Key by which other layers name it among their `feeds`, where it is compared at another point.
+        passed: Keys of points behind constants that it has taken up where it is compared at another point.
     """
 
     name: str
@@ -102,6 +106,7 @@ class Block:
     shift: FloatArray | None = None
     points: tuple[Point, ...] = ()
     home: str = ""
+    passed: tuple[str, ...] = ()
 
     @property
     def own_point(self) -> Point:
@@ -113,8 +118,19 @@ class Block:
         if point.end == self.end:
             return self
         return replace(
-            self, end=point.end, activations=point.activations, integers=point.integers, home=self.home or self.end
+            self,
+            end=point.end,
+            activations=point.activations,
+            integers=point.integers,
+            home=self.home or self.end,
+            passed=tuple(one.end for one in self.points if 0 < one.level <= point.level),
+            weight=times(self.weight, point.scale, self.channel_axis),
         )
+
+    @property
+    def channel_axis(self) -> int:
+        """The axis of its weights along which its outputs lie."""
+        return 1 if self.family == "convtranspose" else 0
 
     @property
     def family(self) -> str:

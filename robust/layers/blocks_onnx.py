@@ -4,12 +4,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from robust.layers.activations_onnx import composed
+import numpy as np
+
+from robust.layers.activations_onnx import ACTIVATIONS, activation, composed
 from robust.layers.blocks import ENTRY, OUTPUT, RECURRENT, Block, Point, family, points_behind
 from robust.layers.flow_onnx import Bundle, Flow, is_lookup
 from robust.layers.names_onnx import name_of
-from robust.layers.shifts import normalised, shifted
-from robust.layers.shifts_onnx import added, has_bias, normalising, own_shift
+from robust.layers.shifts import normalised, scaled, shifted
+from robust.layers.shifts_onnx import added, has_bias, multiplied, normalising, own_shift
 from robust.quantization.stored_values_onnx import fold_of, weight_of
 from robust.types import AnyArray, FloatArray
 
@@ -21,15 +23,6 @@ _VIEWS = frozenset(
         *("ConstantOfShape", "Range", "Gather", "GatherND", "Slice", "Split", "Tile"),
     )
 )
-#: Activations by what other formats call them.
-_ACTIVATIONS: Mapping[str, str] = {
-    **{name: name.lower() for name in ("Relu", "Sigmoid", "Tanh", "Elu", "Selu", "Celu", "Gelu", "Softplus", "Mish")},
-    **{name: name.lower() for name in ("LeakyRelu", "HardSigmoid", "HardSwish", "Softsign", "PRelu", "Clip")},
-    "FastGelu": "gelu",
-    "QuickGelu": "quickgelu",
-    "QLinearSigmoid": "sigmoid",
-    "QLinearLeakyRelu": "leakyrelu",
-}
 #: Families whose outputs a constant may still be added to, or multiplied by, as a part of the layer.
 _PRODUCTS = ("conv", "convtranspose", "linear")
 _INTEGER_PRODUCTS = ("ConvInteger", "MatMulInteger")
@@ -95,6 +88,7 @@ class _Chain:
     stored: list[str] = field(default_factory=list)
     fold: FloatArray | None = None
     scale: AnyArray | None = None
+    factor: FloatArray | None = None
     biased: bool = False
     shift: FloatArray | None = None
     points: list[Point] = field(default_factory=list)
@@ -107,6 +101,7 @@ class _Chain:
             integers=_integers(node, self.bundles[-1]),
             level=level,
             shift=self.shift,
+            scale=self.factor,
         )
 
 
@@ -158,9 +153,9 @@ def _applied(flow: Flow, node: Any, chain: _Chain) -> tuple[str, tuple[int, ...]
     if several is not None:
         return several
     after = flow.outside(chain.bundles[-1])
-    if len(after) != 1 or after[0].op_type not in _ACTIVATIONS or not _alone(flow, after[0], chain.bundles[-1]):
+    if len(after) != 1 or after[0].op_type not in ACTIVATIONS or not _alone(flow, after[0], chain.bundles[-1]):
         return None
-    return _activation(flow, after[0]), (id(after[0]),), after[0].output[0]
+    return activation(flow, after[0]), (id(after[0]),), after[0].output[0]
 
 
 def _belongs(flow: Flow, follower: Any, node: Any, chain: _Chain, *, product: bool) -> bool:
@@ -192,19 +187,24 @@ def _belongs(flow: Flow, follower: Any, node: Any, chain: _Chain, *, product: bo
 
 
 def _behind(flow: Flow, node: Any, chain: _Chain) -> list[Point]:
-    """Points behind constants that are added to what a layer gives, which optimizers take into its bias."""
-    later = replace(chain, bundles=list(chain.bundles), activations=[], points=[])
+    """Points behind constants that are added to what a layer gives, or multiply it: optimizers take these into it."""
+    later = replace(chain, bundles=list(chain.bundles), activations=[], points=[], factor=np.ones(()))
     level = 0
     while not chain.activations and not later.activations and not flow.ends(later.bundles[-1]):
         applied = _applied(flow, node, later) if level else None
         after = flow.outside(later.bundles[-1])
-        value = added(flow, after[0], later.bundles[-1].names) if len(after) == 1 else None
+        names = later.bundles[-1].names
+        value = added(flow, after[0], names) if len(after) == 1 else None
+        factor = multiplied(flow, after[0], names) if len(after) == 1 else None
         if applied is not None:
             later.activations.append(applied[0])
             later.bundles.append(flow.bundle(applied[2]))
-        elif value is not None:
+        elif value is not None or factor is not None:
             level += 1
-            later.shift = shifted(later.shift, value)
+            later.shift = scaled(later.shift, factor) if value is None else shifted(later.shift, value)
+            later.factor = later.factor if factor is None else scaled(later.factor, factor)
+            if later.factor is None:
+                break
             later.bundles.append(flow.bundle(after[0].output[0]))
         else:
             break
@@ -224,16 +224,6 @@ def _weight_scale(flow: Flow, others: list[str]) -> AnyArray | None:
             if one in flow.fixed:
                 return flow.constants.array(one)
     return None
-
-
-def _activation(flow: Flow, node: Any) -> str:
-    """An activation's name; a clip of [0, …] says its upper end."""
-    name = _ACTIVATIONS[node.op_type]
-    if name != "clip":
-        return name
-    ends = [flow.constants.array(one) if one else None for one in (*node.input[1:3], "", "")[:2]]
-    low, high = (None if end is None or end.size != 1 else float(end.item()) for end in ends)
-    return "relu" if low == 0 and high is None else f"clip({low}, {high})"
 
 
 def _stored(flow: Flow, node: Any) -> list[str]:

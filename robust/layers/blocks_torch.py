@@ -11,7 +11,7 @@ from robust.layers.blocks import ENTRY, OUTPUT, RECURRENT, Block, Point, family,
 from robust.layers.events_torch import Event, Recording
 from robust.layers.modules_torch import is_quantizer
 from robust.layers.nested_torch import key_of
-from robust.layers.shifts import bias_shift, normalised, shifted
+from robust.layers.shifts import bias_shift, normalised, scaled, shifted
 from robust.types import FloatArray
 
 #: Activations, as modules and as functions, by what other formats call them.
@@ -33,7 +33,7 @@ _ACTIVATIONS: Mapping[str, str] = {
 _CLIPS = ("Hardtanh", "hardtanh", "hardtanh_", "clamp", "clamp_", "clip", "clip_")
 #: Families to whose outputs a constant may be added that files have in their bias.
 _PRODUCTS = ("conv", "convtranspose", "linear")
-_NORMALISATIONS = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm")
+_NORMALISATIONS = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm", "FrozenBatchNorm2d")
 #: What hands numbers on, in another shape or as they are.
 _VIEWS = frozenset(
     ("Flatten", "Unflatten", "Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout")
@@ -102,12 +102,13 @@ class _Chain:
     activations: list[str] = field(default_factory=list)
     fold: FloatArray | None = None
     shift: FloatArray | None = None
+    scale: FloatArray | None = None
     points: list[Point] = field(default_factory=list)
 
     def here(self, place: int, level: int) -> Point:
         """The point that it has come to."""
         end = key_of(self.members[-1].key, place if len(self.members) == 1 else 0)
-        return Point(end=end, activations=tuple(self.activations), level=level, shift=self.shift)
+        return Point(end=end, activations=tuple(self.activations), level=level, shift=self.shift, scale=self.scale)
 
     def follow(self, event: Event) -> None:
         """Take one more call."""
@@ -149,8 +150,8 @@ def _chain(event: Event, number: int, readers: Mapping[int, list[Event]], output
 
 
 def _behind(chain: _Chain, readers: Mapping[int, list[Event]], output: int) -> list[Point]:
-    """Points behind constants that functions add to what a layer gives: files have these in its bias."""
-    later = replace(chain, members=list(chain.members), activations=[], points=[])
+    """Points behind constants that functions add to what a layer gives, or multiply it by: files have these in it."""
+    later = replace(chain, members=list(chain.members), activations=[], points=[], scale=np.ones(()))
     level = 0
     while not chain.activations and not later.activations and later.shift is not None and later.last != output:
         after = readers.get(later.last, [])
@@ -162,7 +163,13 @@ def _behind(chain: _Chain, readers: Mapping[int, list[Event]], output: int) -> l
             later.activations.append(activation)
         elif follower.added is not None:
             level += 1
-            later.shift = shifted(later.shift, follower.added.to(device="cpu", dtype=torch.float64).numpy())
+            later.shift = shifted(later.shift, follower.added.numpy())
+        elif follower.factor is not None:
+            level += 1
+            factor = follower.factor.numpy()
+            later.shift, later.scale = scaled(later.shift, factor), scaled(later.scale, factor)
+            if later.scale is None:
+                break
         elif not _idle(follower):
             break
         later.follow(follower)

@@ -17,6 +17,11 @@ _ADDING = {
     **dict.fromkeys(("add", "add_", "__add__", "__radd__", "__iadd__"), 1.0),
     **dict.fromkeys(("sub", "sub_", "__sub__", "__isub__"), -1.0),
 }
+#: Functions that multiply, by the power of what they multiply their first argument by.
+_SCALING = {
+    **dict.fromkeys(("mul", "mul_", "multiply", "__mul__", "__rmul__", "__imul__"), 1),
+    **dict.fromkeys(("div", "div_", "divide", "true_divide", "__div__", "__truediv__", "__itruediv__"), -1),
+}
 #: Functions that apply weights: which of their arguments these are.
 _WEIGHTED = {
     **dict.fromkeys(("linear", "embedding"), 1),
@@ -39,6 +44,7 @@ class Event:
         arguments: Plain arguments of a function.
         bias: The bias that is applied with the weights, or None.
         added: What a function adds that does not depend on the rows; None where it adds nothing such.
+        factor: What a function multiplies by that does not depend on the rows; None where it does nothing such.
     """
 
     key: str
@@ -51,6 +57,7 @@ class Event:
     arguments: tuple[Any, ...] = ()
     bias: torch.Tensor | None = None
     added: torch.Tensor | None = None
+    factor: torch.Tensor | None = None
 
 
 @dataclass(slots=True)
@@ -212,20 +219,27 @@ class _Recorder(Functions):
             event = Event(key=key, name="", kind=name, reads=reads, makes=makes, arguments=plain)
             self._weigh(event, list(tensors((args, kwargs))))
             if self._computed.intersection(reads):
-                event.added = self._added(name, args, kwargs)
+                if not kwargs and len(args) == 2:
+                    event.added, event.factor = self._constants(name, args, reads)
                 self.depend(makes)
             self.found.events.append(event)
         return result
 
-    def _added(self, name: str, args: Any, kwargs: Any) -> torch.Tensor | None:
-        """The constant that a function adds to a tensor that depends on the rows."""
-        sign = _ADDING.get(name)
-        if sign is None or kwargs or len(args) != 2:
-            return None
-        fixed = [not isinstance(one, torch.Tensor) or self.known(one) not in self._computed for one in args]
-        if fixed not in ([False, True], [True, False]) or (sign < 0 and fixed[0]):
-            return None
-        return sign * torch.as_tensor(args[fixed.index(True)]).detach()
+    def _constants(
+        self, name: str, args: Any, reads: tuple[int, ...]
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """The constant that a function adds to a tensor that depends on the rows, and the one that it multiplies by."""
+        numbers = iter(reads)
+        fixed = [not isinstance(one, torch.Tensor) or next(numbers) not in self._computed for one in args]
+        sign, power = _ADDING.get(name), _SCALING.get(name)
+        if fixed not in ([False, True], [True, False]) or (fixed[0] and -1 in (sign, power)):
+            return None, None
+        if sign is None and power is None:
+            return None, None
+        constant = torch.as_tensor(args[fixed.index(True)]).detach().to(device="cpu", dtype=torch.float64)
+        if sign is not None:
+            return sign * constant, None
+        return None, constant**power if bool(constant.all()) else None
 
     def _weigh(self, event: Event, given: list[torch.Tensor]) -> None:
         """Note whose weights a function applies: those that a module holds itself, or that are made of these."""

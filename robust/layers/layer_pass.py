@@ -228,13 +228,14 @@ def _rows(
 
 
 def _moved(blocks: tuple[Block, ...], pairs: tuple[Match, ...]) -> tuple[Block, ...]:
-    """Layers at the points where they are compared, and what reads them there; none that such a point has behind it."""
+    """Layers at the points where they are compared, and what reads them there; none whose constants these took up."""
     homes = {pair.reference.home: pair.reference.end for pair in pairs if pair.reference.home}
     later = [
         replace(block, end=homes.get(block.end, block.end), feeds=tuple(homes.get(feed, feed) for feed in block.feeds))
         for block in blocks
     ]
-    return tuple(block for block in later if block.end not in block.feeds)
+    passed = {end for pair in pairs for end in pair.reference.passed if end != pair.reference.end}
+    return tuple(block for block in later if block.end not in block.feeds and block.end not in passed)
 
 
 def _upstream(blocks: tuple[Block, ...], pairs: tuple[Match, ...]) -> dict[str, tuple[str, ...]]:

@@ -192,11 +192,11 @@ class _Pairing:
         )
 
     def left(self) -> tuple[Unmatched, ...]:
-        """What has no partner, without the operators that add what the other model has in a layer's bias."""
+        """What has no partner, without the operators whose constants the other model has in a layer."""
         old, new = self._free()
-        ends = {block.end for met in self._met.values() for block in met}
-        old = [i for i in old if not (_adds(self._old[i]) and _ends(self._old[i]) & ends)]
-        new = [j for j in new if not (_adds(self._new[j]) and _ends(self._new[j]) & ends)]
+        ends = {end for met in self._met.values() for block in met for end in (block.end, *block.passed)}
+        old = [i for i in old if not (_constant(self._old[i]) and _ends(self._old[i]) & ends)]
+        new = [j for j in new if not (_constant(self._new[j]) and _ends(self._new[j]) & ends)]
         olds, news = [self._old[i] for i in old], [self._new[j] for j in new]
         missing = [
             Unmatched(
@@ -243,8 +243,9 @@ def _missing(block: Block, others: Sequence[Block], model: str) -> str:
     return f"the {model} has {counted(same, 'layer')} of this module, and nothing tells that one is the same"
 
 
-def _adds(block: Block) -> bool:
-    return block.family == "add" or block.kind == "Sub"
+def _constant(block: Block) -> bool:
+    """Whether it may add a constant, or multiply by one."""
+    return block.family in ("add", "sub", "mul", "div")
 
 
 def _ends(block: Block) -> set[str]:
@@ -253,8 +254,8 @@ def _ends(block: Block) -> set[str]:
 
 
 def _behind(old: Block, new: Block) -> bool:
-    """Whether one is a layer with weights, and the other a sum that has its name for a tensor: the layer took it up."""
-    return (old.family in WEIGHTED and _adds(new)) or (new.family in WEIGHTED and _adds(old))
+    """Whether one is a layer with weights, and the other a sum or product that has its tensor's name: it took it up."""
+    return (old.family in WEIGHTED and _constant(new)) or (new.family in WEIGHTED and _constant(old))
 
 
 def _alike(old: Block, new: Block) -> bool:

@@ -1,7 +1,13 @@
 """The point at which two layers of one name mean the same: the same activation applied, the same constants added."""
 
+import math
+
+import numpy as np
+
 from robust.layers.blocks import Block, Point
 from robust.layers.shifts import gap
+from robust.layers.weights import folded
+from robust.types import FloatArray
 
 #: Families whose layers have weights, by which they are told apart.
 WEIGHTED = ("conv", "convtranspose", "linear")
@@ -11,6 +17,8 @@ _CLIPS = ("relu", "clip(")
 _BETTER = 4.0
 #: Constants that agree so well, as a share of their size, are the same.
 _SAME = 1e-3
+#: Factors that agree so well are the same; what is quantized agrees so well on the whole.
+_SAME_SCALE = 0.01
 
 
 def meeting(old: Block, new: Block) -> tuple[Block, Block] | str:
@@ -45,20 +53,67 @@ def _points(block: Block, level: int) -> list[Point]:
 
 
 def _levels(old: Block, new: Block) -> tuple[int, int]:
-    """Behind how many constants two layers are to be compared: 0 and 0, unless what is added tells others.
+    """Behind how many constants two layers are to be compared: 0 and 0, unless these tell others.
 
     Of several that do, the one that tells best.
     """
     first, second = _shifts(old), _shifts(new)
+    pairs = [(a, 0) for a in first if a] + [(0, b) for b in second if b]
+    if _relative(_scale(first[max(first)]), _scale(second[max(second)])) > _SAME_SCALE:
+        return _scaled(old, new, first, second, pairs)
     plain = gap(old.shift, new.shift)
     if first.keys() == second.keys() or plain is None or old.shift is None or plain <= _SAME * _size(old):
         return 0, 0
     found = []
-    for a, b in [(a, 0) for a in first if a] + [(0, b) for b in second if b]:
+    for a, b in pairs:
         distance = gap(first[a].shift, second[b].shift)
-        if distance is not None and distance * _BETTER <= min(plain, max(_size(old), _size(new))):
+        alike = _relative(_scale(first[a]), _scale(second[b])) <= _SAME_SCALE
+        if alike and distance is not None and distance * _BETTER <= min(plain, max(_size(old), _size(new))):
             found.append((distance, a, b))
     return min(found)[1:] if found else (0, 0)
+
+
+def _scaled(
+    old: Block, new: Block, first: dict[int, Point], second: dict[int, Point], pairs: list[tuple[int, int]]
+) -> tuple[int, int]:
+    """Behind how many constants weights that took up a factor mean the same.
+
+    The operators say that one model alone has the factor behind its layer; weights say which of several it is, or that
+    it went elsewhere: where they are those of the other layer without it.
+    """
+    found = []
+    for a, b in pairs:
+        if first[a].scale is None and second[b].scale is None:
+            continue
+        if _relative(_scale(first[a]), _scale(second[b])) > _SAME_SCALE:
+            shift = gap(first[a].shift, second[b].shift)
+            weights = _weights(old.at(first[a]), new.at(second[b]))
+            found.append((weights, math.inf if shift is None else shift, -a - b, a, b))
+    if not found:
+        return 0, 0
+    best, _, _, a, b = min(found)
+    one, other = folded(old, new), folded(new, old)
+    if one is not None and other is not None and one.shape == other.shape and np.any(one):
+        gain = float(np.vdot(one, other) / np.vdot(one, one))
+        if abs(gain - 1.0) <= _SAME_SCALE and _weights(old, new) * _BETTER <= best:
+            return 0, 0
+    return a, b
+
+
+def _weights(old: Block, new: Block) -> float:
+    """How far weights are apart, as a share of their size; 1 where they are not known."""
+    one, other = folded(old, new), folded(new, old)
+    return 1.0 if one is None or other is None or one.shape != other.shape else _relative(one, other)
+
+
+def _scale(point: Point) -> FloatArray:
+    return np.ones(()) if point.scale is None else point.scale
+
+
+def _relative(a: FloatArray, b: FloatArray) -> float:
+    """Distance of two arrays, as a share of the larger one's size."""
+    distance, size = gap(a, b), max(gap(one, 0 * one) or 0.0 for one in (a, b))
+    return math.inf if distance is None else distance / size if size else 0.0
 
 
 def _shifts(block: Block) -> dict[int, Point]:

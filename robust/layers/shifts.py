@@ -1,4 +1,4 @@
-"""What is added to a layer's products: by it a bias that has taken up a constant is told from one that has not."""
+"""What a layer's products are multiplied by, and what is added: what took up constants is told by it."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def bias_shift(bias: AnyArray | None, weight_axes: int) -> FloatArray:
     ((2, 1, 1), ())
     """
     if bias is None:
-        return np.zeros(())
+        return np.zeros((1,) * (weight_axes - 1) if weight_axes > 2 else ())
     return np.asarray(bias, dtype=np.float64).reshape(-1, *[1] * (weight_axes - 2))
 
 
@@ -28,6 +28,45 @@ def shifted(shift: FloatArray | None, added: AnyArray | None) -> FloatArray | No
         return np.asarray(shift + np.asarray(added, dtype=np.float64))
     except ValueError:
         return None
+
+
+def scaled(scale: FloatArray | None, factor: AnyArray | None) -> FloatArray | None:
+    """A scale or a shift after one more constant factor; None where either is not known, or the factor is not finite.
+
+    >>> scaled(np.array([1.0, 2.0]), np.array(0.5))
+    array([0.5, 1. ])
+    """
+    if scale is None or factor is None or not np.all(np.isfinite(factor)):
+        return None
+    try:
+        return np.asarray(scale * np.asarray(factor, dtype=np.float64))
+    except ValueError:
+        return None
+
+
+def times(weight: FloatArray | None, scale: FloatArray | None, axis: int) -> FloatArray | None:
+    """Weights with a scale taken into them; None where they cannot take it up.
+
+    Args:
+        weight: (out, …), the channels along `axis`, or None.
+        scale: As it broadcasts to a row, one number or one a channel; None for 1.
+        axis: 0 or 1.
+
+    >>> times(np.ones((2, 1)), np.array([2.0, 3.0]), 0)
+    array([[2.],
+           [3.]])
+    """
+    if weight is None or scale is None:
+        return weight
+    space = weight.ndim - 2
+    channels = scale.shape[-1 - space] if scale.ndim > space else 1
+    if scale.size == 1:
+        return np.asarray(weight * scale.reshape(()))
+    if scale.size != channels or channels != weight.shape[axis]:
+        return None
+    shape = [1] * weight.ndim
+    shape[axis] = -1
+    return np.asarray(weight * scale.reshape(shape))
 
 
 def normalised(shift: FloatArray | None, scale: FloatArray | None, offset: FloatArray | None) -> FloatArray | None:

@@ -1,4 +1,4 @@
-"""Biases of ONNX layers, and the constants that operators behind them add."""
+"""Biases of ONNX layers, and the constants that operators behind them add, or multiply by."""
 
 from typing import Any
 
@@ -19,6 +19,9 @@ _BIASES = {
 #: Where these have the scales of their inputs and weights, whose product is the bias's.
 _SCALES = (1, 4)
 _ADDING = ("Add", "Sub", "QLinearAdd")
+_SCALING = ("Mul", "Div", "QLinearMul")
+#: Operators on integers, whose second operand comes after the first one's scale and zero point.
+_PAIRED = ("QLinearAdd", "QLinearMul")
 
 
 def has_bias(node: Any) -> bool:
@@ -53,19 +56,39 @@ def added(flow: Flow, node: Any, names: tuple[str, ...]) -> AnyArray | None:
         node: The operator.
         names: All names of the tensor.
     """
-    if node.op_type not in _ADDING:
+    found = _operand(flow, node, names) if node.op_type in _ADDING else None
+    if found is None or node.op_type != "Sub":
+        return None if found is None else found[0]
+    return -found[0] if found[1] == 0 else None
+
+
+def multiplied(flow: Flow, node: Any, names: tuple[str, ...]) -> AnyArray | None:
+    """The constant that an operator multiplies a tensor by; None where it does not, or by 0.
+
+    Args:
+        flow: The graph.
+        node: The operator.
+        names: All names of the tensor.
+    """
+    found = _operand(flow, node, names) if node.op_type in _SCALING else None
+    if found is None or not np.all(found[0]) or found[0].dtype.kind != "f":
         return None
-    places = ((0, 3), (3, 0)) if node.op_type == "QLinearAdd" else ((0, 1), (1, 0))
-    for own, other in places:
+    if node.op_type == "Div":
+        return 1.0 / found[0].astype(np.float64) if found[1] == 0 else None
+    return found[0]
+
+
+def _operand(flow: Flow, node: Any, names: tuple[str, ...]) -> tuple[AnyArray, int] | None:
+    """The constant that an operator reads beside a tensor, and the tensor's own place."""
+    paired = node.op_type in _PAIRED
+    for own, other in ((0, 3), (3, 0)) if paired else ((0, 1), (1, 0)):
         if node.input[own] not in names:
             continue
         values = flow.constants.array(node.input[other])
-        if node.op_type == "QLinearAdd" and values is not None:
+        if paired and values is not None:
             scale, zero = (flow.constants.array(name) for name in node.input[other + 1 : other + 3])
-            return None if scale is None else dequantized(values, scale, zero, axis=0)
-        if node.op_type == "Sub":
-            return -values if values is not None and own == 0 else None
-        return values
+            values = None if scale is None else dequantized(values, scale, zero, axis=0)
+        return None if values is None else (values, own)
     return None
 
 

@@ -72,3 +72,38 @@ def test_constants_of_other_shapes():
     old = block("plain", points=(behind(B + full),))
     assert ends(old, block("fused", B + full)) == ("behind", "fused")
     assert ends(old, block("new", np.zeros(5))) == ("plain", "new")
+
+
+W = np.array([[1.0, 2.0], [-1.0, 0.5], [3.0, -2.0]])
+
+
+def weighty(end, weight, shift=B, *, points=()):
+    return Block(name="a", kind="Gemm", end=end, shift=shift, weight=weight, points=points)
+
+
+def test_a_factor_that_a_file_has_in_the_weights():
+    old = weighty("plain", W, points=(Point(end="times", level=1, shift=0.1 * B, scale=np.array(0.1)),))
+    assert ends(old, weighty("fused", 0.1 * W, 0.1 * B)) == ("times", "fused")
+    assert ends(weighty("fused", 0.1 * W, 0.1 * B), old) == ("fused", "times")
+    met, _ = meeting(old, weighty("fused", 0.1 * W, 0.1 * B))
+    np.testing.assert_allclose(met.weight, 0.1 * W)
+    assert met.passed == ("times",)
+    # A fault in the weights is none of another point, though they are nearer to those before the factor.
+    near = weighty("plain", W, points=(Point(end="times", level=1, shift=0.8 * B, scale=np.array(0.8)),))
+    assert ends(near, weighty("faulty", 1.04 * W, 0.8 * B)) == ("times", "faulty")
+    # Weights as they were: the factor went elsewhere.
+    assert ends(near, weighty("new", W)) == ("plain", "new")
+    # The factor in both: nothing is taken up.
+    also = weighty("new", W, points=(Point(end="product", level=1, shift=0.8 * B, scale=np.array(0.8)),))
+    assert ends(near, also) == ("plain", "new")
+
+
+def test_a_factor_and_then_a_sum():
+    scale = np.array([0.5, 2.0, 1.5])
+    points = (
+        Point(end="times", level=1, shift=scale * B, scale=scale),
+        Point(end="sum", level=2, shift=scale * B + CONSTANT, scale=scale),
+    )
+    old, fused = weighty("plain", W, points=points), scale[:, None] * W
+    assert ends(old, weighty("both", fused, scale * B + CONSTANT)) == ("sum", "both")
+    assert ends(old, weighty("one", fused, scale * B)) == ("times", "one")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from robust.layers.shifts import bias_shift, gap, normalised, shifted
+from robust.layers.shifts import bias_shift, gap, normalised, scaled, shifted, times
 
 
 def test_a_shift_is_what_the_layer_gives_for_rows_of_zeros():
@@ -33,3 +33,21 @@ def test_what_is_not_known_stays_unknown():
     assert normalised(np.ones(3), None, None) is None
     assert gap(None, np.ones(3)) is None
     assert math.isinf(gap(np.ones(3), np.ones(4)))
+
+
+def test_weights_that_take_up_a_scale_give_the_scaled_outputs():
+    torch.manual_seed(0)
+    x, scale = torch.randn(2, 3, 5, 5), torch.rand(1, 4, 1, 1) + 0.5
+    conv, up = nn.Conv2d(3, 4, 3, bias=False), nn.ConvTranspose2d(3, 4, 2, bias=False)
+    with torch.no_grad():
+        for module, axis in ((conv, 0), (up, 1)):
+            wanted = module(x) * scale
+            taken = times(module.weight.double().numpy(), scale.double().numpy(), axis)
+            module.weight.copy_(torch.from_numpy(taken))
+            np.testing.assert_allclose(module(x).numpy(), wanted.numpy(), atol=1e-5)
+    weight = conv.weight.detach().numpy()
+    assert times(weight, np.ones((1, 1, 3, 3)), 0) is None  # a number a pixel
+    assert times(weight, np.ones((5, 1, 1)), 0) is None
+    assert times(weight, None, 0) is weight
+    assert scaled(np.ones(3), np.array(math.inf)) is None
+    assert scaled(np.ones(3), np.ones(4)) is None
