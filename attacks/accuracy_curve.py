@@ -13,6 +13,7 @@ from robust.attacks.foreign import template
 from robust.attacks.hidden_features import hidden_features
 from robust.attacks.keeping import kept
 from robust.attacks.noise import RandomNoise
+from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.outcome_evidence import NAMES
 from robust.attacks.rungs import FLOOR_DRAWS
 from robust.attacks.self_checks import (
@@ -84,12 +85,14 @@ def robustness_curve(
     >>> robustness_curve(sign, (rows, [0, 0, 1, 1]), RandomNoise(), eps=[0.1, 1, 10]).values.tolist()
     [1.0, 0.5, 0.0]
     """
-    model, data = _pinned(as_model(model)), as_data(data)
+    model, data = as_model(model), as_data(data)
     attack = _template(attack, norm)
     grid = _grid(attack, eps)
-    if attack.gradients:
-        require_gradients(model)
     with metered() as meter:
+        if attack.gradients:
+            model = with_own_gradients(model, data, wanted=True)
+            require_gradients(model)
+        model = _pinned(model)
         target = aim(model, data)
         swept = _sweep(attack, target, grid, seed=seed)
         checks = _checks(attack, target, swept, grid, seed=seed)

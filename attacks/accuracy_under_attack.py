@@ -8,6 +8,7 @@ import numpy as np
 from robust.attacks.base import Attack, require_budget
 from robust.attacks.faint_features import faint_features
 from robust.attacks.fgsm import FGSM
+from robust.attacks.flat_rows import flat_rows
 from robust.attacks.foreign import Foreign
 from robust.attacks.hidden_features import hidden_features
 from robust.attacks.indicators import (
@@ -17,8 +18,9 @@ from robust.attacks.indicators import (
     planted_found,
     transfer_failure,
     unstable_loss,
+    weaker_black_box,
 )
-from robust.attacks.keeping import kept
+from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.outcome_evidence import outcome_evidence
 from robust.attacks.rungs import Outcome, plan, require_question, run_ladder
 from robust.attacks.self_checks import (
@@ -36,7 +38,7 @@ from robust.attacks.self_checks import (
     unrounded_outputs,
 )
 from robust.attacks.slope import realised_slope
-from robust.attacks.strengths import with_own_gradients
+from robust.attacks.square import Square
 from robust.attacks.target import Target, aim, require_classifier
 from robust.attacks.transfer import Transfer, twins
 from robust.data.budget import Eps
@@ -48,7 +50,9 @@ from robust.measures.row_means import share_interval
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
 from robust.predicting.predictions import predict
-from robust.types import BoolArray
+
+# Of the search that gradients are compared with, on a sample of the rows that held.
+_QUERIES = 100
 
 
 def robust_accuracy(
@@ -155,7 +159,7 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
     attack = ladder.strongest
     checks = [room_to_move(attack, target)]
     if attack.gradients:
-        held = _flat(target) & ~outcome.broken
+        held = flat_rows(target) & ~outcome.broken
         checks += [gradients_seen(target, held, seed=seed), unlimited_budget(attack, target, seed=seed)]
         checks += [slope_told(rises) for rises in realised_slope(attack, target, [attack], seed=seed)]
         checks += [features_seen(*found) for found in hidden_features(attack, target, [attack], seed=seed)]
@@ -175,6 +179,9 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
 def _indicators(attack: Attack, target: Target, outcome: Outcome, *, seed: int) -> list[SelfCheck]:
     """Whether the search of the strongest attack could have failed."""
     found: list[SelfCheck | None] = [iterations_suffice(attack, target, outcome.broken, seed=seed)]
+    if attack.gradients and not any(isinstance(rung, Square) for rung in outcome.ladder.rungs):
+        box = Square(eps=require_budget(attack), norm=attack.norm, queries=_QUERIES)
+        found.append(weaker_black_box(box, target, outcome.broken, seed=seed))
     if not isinstance(attack, FGSM):
         found.append(planted_found(attack, target, seed=seed))
         found.append(beats_single_step(attack, target, outcome.broken, seed=seed))
@@ -187,16 +194,3 @@ def _facts(attack: Attack, target: Target, *, seed: int) -> list[Fact]:
     if isinstance(attack, Transfer):
         return [transfer_failure(attack, target, seed=seed)]
     return [unstable_loss(target, eps=require_budget(attack), norm=attack.norm, seed=seed)] if attack.gradients else []
-
-
-def _flat(target: Target) -> BoolArray:
-    """Which rows have a gradient of exactly zero through both losses (n,)."""
-
-    def run() -> BoolArray:
-        found = np.zeros(len(target), dtype=bool)
-        for start in range(0, len(target), target.batch):
-            rows = slice(start, min(start + target.batch, len(target)))
-            found[rows] = ~target.gradient(target.x[rows], rows)[1].any(axis=1)
-        return found
-
-    return kept(target, "flat", compute=run)

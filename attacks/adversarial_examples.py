@@ -8,10 +8,10 @@ from robust.attacks.base import Attack, require_budget
 from robust.attacks.keeping import kept
 from robust.attacks.near_points import near_points
 from robust.attacks.obedience import obeys
+from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.projection import space_of
 from robust.attacks.row_changes import change_sizes
 from robust.attacks.rungs import Ladder, Outcome, plan, require_question, run_ladder
-from robust.attacks.strengths import with_own_gradients
 from robust.attacks.target import Target, aim, require_classifier
 from robust.attacks.transfer import title
 from robust.data.budget import Eps, feature_eps

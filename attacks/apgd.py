@@ -1,8 +1,8 @@
 """AutoPGD: projected gradient ascent whose step size follows from how the loss goes, and needs no choice."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, Self, TypeAlias, get_args
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -84,10 +84,6 @@ class APGD(Attack):
     def gradients(self) -> bool:
         """It needs them."""
         return True
-
-    def at(self, eps: Eps) -> Self:
-        """The same attack with a budget."""
-        return replace(self, eps=eps)
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Climb from every start to every target, until a row is broken."""

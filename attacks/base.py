@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -58,9 +58,9 @@ class Attack(ABC):
         """What its results depend on, besides model, data and seed; None where that cannot be known."""
         return repr(self)
 
-    @abstractmethod
     def at(self, eps: Eps) -> Self:
         """The same attack with a budget."""
+        return replace(self, eps=eps)  # type: ignore[type-var] # each attack is a dataclass
 
     @abstractmethod
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:

@@ -1,8 +1,7 @@
 """The basic iterative method: projected gradient descent from the row itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 from robust.attacks.base import Attack, Swept
 from robust.attacks.pgd import PGD
@@ -49,10 +48,6 @@ class BIM(Attack):
     def gradients(self) -> bool:
         """It needs them."""
         return True
-
-    def at(self, eps: Eps) -> Self:
-        """The same attack with a budget."""
-        return replace(self, eps=eps)
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Climb from the rows themselves; nothing is random."""

@@ -1,8 +1,7 @@
 """The boundary attack: a random walk along the decision boundary, towards the row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -62,10 +61,6 @@ class Boundary(Attack):
     def gradients(self) -> bool:
         """It needs none, nor scores."""
         return False
-
-    def at(self, eps: Eps) -> Self:
-        """The same attack with a budget."""
-        return replace(self, eps=eps)
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Walk until inside the budget."""

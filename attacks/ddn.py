@@ -1,15 +1,10 @@
 """Decoupled direction and norm: a minimal-norm attack in l2."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
-import numpy as np
-
-from robust.attacks.minimal_ends import no_ends
-from robust.attacks.minimal_moves import moves_in
 from robust.attacks.minimal_norm import MinimalNorm
 from robust.attacks.minimal_options import read_below_one
-from robust.attacks.minimal_walk import Course, Walk
+from robust.attacks.minimal_walk import walked
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
 from robust.data.budget import Eps, read_count, read_eps
@@ -65,25 +60,6 @@ class DDN(MinimalNorm):
         """It works in l2."""
         return "l2"
 
-    @property
-    def gradients(self) -> bool:
-        """It needs them."""
-        return True
-
-    def at(self, eps: Eps) -> Self:
-        """The same attack with a budget."""
-        return replace(self, eps=eps)
-
     def minimal(self, target: Target, space: Space, *, seed: int) -> AnyArray:  # noqa: ARG002
         """Walk from every row; nothing is random."""
-        moves, explore = moves_in(space), round(_EXPLORE * self.steps)
-        ends = no_ends(target, moves)
-        course = Course(
-            explore=explore,
-            close=self.steps - explore,
-            gamma=self.gamma,
-            start=_START,
-            loss="even_cross_entropy",
-        )
-        Walk(target=target, moves=moves, course=course, ends=ends).run(np.arange(len(target)))
-        return ends.found
+        return walked(target, space, steps=self.steps, explored=_EXPLORE, gamma=self.gamma, start=_START)

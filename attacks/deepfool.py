@@ -1,7 +1,6 @@
 """DeepFool: steps to the nearest boundary of the linearised model."""
 
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 
@@ -63,15 +62,6 @@ class DeepFool(MinimalNorm):
         object.__setattr__(self, "overshoot", read_share(self.overshoot, "overshoot"))
         if self.candidates is not None:
             object.__setattr__(self, "candidates", read_count(self.candidates, "candidates"))
-
-    @property
-    def gradients(self) -> bool:
-        """It needs them."""
-        return True
-
-    def at(self, eps: Eps) -> Self:
-        """The same attack with a budget."""
-        return replace(self, eps=eps)
 
     def minimal(self, target: Target, space: Space, *, seed: int) -> AnyArray:  # noqa: ARG002
         """Step from every row; nothing is random."""

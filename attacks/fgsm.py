@@ -1,8 +1,7 @@
 """The fast gradient sign method: one step, one gradient."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -50,10 +49,6 @@ class FGSM(Attack):
     def gradients(self) -> bool:
         """It needs them."""
         return True
-
-    def at(self, eps: Eps) -> Self:
-        """The same attack with a budget."""
-        return replace(self, eps=eps)
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:  # noqa: ARG002
         """One gradient pass; nothing is random, and nobody asks whether the step broke the row."""

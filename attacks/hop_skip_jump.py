@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -67,10 +66,6 @@ class HopSkipJump(Attack):
     def gradients(self) -> bool:
         """It needs none, nor scores."""
         return False
-
-    def at(self, eps: Eps) -> Self:
-        """The same attack with a budget."""
-        return replace(self, eps=eps)
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Walk until inside the budget."""

@@ -14,6 +14,7 @@ from robust.attacks.fgsm import FGSM
 from robust.attacks.keeping import kept
 from robust.attacks.losses import log_margins
 from robust.attacks.noise import RandomNoise
+from robust.attacks.pgd import STEPS
 from robust.attacks.target import Target
 from robust.attacks.transfer import Transfer, title
 from robust.attacks.unlimited import sampled
@@ -32,8 +33,6 @@ _FEW, _LEVEL = 0.05, 0.95
 # climbs by luck where no gradient leads, in a quarter of the rows; a search without gradients misses nearly all.
 _MISSED = 0.5
 _WIDER = 1.5
-# Steps of an attack that leaves their number open.
-_USUAL = 40
 
 
 def planted_found(attack: Attack, target: Target, *, seed: int) -> SelfCheck:
@@ -102,14 +101,12 @@ def iterations_suffice(attack: Attack, target: Target, broken: BoolArray, *, see
         The check; None for an attack without steps, or where no row held.
     """
     longer = _with_more_steps(attack)
-    held = np.flatnonzero(~broken)
-    if longer is None or not len(held):
+    if longer is None:
         return None
-    rows = _some(target, held, seed=seed)
-    more = int(_broken_by(longer, target, rows, seed=seed).sum())
-    # The sample stands for the rows that held; what counts is the share of all of them.
-    passed = _rare(more, len(rows), share=min(1.0, _FEW * len(target) / len(held)))
-    reason = f"twice as many steps break {more} of {len(rows)} rows that held"
+    found, passed, rows = _left_over(longer, target, broken, seed=seed)
+    if not rows:
+        return None
+    reason = f"twice as many steps break {found} of {rows} rows that held"
     if not passed:
         reason += ": it had not converged"
     return SelfCheck(name="enough steps", passed=passed, reason=reason, bias="raises")
@@ -130,13 +127,10 @@ def weaker_black_box(box: Attack, target: Target, broken: BoolArray, *, seed: in
     Source:
         Athalye, Carlini and Wagner (2018), section 3.1.
     """
-    held = np.flatnonzero(~broken)
-    if not len(held):
+    found, passed, rows = _left_over(box, target, broken, seed=seed)
+    if not rows:
         return None
-    rows = _some(target, held, seed=seed)
-    more = int(_broken_by(box, target, rows, seed=seed).sum())
-    passed = _rare(more, len(rows), share=min(1.0, _FEW * len(target) / len(held)))
-    reason = f"{title(box)}, which sees scores alone, breaks {more} of {len(rows)} rows that gradients left"
+    reason = f"{title(box)}, which sees scores alone, breaks {found} of {rows} rows that gradients left"
     if not passed:
         reason += ": gradients that see less than scores are masked"
     return SelfCheck(name="stronger than black-box", passed=passed, reason=reason, bias="raises")
@@ -217,6 +211,17 @@ def _some(target: Target, rows: IntArray, *, seed: int) -> IntArray:
     return np.sort(rows[sampled(target.part(rows), seed=seed, most=ROWS)])
 
 
+def _left_over(attack: Attack, target: Target, broken: BoolArray, *, seed: int) -> tuple[int, bool, int]:
+    """What another attack breaks of a sample of the rows that held: how many, whether these are few, of how many."""
+    held = np.flatnonzero(~broken)
+    if not len(held):
+        return 0, True, 0
+    rows = _some(target, held, seed=seed)
+    found = int(_broken_by(attack, target, rows, seed=seed).sum())
+    # The sample stands for the rows that held; what counts is the share of all of them.
+    return found, _rare(found, len(rows), share=min(1.0, _FEW * len(target) / len(held))), len(rows)
+
+
 def _broken_by(attack: Attack, target: Target, rows: IntArray, *, seed: int) -> BoolArray:
     """Which of some rows an attack breaks (m,)."""
     part = target.part(rows)
@@ -240,7 +245,7 @@ def _with_more_steps(attack: Attack) -> Attack | None:
     inner: Any = attack.attack if isinstance(attack, Transfer) else attack
     if not any(one.name == "steps" for one in fields(inner)):
         return None
-    longer = replace(inner, steps=2 * (inner.steps or _USUAL))
+    longer = replace(inner, steps=2 * (inner.steps or STEPS))
     return replace(attack, attack=longer) if isinstance(attack, Transfer) else longer
 
 

@@ -1,12 +1,12 @@
 """The cross-polytope Σ |δ_j|/eps_j ≤ 1 around rows, inside the bounds."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from robust.attacks.projection import JUST_BELOW, Space
-from robust.attacks.row_budgets import budget_joined, budget_part
-from robust.types import AnyArray, BoolArray, FloatArray, IntArray
+from robust.attacks.boxed_ball import MoveBall
+from robust.attacks.projection import JUST_BELOW
+from robust.types import FloatArray
 
 #: Share of the features that one step is divided among, where nothing else is said.
 SPREAD = 0.05
@@ -15,26 +15,8 @@ _ROOT, _ROOT_STEPS = 1e-13, 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class L1Ball:
-    """The cross-polytope Σ |δ_j|/eps_j ≤ 1 inside the bounds; a state is a move δ, float64.
-
-    Args:
-        space: Budget and schema.
-        x: Original rows (m, d).
-        eps: Semi-axes (1, d) or (m, d), float64; 0 where a feature must stay.
-        low: Lower bounds of δ (m, d).
-        high: Upper bounds of δ (m, d).
-    """
-
-    space: Space
-    x: AnyArray
-    eps: FloatArray
-    low: FloatArray
-    high: FloatArray
-
-    def centre(self) -> FloatArray:
-        """No move."""
-        return np.zeros(self.x.shape)
+class L1Ball(MoveBall):
+    """The cross-polytope Σ |δ_j|/eps_j ≤ 1 inside the bounds; a state is a move δ, float64."""
 
     def drawn(self, u: FloatArray) -> FloatArray:
         """Uniform in the ball, then clipped to the bounds.
@@ -104,28 +86,6 @@ class L1Ball:
             # Rounding apart it is 1 now; scaled once more, it stays below whatever the order of the sum.
             move[far] *= np.minimum(JUST_BELOW / np.sum(move[far], axis=1), 1.0)[:, None]
         return np.asarray(np.copysign(move, wish) * self.eps)
-
-    def state_of(self, rows: AnyArray) -> FloatArray:
-        """The move to given rows, projected onto ball and bounds; missing values stay missing."""
-        return self.nearest(np.nan_to_num(rows.astype(np.float64) - self.x.astype(np.float64)))
-
-    def points(self, state: FloatArray, slope: FloatArray | None = None) -> AnyArray:
-        """Rows after the move."""
-        return self.space.settle(self.x, state, self.eps, slope)
-
-    def part(self, keep: IntArray | BoolArray) -> "L1Ball":
-        """The balls around some rows."""
-        return replace(self, x=self.x[keep], eps=budget_part(self.eps, keep), low=self.low[keep], high=self.high[keep])
-
-    def joined(self, other: "L1Ball") -> "L1Ball":
-        """The balls around these rows and some more."""
-        return replace(
-            self,
-            x=np.concatenate([self.x, other.x]),
-            eps=budget_joined(self.eps, other.eps, len(self.x), len(other.x)),
-            low=np.concatenate([self.low, other.low]),
-            high=np.concatenate([self.high, other.high]),
-        )
 
     def _filled(
         self, state: FloatArray, gradient: FloatArray, length: float | FloatArray, cap: FloatArray

@@ -1,12 +1,12 @@
 """The ellipsoid Σ (δ_j/eps_j)² ≤ 1 around rows, inside the bounds."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from robust.attacks.projection import JUST_BELOW, Space
-from robust.attacks.row_budgets import budget_joined, budget_part
-from robust.types import AnyArray, BoolArray, FloatArray, IntArray
+from robust.attacks.boxed_ball import MoveBall
+from robust.attacks.projection import JUST_BELOW
+from robust.types import FloatArray
 
 _NEWTON_STEPS = 60
 # A step this many budgets long, projected back, ends where a linear loss is largest on ball and bounds.
@@ -14,26 +14,8 @@ _FAR = 1e3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class L2Ball:
-    """The ellipsoid Σ (δ_j/eps_j)² ≤ 1 inside the bounds; a state is a move δ, float64.
-
-    Args:
-        space: Budget and schema.
-        x: Original rows (m, d).
-        eps: Semi-axes (1, d) or (m, d), float64; 0 where a feature must stay.
-        low: Lower bounds of δ (m, d).
-        high: Upper bounds of δ (m, d).
-    """
-
-    space: Space
-    x: AnyArray
-    eps: FloatArray
-    low: FloatArray
-    high: FloatArray
-
-    def centre(self) -> FloatArray:
-        """No move."""
-        return np.zeros(self.x.shape)
+class L2Ball(MoveBall):
+    """The ellipsoid Σ (δ_j/eps_j)² ≤ 1 inside the bounds; a state is a move δ, float64."""
 
     def drawn(self, u: FloatArray) -> FloatArray:
         """Uniform in the ball: a normal direction (Box and Muller 1958), radius U^(1/d); then clipped to the bounds."""
@@ -53,28 +35,6 @@ class L2Ball:
     def optimum(self, gradient: FloatArray) -> FloatArray:
         """The end of a step that is too long for the ball, projected back: clip(t·g) with the t that spends it."""
         return self.ascend(self.centre(), gradient, _FAR)
-
-    def state_of(self, rows: AnyArray) -> FloatArray:
-        """The move to given rows, projected onto ball and bounds; missing values stay missing."""
-        return self.nearest(np.nan_to_num(rows.astype(np.float64) - self.x.astype(np.float64)))
-
-    def points(self, state: FloatArray, slope: FloatArray | None = None) -> AnyArray:
-        """Rows after the move."""
-        return self.space.settle(self.x, state, self.eps, slope)
-
-    def part(self, keep: IntArray | BoolArray) -> "L2Ball":
-        """The balls around some rows."""
-        return replace(self, x=self.x[keep], eps=budget_part(self.eps, keep), low=self.low[keep], high=self.high[keep])
-
-    def joined(self, other: "L2Ball") -> "L2Ball":
-        """The balls around these rows and some more."""
-        return replace(
-            self,
-            x=np.concatenate([self.x, other.x]),
-            eps=budget_joined(self.eps, other.eps, len(self.x), len(other.x)),
-            low=np.concatenate([self.low, other.low]),
-            high=np.concatenate([self.high, other.high]),
-        )
 
     def nearest(self, state: FloatArray) -> FloatArray:
         """The nearest move inside ball and bounds, in units of eps: clip(s·δ) with the s ≤ 1 that fits.

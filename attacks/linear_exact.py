@@ -1,7 +1,6 @@
 """The exact attack on a linear classifier: the best move in the ball has a closed form in every norm."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -56,10 +55,6 @@ class LinearExact(Attack):
     def gradients(self) -> bool:
         """It needs none: it reads the weights."""
         return False
-
-    def at(self, eps: Eps) -> Self:
-        """The same attack with a budget."""
-        return replace(self, eps=eps)
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:  # noqa: ARG002
         """The best move towards each other class; of these the one with the largest lead."""

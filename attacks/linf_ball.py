@@ -1,31 +1,19 @@
 """The box |δ_j| ≤ eps_j around rows, inside the bounds."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from robust.attacks.projection import Space
-from robust.attacks.row_budgets import budget_joined, budget_part
-from robust.types import AnyArray, BoolArray, FloatArray, IntArray
+from robust.attacks.boxed_ball import BoxedBall
+from robust.types import AnyArray, FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LinfBall:
+class LinfBall(BoxedBall):
     """The box |δ_j| ≤ eps_j inside the bounds; a state is a point, in the working number type.
 
-    Args:
-        space: Budget and schema.
-        x: Original rows (m, d).
-        eps: Budgets (1, d) or (m, d), float64.
-        low: Lower corner (m, d), in the working type; no lower than the budget and the bounds allow, exactly.
-        high: Upper corner (m, d).
+    `low` and `high` are its corners in the working type, no farther than the budget and the bounds allow, exactly.
     """
-
-    space: Space
-    x: AnyArray
-    eps: FloatArray
-    low: FloatArray
-    high: FloatArray
 
     def centre(self) -> FloatArray:
         """The rows themselves."""
@@ -65,17 +53,3 @@ class LinfBall:
             return state
         delta = state.astype(np.float64) - self.x.astype(np.float64)
         return self.space.settle(self.x, delta, self.eps, slope)
-
-    def part(self, keep: IntArray | BoolArray) -> "LinfBall":
-        """The boxes of some rows."""
-        return replace(self, x=self.x[keep], eps=budget_part(self.eps, keep), low=self.low[keep], high=self.high[keep])
-
-    def joined(self, other: "LinfBall") -> "LinfBall":
-        """The boxes of these rows and some more."""
-        return replace(
-            self,
-            x=np.concatenate([self.x, other.x]),
-            eps=budget_joined(self.eps, other.eps, len(self.x), len(other.x)),
-            low=np.concatenate([self.low, other.low]),
-            high=np.concatenate([self.high, other.high]),
-        )

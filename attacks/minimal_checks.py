@@ -5,6 +5,7 @@ import numpy as np
 from robust.attacks.balls import ball_around, numbers_a_row
 from robust.attacks.base import Attack
 from robust.attacks.faint_features import faint_features
+from robust.attacks.flat_rows import flat_rows
 from robust.attacks.hidden_features import hidden_features
 from robust.attacks.keeping import kept
 from robust.attacks.minimal_sizes import sizes_of
@@ -57,7 +58,7 @@ def self_checks(
         return tuple(checks)
     at = budgeted(attack, target, space, norms)
     held = np.isinf(norms)
-    checks += [gradients_seen(target, _flat(target) & held, seed=seed), unlimited_budget(at, target, seed=seed)]
+    checks += [gradients_seen(target, flat_rows(target) & held, seed=seed), unlimited_budget(at, target, seed=seed)]
     checks += [slope_told(rises) for rises in realised_slope(at, target, [at], seed=seed)]
     checks += [features_seen(*found) for found in hidden_features(at, target, [at], seed=seed)]
     checks += [slope_of_features(faint_features(at, target, [at], seed=seed)), smaller_than_noise(lucky)]
@@ -127,16 +128,3 @@ def noise_below(target: Target, space: Space, norms: FloatArray, *, seed: int) -
         return rows
 
     return kept(target, "noise below", space.norm, repr(space.eps.tolist()), radius, str(seed), compute=run)
-
-
-def _flat(target: Target) -> BoolArray:
-    """Which rows have a gradient of exactly zero through cross-entropy and margin (n,)."""
-
-    def run() -> BoolArray:
-        found = np.zeros(len(target), dtype=bool)
-        for start in range(0, len(target), target.batch):
-            rows = slice(start, min(start + target.batch, len(target)))
-            found[rows] = ~target.gradient(target.x[rows], rows)[1].any(axis=1)
-        return found
-
-    return kept(target, "flat", compute=run)

@@ -1,7 +1,6 @@
 """The smallest change of the linearised model: exact for linear ones, whichever class is nearest."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -34,15 +33,6 @@ class LinearStep(MinimalNorm):
 
     eps: Eps | None = None
     norm: Norm = "l2"
-
-    @property
-    def gradients(self) -> bool:
-        """It needs them."""
-        return True
-
-    def at(self, eps: Eps) -> Self:
-        """The same attack with a budget."""
-        return replace(self, eps=eps)
 
     def minimal(self, target: Target, space: Space, *, seed: int) -> AnyArray:  # noqa: ARG002
         """Step from every row, batch by batch; nothing is random."""

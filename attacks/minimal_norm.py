@@ -29,6 +29,11 @@ class MinimalNorm(Attack):
 
     __slots__ = ()
 
+    @property
+    def gradients(self) -> bool:
+        """They need them."""
+        return True
+
     @abstractmethod
     def minimal(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Look for the nearest adversarial rows.

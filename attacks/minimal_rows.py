@@ -12,6 +12,7 @@ from robust.attacks.minimal_linear import LinearStep
 from robust.attacks.minimal_median import RowsMeasurement, median_of_norms
 from robust.attacks.minimal_norm import MinimalNorm, norm_space, verified
 from robust.attacks.minimal_sizes import sizes_of
+from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.target import Target, aim, require_classifier
 from robust.data.budget import read_norm
 from robust.data.dataset import read_only
@@ -79,8 +80,9 @@ def minimal_perturbation(
     """
     rungs = _rungs(norm, attack)
     model, data = as_model(model), as_data(data)
-    require_gradients(model)
     with metered() as meter:
+        model = with_own_gradients(model, data, wanted=True)
+        require_gradients(model)
         target = aim(model, data, predictions=require_classifier(predict(model, data)))
         right = ~target.wrong(target.scores(target.x, keep=True), slice(None))
         norms = np.zeros(len(data))

@@ -12,9 +12,10 @@ import numpy as np
 
 from robust.attacks.balls import ball_around
 from robust.attacks.losses import Loss, log_margins
-from robust.attacks.minimal_ends import Ends
-from robust.attacks.minimal_moves import Moves
+from robust.attacks.minimal_ends import Ends, no_ends
+from robust.attacks.minimal_moves import Moves, moves_in
 from robust.attacks.minimal_sizes import dual_norms, move_sizes, sizes_of, smallest_move
+from robust.attacks.projection import Space
 from robust.attacks.refill import Live, refilled
 from robust.attacks.target import Target
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray
@@ -23,6 +24,8 @@ from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 _EXPLORE, _CLOSE = (1.0, 0.5), (0.7, 0.1)
 # The linearised boundary is overshot by a little, so that a point lands behind it.
 _BEHIND = 1.01
+# What the points climb while they explore.
+_CLIMBED: Loss = "even_cross_entropy"
 # How far one step of closing in may take the radius down.
 _DROP = 0.5
 
@@ -36,14 +39,12 @@ class Course:
         close: Steps of closing in.
         gamma: Share by which the radius changes in a step of exploring, and at most grows in one of closing in.
         start: First radius, as a multiple of the distance at which the linearised model changes its mind.
-        loss: What the points climb while they explore.
     """
 
     explore: int
     close: int
     gamma: float
     start: float
-    loss: Loss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -177,10 +178,10 @@ class Walk:
     def _gradient(self, points: AnyArray, rows: IntArray, exploring: BoolArray) -> tuple[FloatArray, FloatArray]:
         """Scores and gradients: of the course's loss for rows that explore, of the margin for those that close in."""
         if exploring.all():
-            return self.target.gradient(points, rows, loss=self.course.loss)
+            return self.target.gradient(points, rows, loss=_CLIMBED)
         if not exploring.any():
             return self.target.gradient(points, rows, loss="log_margin")
-        first = self.target.gradient(points[exploring], rows[exploring], loss=self.course.loss)
+        first = self.target.gradient(points[exploring], rows[exploring], loss=_CLIMBED)
         second = self.target.gradient(points[~exploring], rows[~exploring], loss="log_margin")
         scores = np.empty((len(rows), first[0].shape[1]))
         gradient = np.empty((len(rows), first[1].shape[1]))
@@ -208,3 +209,24 @@ def _rates(made: IntArray, course: Course) -> FloatArray:
     share = at / np.maximum(np.where(exploring, course.explore, course.close) - 1, 1)
     first, last = (np.where(exploring, _EXPLORE[k], _CLOSE[k]) for k in (0, 1))
     return np.asarray(last + (first - last) * (1.0 + np.cos(np.pi * share)) / 2.0)
+
+
+def walked(target: Target, space: Space, *, steps: int, explored: float, gamma: float, start: float) -> AnyArray:
+    """The nearest adversarial rows of a walk from every row; nothing is random.
+
+    Args:
+        target: The classifier and the rows, all right (n, d).
+        space: Norm and schema.
+        steps: Steps in all.
+        explored: Share of the steps that explore; the rest close in.
+        gamma: As in `Course`.
+        start: As in `Course`.
+
+    Returns:
+        Rows (n, d) that are wrong; where none was found, the original.
+    """
+    moves, explore = moves_in(space), round(explored * steps)
+    course = Course(explore=explore, close=steps - explore, gamma=gamma, start=start)
+    ends = no_ends(target, moves)
+    Walk(target=target, moves=moves, course=course, ends=ends).run(np.arange(len(target)))
+    return ends.found

@@ -1,8 +1,7 @@
 """Uniform random noise: the floor that every attack must beat, and all there is for a model without gradients."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -52,10 +51,6 @@ class RandomNoise(Attack):
     def gradients(self) -> bool:
         """It needs none."""
         return False
-
-    def at(self, eps: Eps) -> Self:
-        """The same attack with a budget."""
-        return replace(self, eps=eps)
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Draw, block by block; broken rows leave the block."""

@@ -1,6 +1,7 @@
 """Gradients for an ONNX model, so that gradient attacks apply to the file itself."""
 
 from robust.data.live import as_data
+from robust.errors import InvalidInput, MissingExtra
 from robust.models.base import Model
 from robust.models.conversion import as_model
 from robust.predicting.metering import remark
@@ -41,3 +42,27 @@ def with_gradients(model: object, data: object) -> Model:
     found = converted(model, data.x)
     remark(found.words)
     return found.model
+
+
+def with_own_gradients(model: Model, data: object, *, wanted: bool) -> Model:
+    """An ONNX model with the gradients of its torch conversion, where there are any.
+
+    Args:
+        model: Any model.
+        data: Rows on which the conversion is compared with the file.
+        wanted: Whether an attack was named that needs them.
+
+    Raises:
+        InvalidInput: If they are wanted and cannot be had; the reason says why.
+    """
+    if model.framework != "onnx" or model.gradients is not None:
+        return model
+    try:
+        return with_gradients(model, data)
+    except (InvalidInput, MissingExtra) as error:
+        if wanted:
+            raise InvalidInput(
+                f"{model.name} (onnx) gives no gradients, which a gradient attack needs: {error}; hand rows over from "
+                "a twin with Transfer(attack, surrogate=…), or use Square or HopSkipJump"
+            ) from error
+        return model

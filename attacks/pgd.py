@@ -1,8 +1,8 @@
 """Projected gradient descent: many small steps from a random start."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Self, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -22,7 +22,7 @@ Start: TypeAlias = Callable[[Ball, IntArray], FloatArray]
 
 _MADRY = 2.5  # total length of the steps, in budgets
 # Steps of a single budget, and of each budget of a curve, where a row starts from what broke it at the next larger one.
-_STEPS, _CURVE_STEPS = 40, 12
+STEPS, _CURVE_STEPS = 40, 12
 _STREAM = 2 << 32  # of the row generator: restart r uses stream _STREAM + r
 
 
@@ -90,13 +90,9 @@ class PGD(Attack):
         """It needs them."""
         return True
 
-    def at(self, eps: Eps) -> Self:
-        """The same attack with a budget."""
-        return replace(self, eps=eps)
-
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Climb from each start; rows that are left go on to the next restart."""
-        climb = self._climb(target, space, self.steps or _STEPS)
+        climb = self._climb(target, space, self.steps or STEPS)
         for restart in range(self.restarts):
             rows = np.flatnonzero(~climb.broken)
             climb.run(rows, self._start(target, space, seed, restart))

@@ -1,7 +1,6 @@
 """Random search for tables: a few features at a time, of any kind, to any value in reach."""
 
-from dataclasses import dataclass, field, replace
-from typing import Self
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -61,10 +60,6 @@ class RandomSearch(Attack):
     def gradients(self) -> bool:
         """It needs none."""
         return False
-
-    def at(self, eps: Eps) -> Self:
-        """The same attack with a budget."""
-        return replace(self, eps=eps)
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Random search over features."""

@@ -1,7 +1,6 @@
 """The Square attack: random search with blocks of features at the edge of the ball."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 from robust.attacks.base import Attack
 from robust.attacks.projection import Space
@@ -60,10 +59,6 @@ class Square(Attack):
     def gradients(self) -> bool:
         """It needs none."""
         return False
-
-    def at(self, eps: Eps) -> Self:
-        """The same attack with a budget."""
-        return replace(self, eps=eps)
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Random search with blocks."""

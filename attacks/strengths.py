@@ -17,8 +17,8 @@ from robust.attacks.transfer import Transfer
 from robust.attacks.tree_attack import TreeAttack
 from robust.attacks.tree_structure import tree_ensemble
 from robust.data.budget import Eps
-from robust.errors import InvalidInput, MissingExtra
-from robust.models.base import Model, require_gradients
+from robust.errors import InvalidInput
+from robust.models.base import require_gradients
 from robust.models.conversion import as_model
 from robust.types import Norm
 
@@ -103,29 +103,3 @@ def _black_box(target: Target, eps: Eps, norm: Norm, strength: Strength) -> Atta
     if schema.mask("integer", "binary", "one_hot", "categorical").any() or schema.relations:
         return RandomSearch(eps=eps, norm=norm, queries=_QUERIES[strength])
     return Square(eps=eps, norm=norm, queries=_QUERIES[strength])
-
-
-def with_own_gradients(model: Model, data: object, *, wanted: bool) -> Model:
-    """An ONNX model with the gradients of its torch conversion, where there are any.
-
-    Args:
-        model: Any model.
-        data: Rows on which the conversion is compared with the file.
-        wanted: Whether an attack was named that needs them.
-
-    Raises:
-        InvalidInput: If they are wanted and cannot be had; the reason says why.
-    """
-    if model.framework != "onnx" or model.gradients is not None:
-        return model
-    from robust.attacks.onnx_gradients import with_gradients
-
-    try:
-        return with_gradients(model, data)
-    except (InvalidInput, MissingExtra) as error:
-        if wanted:
-            raise InvalidInput(
-                f"{model.name} (onnx) gives no gradients, which a gradient attack needs: {error}; hand rows over from "
-                "a twin with Transfer(attack, surrogate=…), or use Square or HopSkipJump"
-            ) from error
-        return model

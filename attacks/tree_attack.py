@@ -1,7 +1,6 @@
 """Attack on tree ensembles: leaves in reach, searched greedily, then exactly."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -78,10 +77,6 @@ class TreeAttack(Attack):
     def gradients(self) -> bool:
         """It needs none: it reads the trees."""
         return False
-
-    def at(self, eps: Eps) -> Self:
-        """The same attack with a budget."""
-        return replace(self, eps=eps)
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Row by row: greedily, then exactly."""

@@ -10,8 +10,8 @@ from sklearn.datasets import load_digits
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from torch import nn
 
-from benchmarks.fgsm_curve import images, listed, trained
-from benchmarks.timing import alternate
+from benchmarks.fgsm_curve import images, trained
+from benchmarks.timing import alternate, listed
 from robust.attacks.base import unit_space
 from robust.attacks.hop_skip_jump import HopSkipJump
 from robust.attacks.noise import RandomNoise

@@ -9,13 +9,13 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.timing import alternate, cpu_seconds
+from benchmarks.timing import alternate, cpu_seconds, listed, passes
 from robust.attacks.accuracy_curve import robustness_curve
 from robust.attacks.fgsm import FGSM
 from robust.attacks.target import aim
 from robust.data.live import as_data
 from robust.models.conversion import as_model
-from robust.predicting.metering import Meter, metered
+from robust.predicting.metering import metered
 from robust.predicting.settings import Settings, using
 from robust.types import FloatArray, IntArray
 
@@ -103,19 +103,9 @@ def compare(name: str, net: nn.Module, x: FloatArray, y: IntArray) -> list[tuple
         (f"{name}: foolbox, batches of 250, CPU s", f"{other:.3f}"),
         (f"{name}: ratio (wanted: >= 3.5)", f"{other / mine:.2f}x"),
         (f"{name}: ratio of the search alone", f"{other / bare:.2f}x"),
-        (f"{name}: passes a row, foolbox 20 forward and 10 backward", passes(meter)),
-        (f"{name}: passes a row with the self-checks", passes(whole)),
+        (f"{name}: passes a row, foolbox 20 forward and 10 backward", passes(meter, ROWS)),
+        (f"{name}: passes a row with the self-checks", passes(whole, ROWS)),
         (f"{name}: robust accuracy", listed(curve)),
         (f"{name}: foolbox's (its loss saturates)", listed(peers)),
         (f"{name}: most that ours lies above foolbox's", f"{(curve - peers).max():.4f}"),
     ]
-
-
-def listed(values: FloatArray) -> str:
-    """Shares in one line."""
-    return " ".join(f"{value:.3f}" for value in values)
-
-
-def passes(meter: Meter) -> str:
-    """Passes a row, in words."""
-    return f"{meter.forward_rows / ROWS:.2f} forward, {meter.backward_rows / ROWS:.2f} backward"

@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.fgsm_curve import BUDGETS, images, listed, trained
-from benchmarks.timing import cpu_seconds
+from benchmarks.fgsm_curve import BUDGETS, images, trained
+from benchmarks.timing import cpu_seconds, listed, passes
 from robust.attacks.accuracy_curve import robustness_curve
 from robust.attacks.base import adversarial_rows
 from robust.attacks.pgd import PGD
 from robust.attacks.target import Target, aim
 from robust.data.live import as_data
 from robust.models.conversion import as_model
-from robust.predicting.metering import Meter, metered
+from robust.predicting.metering import metered
 from robust.predicting.settings import Settings, using
 from robust.types import FloatArray, IntArray
 
@@ -84,17 +84,12 @@ def compare(name: str, net: nn.Module, x: FloatArray, y: IntArray) -> list[tuple
         (f"{name}: foolbox, batches of {BATCH}, CPU s", f"{cpu['theirs']:.3f}"),
         (f"{name}: ratio (wanted: >= 12)", f"{cpu['theirs'] / cpu['ours']:.1f}x"),
         (f"{name}: ratio of the search alone", f"{cpu['theirs'] / cpu['search']:.1f}x"),
-        (f"{name}: passes a row, foolbox 410 forward and 400 backward", passes(meter)),
-        (f"{name}: passes a row with the self-checks", passes(whole)),
+        (f"{name}: passes a row, foolbox 410 forward and 400 backward", passes(meter, ROWS)),
+        (f"{name}: passes a row with the self-checks", passes(whole, ROWS)),
         (f"{name}: robust accuracy", listed(curve)),
         (f"{name}: foolbox's", listed(peers)),
         (f"{name}: most that ours lies above (wanted: <= 0.002)", f"{(curve - peers).max():.4f}"),
         (f"{name}: one budget, ratio (wanted: >= 1)", f"{cpu['their single'] / cpu['single']:.2f}x"),
-        (f"{name}: one budget, passes a row", passes(one)),
+        (f"{name}: one budget, passes a row", passes(one, ROWS)),
         (f"{name}: one budget, ours and foolbox's accuracy", f"{held:.3f} {their_held:.3f}"),
     ]
-
-
-def passes(meter: Meter) -> str:
-    """Passes a row, in words."""
-    return f"{meter.forward_rows / ROWS:.2f} forward, {meter.backward_rows / ROWS:.2f} backward"

@@ -1,8 +1,11 @@
-"""Process CPU seconds of two sides in turn."""
+"""Process CPU seconds of two sides in turn, and how shares and passes are told."""
 
 import statistics
 import time
 from collections.abc import Callable
+
+from robust.predicting.metering import Meter
+from robust.types import FloatArray
 
 
 def cpu_seconds(work: Callable[[], object], *, repeat: int = 1) -> float:
@@ -20,3 +23,13 @@ def alternate(
     ours(), theirs()
     pairs = [(cpu_seconds(ours, repeat=repeat), cpu_seconds(theirs)) for _ in range(runs)]
     return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
+
+
+def listed(values: FloatArray) -> str:
+    """Shares in one line."""
+    return " ".join(f"{value:.3f}" for value in values)
+
+
+def passes(meter: Meter, rows: int) -> str:
+    """Passes a row, in words."""
+    return f"{meter.forward_rows / rows:.2f} forward, {meter.backward_rows / rows:.2f} backward"

@@ -7,7 +7,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from robust.attacks.accuracy_curve import robustness_curve
 from robust.attacks.fgsm import FGSM
+from robust.attacks.minimal_rows import minimal_perturbation
 from robust.attacks.onnx_gradients import with_gradients
 from robust.attacks.square import Square
 from robust.attacks.target import aim
@@ -230,3 +232,21 @@ def test_a_conversion_that_answers_otherwise_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("robust.models.onnx_gradients_torch.OPERATORS", broken)
     with pytest.raises(InvalidInput, match="answers otherwise than onnxruntime"):
         converted(model, x)
+
+
+def test_curves_and_minimal_changes_read_the_file_too():
+    folder = example_path("digits")
+    few = load_data(folder / "test.npz", schema={"bounds": (0, 1)}).rows(np.arange(40))
+    model = load_model(folder / "float.onnx", output="logits")
+    twin = load_model(folder / "net.safetensors", factory="robust.examples.digits_torch:small_cnn", output="logits")
+    grid = [0.02, 0.1]
+    curve, peer = (robustness_curve(one, few, FGSM(), eps=grid).values for one in (model, twin))
+    assert np.abs(curve - peer).max() <= 0.03
+    found, expected = (minimal_perturbation(one, few, norm="linf").value for one in (model, twin))
+    assert abs(found - expected) <= 0.02 * expected
+
+
+def test_what_has_no_gradients_says_so_in_a_curve():
+    blind = as_model(lambda x: np.eye(2)[(x[:, 0] > 0).astype(int)])
+    with pytest.raises(InvalidInput, match="gives no gradients"):
+        robustness_curve(blind, (np.eye(4), [1, 0, 0, 0]), FGSM(), eps=[0.1])

@@ -352,7 +352,7 @@ def test_an_attack_that_does_not_look_is_caught(digits, digits_model):
     m = robust_accuracy(digits_model, digits, attack=Idle(eps=0.1))
     assert m.value == 1
     assert (m > 0.9).status == "INVALID"
-    caught = {"unlimited budget", "planted rows", "iterative beats single step"}
+    caught = {"unlimited budget", "planted rows", "iterative beats single step", "stronger than black-box"}
     assert {check.name for check in faults(m)} == caught
     strong = robust_accuracy(digits_model, digits, attack=Idle(eps=0.5))
     assert {check.name for check in faults(strong)} == {*caught, "stronger than noise"}
@@ -397,6 +397,20 @@ def test_a_schema_that_lets_nothing_move_is_no_pass(linear):
     m = robust_accuracy(linear([[0.0], [1.0]]), data, eps=5)
     assert (m > 0.5).status == "INVALID"
     assert "no feature may move" in str(m > 0.5)
+
+
+def test_scores_are_asked_whether_gradients_see_less(digits, digits_model):
+    def asked(m):
+        return [check for check in m.validity if check.name == "stronger than black-box"]
+
+    (found,) = asked(robust_accuracy(digits_model, digits.rows(np.arange(60)), attack=PGD(eps=0.05)))
+    assert found.passed
+    assert found.reason.startswith("Square, which sees scores alone, breaks ")
+    # Gradients that point the wrong way leave what a search by scores breaks.
+    turned = as_model(Turns(digits_model.forward.__self__.module, torch.neg), output="logits")
+    (found,) = asked(robust_accuracy(turned, digits.rows(np.arange(60)), attack=PGD(eps=0.15, steps=5)))
+    assert not found.passed
+    assert asked(robust_accuracy(digits_model, digits.rows(np.arange(60)), attack=RandomNoise(eps=0.05))) == []
 
 
 def test_a_budget_in_other_units_is_pointed_out(digits, digits_model):
