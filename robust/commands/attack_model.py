@@ -233,7 +233,7 @@ class _Run:
         from robust.attacks.adversarial_examples import attacked_rows
         from robust.attacks.checks import default_eps
         from robust.attacks.minimal_rows import minimal_perturbation
-        from robust.attacks.strengths import with_own_gradients
+        from robust.attacks.onnx_gradients import with_own_gradients
 
         data = self.data
         if len(data) == 0:
