@@ -9,8 +9,8 @@ import numpy as np
 from robust.layers.activations_onnx import ACTIVATIONS, activation, composed
 from robust.layers.blocks import ENTRY, OUTPUT, RECURRENT, Block, Point, family, points_behind
 from robust.layers.flow_onnx import Bundle, Flow, is_lookup
-from robust.layers.names_onnx import name_of
-from robust.layers.shifts import normalised, scaled, shifted
+from robust.layers.names_onnx import name_of, plain_name
+from robust.layers.shifts import along, normalised, scaled, shifted
 from robust.layers.shifts_onnx import added, has_bias, multiplied, normalising, own_shift
 from robust.quantization.stored_values_onnx import fold_of, weight_of
 from robust.types import AnyArray, FloatArray
@@ -91,6 +91,7 @@ class _Chain:
     factor: FloatArray | None = None
     biased: bool = False
     shift: FloatArray | None = None
+    axes: int = 1
     points: list[Point] = field(default_factory=list)
 
     def here(self, node: Any, level: int) -> Point:
@@ -117,6 +118,7 @@ def _chain(flow: Flow, node: Any, name: str) -> _Chain:
     if product:
         weight = weight_of(node, flow.constants, None)
         chain.shift = own_shift(flow, node, None if weight is None else weight.values)
+        chain.axes = 1 if chain.shift is None else max(chain.shift.ndim, 1)
     while True:
         bundle = flow.bundle(name)
         chain.bundles.append(bundle)
@@ -164,11 +166,11 @@ def _belongs(flow: Flow, follower: Any, node: Any, chain: _Chain, *, product: bo
     if chain.activations or family(node.op_type) in RECURRENT:
         return False
     if kind == "BatchNormalization":
-        fold = fold_of(follower, flow.constants)
+        fold = _fold(flow, follower)
         if chain.fold is not None or fold is None:
             return False
         chain.fold = fold
-        chain.shift = normalised(chain.shift, fold, normalising(flow, follower))
+        chain.shift = normalised(chain.shift, fold, normalising(flow, follower), chain.axes)
         return True
     if node.op_type in _INTEGER_PRODUCTS and chain.scale is None:
         if kind == "Cast":
@@ -187,7 +189,10 @@ def _belongs(flow: Flow, follower: Any, node: Any, chain: _Chain, *, product: bo
 
 
 def _behind(flow: Flow, node: Any, chain: _Chain) -> list[Point]:
-    """Points behind constants that are added to what a layer gives, or multiply it: optimizers take these into it."""
+    """Points behind constants that are added to what a layer gives, or multiply it: optimizers take these into it.
+
+    A batch normalisation behind them is such a constant.
+    """
     later = replace(chain, bundles=list(chain.bundles), activations=[], points=[], factor=np.ones(()))
     level = 0
     while not chain.activations and not later.activations and not flow.ends(later.bundles[-1]):
@@ -196,12 +201,17 @@ def _behind(flow: Flow, node: Any, chain: _Chain) -> list[Point]:
         names = later.bundles[-1].names
         value = added(flow, after[0], names) if len(after) == 1 else None
         factor = multiplied(flow, after[0], names) if len(after) == 1 else None
+        fold = _fold(flow, after[0]) if len(after) == 1 and level else None
         if applied is not None:
             later.activations.append(applied[0])
             later.bundles.append(flow.bundle(applied[2]))
-        elif value is not None or factor is not None:
+        elif value is not None or factor is not None or fold is not None:
             level += 1
-            later.shift = scaled(later.shift, factor) if value is None else shifted(later.shift, value)
+            if fold is not None:
+                factor = along(fold, chain.axes)
+                later.shift = normalised(later.shift, fold, normalising(flow, after[0]), chain.axes)
+            else:
+                later.shift = scaled(later.shift, factor) if value is None else shifted(later.shift, value)
             later.factor = later.factor if factor is None else scaled(later.factor, factor)
             if later.factor is None:
                 break
@@ -210,6 +220,11 @@ def _behind(flow: Flow, node: Any, chain: _Chain) -> list[Point]:
             break
         later.points.append(later.here(node, level))
     return later.points
+
+
+def _fold(flow: Flow, node: Any) -> FloatArray | None:
+    """What a batch normalisation multiplies channels by; None of another operator."""
+    return fold_of(node, flow.constants) if node.op_type == "BatchNormalization" else None
 
 
 def _integers(node: Any, bundle: Bundle) -> bool:
@@ -256,7 +271,7 @@ def _feeds(flow: Flow, names: list[str], ends: Mapping[str, str]) -> tuple[str, 
 
 def _block(flow: Flow, node: Any, name: str, chain: _Chain, feeds: tuple[str, ...]) -> Block:
     first, last = chain.bundles[0], chain.bundles[-1]
-    aliases = dict.fromkeys(_plain(one) for bundle in reversed(chain.bundles) for one in reversed(bundle.names))
+    aliases = dict.fromkeys(plain_name(one) for bundle in reversed(chain.bundles) for one in reversed(bundle.names))
     weight = weight_of(node, flow.constants, chain.scale)
     return Block(
         name=name,
@@ -273,14 +288,3 @@ def _block(flow: Flow, node: Any, name: str, chain: _Chain, feeds: tuple[str, ..
         shift=chain.shift,
         points=tuple(chain.points),
     )
-
-
-def _plain(name: str) -> str:
-    """A tensor's name without what quantizers append.
-
-    >>> _plain("relu_QuantizeLinear_Output"), _plain("logits_QuantizeLinear_Input"), _plain("relu_quantized")
-    ('relu', 'logits', 'relu')
-    """
-    for ending in ("_QuantizeLinear_Output", "_DequantizeLinear_Output", "_QuantizeLinear_Input", "_quantized"):
-        name = name.removesuffix(ending)
-    return name

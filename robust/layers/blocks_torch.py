@@ -9,9 +9,9 @@ import torch
 
 from robust.layers.blocks import ENTRY, OUTPUT, RECURRENT, Block, Point, family, points_behind
 from robust.layers.events_torch import Event, Recording
-from robust.layers.modules_torch import is_quantizer
+from robust.layers.modules_torch import NORMALISATIONS, is_quantizer
 from robust.layers.nested_torch import key_of
-from robust.layers.shifts import bias_shift, normalised, scaled, shifted
+from robust.layers.shifts import along, bias_shift, normalised, scaled, shifted
 from robust.types import FloatArray
 
 #: Activations, as modules and as functions, by what other formats call them.
@@ -33,7 +33,6 @@ _ACTIVATIONS: Mapping[str, str] = {
 _CLIPS = ("Hardtanh", "hardtanh", "hardtanh_", "clamp", "clamp_", "clip", "clip_")
 #: Families to whose outputs a constant may be added that files have in their bias.
 _PRODUCTS = ("conv", "convtranspose", "linear")
-_NORMALISATIONS = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm", "FrozenBatchNorm2d")
 #: What hands numbers on, in another shape or as they are.
 _VIEWS = frozenset(
     ("Flatten", "Unflatten", "Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout")
@@ -76,7 +75,7 @@ def blocks_of(recording: Recording) -> tuple[tuple[Block, ...], Block]:
             found.append(
                 Block(
                     name=(event.name or event.kind) + (f" (call {call})" if call != "1" else ""),
-                    kind=event.kind,
+                    kind=event.whole or event.kind,
                     part=place,
                     end=end,
                     activations=tuple(chain.activations),
@@ -103,6 +102,7 @@ class _Chain:
     fold: FloatArray | None = None
     shift: FloatArray | None = None
     scale: FloatArray | None = None
+    axes: int = 1
     points: list[Point] = field(default_factory=list)
 
     def here(self, place: int, level: int) -> Point:
@@ -124,6 +124,7 @@ def _read(event: Event, readers: Mapping[int, list[Event]], output: int) -> list
 def _chain(event: Event, number: int, readers: Mapping[int, list[Event]], output: int) -> _Chain:
     """Follow one of a layer's tensors through whatever is still a part of the layer."""
     chain = _Chain([event], number, shift=_shift(event))
+    chain.axes = 1 if chain.shift is None else max(chain.shift.ndim, 1)
     place = event.makes.index(number)
     while True:
         after = readers.get(chain.last, [])
@@ -137,12 +138,12 @@ def _chain(event: Event, number: int, readers: Mapping[int, list[Event]], output
                 return chain
             chain.points.append(chain.here(place, 0))
             chain.activations.append(activation)
-        elif follower.kind in _NORMALISATIONS and not chain.activations and chain.fold is None:
+        elif follower.kind in NORMALISATIONS and not chain.activations and chain.fold is None:
             folded = _fold(follower.module)
             if folded is None:
                 return chain
             chain.fold = folded[0]
-            chain.shift = normalised(chain.shift, *folded)
+            chain.shift = normalised(chain.shift, *folded, chain.axes)
         elif not _idle(follower):
             chain.points += _behind(chain, readers, output)
             return chain
@@ -150,7 +151,10 @@ def _chain(event: Event, number: int, readers: Mapping[int, list[Event]], output
 
 
 def _behind(chain: _Chain, readers: Mapping[int, list[Event]], output: int) -> list[Point]:
-    """Points behind constants that functions add to what a layer gives, or multiply it by: files have these in it."""
+    """Points behind constants that functions add to what a layer gives, or multiply it by: files have these in it.
+
+    A batch normalisation behind them is such a constant.
+    """
     later = replace(chain, members=list(chain.members), activations=[], points=[], scale=np.ones(()))
     level = 0
     while not chain.activations and not later.activations and later.shift is not None and later.last != output:
@@ -159,6 +163,7 @@ def _behind(chain: _Chain, readers: Mapping[int, list[Event]], output: int) -> l
             break
         (follower,) = after
         activation = _activation(follower) if level else None
+        fold = _fold(follower.module) if level and follower.kind in NORMALISATIONS else None
         if activation is not None:
             later.activations.append(activation)
         elif follower.added is not None:
@@ -168,6 +173,12 @@ def _behind(chain: _Chain, readers: Mapping[int, list[Event]], output: int) -> l
             level += 1
             factor = follower.factor.numpy()
             later.shift, later.scale = scaled(later.shift, factor), scaled(later.scale, factor)
+            if later.scale is None:
+                break
+        elif fold is not None:
+            level += 1
+            later.scale = scaled(later.scale, along(fold[0], chain.axes))
+            later.shift = normalised(later.shift, *fold, chain.axes)
             if later.scale is None:
                 break
         elif not _idle(follower):

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from robust.layers.modules_torch import class_of, owner_of, sees_through
 from robust.layers.nested_torch import distinct_tensors, first_tensor, tensors
 
 #: Products that apply weights which a module holds itself: layers, though no module is called.
@@ -45,6 +46,7 @@ class Event:
         bias: The bias that is applied with the weights, or None.
         added: What a function adds that does not depend on the rows; None where it adds nothing such.
         factor: What a function multiplies by that does not depend on the rows; None where it does nothing such.
+        whole: Class of the module that was seen through whose last function it is, which then has the module's name.
     """
 
     key: str
@@ -58,6 +60,7 @@ class Event:
     bias: torch.Tensor | None = None
     added: torch.Tensor | None = None
     factor: torch.Tensor | None = None
+    whole: str = ""
 
 
 @dataclass(slots=True)
@@ -67,11 +70,14 @@ class Recording:
     Args:
         events: The calls.
         output: Number of the tensor that the module returned.
+        entry: Number of the tensor that it was called with.
+        layers: Names of the modules that are one layer each, without those that were seen through.
     """
 
     events: list[Event] = field(default_factory=list)
     output: int = -1
     entry: int = -1
+    layers: frozenset[str] = frozenset()
 
 
 @contextmanager
@@ -105,20 +111,30 @@ def hooked(module: torch.nn.Module, layers: frozenset[str], *, enter: Any, leave
 
 
 def record(module: torch.nn.Module, batch: torch.Tensor, layers: frozenset[str]) -> Recording:
-    """Call a module once and note what it does.
+    """Call a module and note what it does.
+
+    Modules without weights that make one tensor of another one of its shape, a user's own activation or scale, are
+    seen through: the functions that they call are noted in their place, where these lead from the one to the other.
 
     Args:
         module: In evaluation mode.
         batch: Its input.
         layers: Names of the modules that are one layer each.
     """
-    recorder = _Recorder(module)
-    recorder.found.entry = recorder.number(batch)
-    recorder.depend((recorder.found.entry,))
-    with hooked(module, layers, enter=recorder.enter, leave=recorder.leave), recorder:
-        output = module(batch)
+    parts = dict(module.named_modules())
+    through = frozenset(name for name in layers if name and sees_through(parts[name]))
+    while True:
+        recorder = _Recorder(module, through)
+        recorder.found.entry = recorder.number(batch)
+        recorder.depend((recorder.found.entry,))
+        with hooked(module, layers, enter=recorder.enter, leave=recorder.leave), recorder:
+            output = module(batch)
+        if not recorder.opaque:
+            break
+        through -= recorder.opaque
     found = first_tensor(output)
     recorder.found.output = -1 if found is None else recorder.known(found)
+    recorder.found.layers = layers - through
     return recorder.found
 
 
@@ -157,10 +173,12 @@ class Functions(TorchFunctionMode):  # type: ignore[misc]
 class _Recorder(Functions):
     """Notes every layer and function."""
 
-    def __init__(self, module: torch.nn.Module) -> None:
+    def __init__(self, module: torch.nn.Module, through: frozenset[str]) -> None:
         super().__init__()
+        self._through = through
+        self.opaque: set[str] = set()  # modules that cannot be seen through
         stored = [*module.named_parameters(), *module.named_buffers()]
-        self._stored = {id(tensor): _owner(name) for name, tensor in stored if tensor.ndim > 1}
+        self._stored = {id(tensor): owner_of(name) for name, tensor in stored if tensor.ndim > 1}
         self._computed: set[int] = set()  # numbers of tensors that the rows have a part in
         self._made_of: dict[int, str] = {}  # numbers of tensors that are made of stored ones alone
         self.found = Recording()
@@ -184,14 +202,19 @@ class _Recorder(Functions):
 
     def enter(self, name: str, layer: torch.nn.Module, args: Any, kwargs: Any) -> None:
         """A layer begins."""
+        if name in self._through:
+            return
         if not self.depth:
             reads = tuple(self.known(tensor) for tensor in tensors((args, kwargs)))
-            event = Event(key=self.next_key(name), name=name, kind=_class_of(layer), module=layer, reads=reads)
+            event = Event(key=self.next_key(name), name=name, kind=class_of(layer), module=layer, reads=reads)
             self._open.append(event)
         self.depth += 1
 
-    def leave(self, _name: str, _layer: Any, _args: Any, _kwargs: Any, output: Any) -> None:
+    def leave(self, name: str, layer: Any, args: Any, kwargs: Any, output: Any) -> None:
         """A layer ends."""
+        if name in self._through:
+            self._name_last(name, layer, list(tensors((args, kwargs))), distinct_tensors(output))
+            return
         self.depth -= 1
         if not self.depth and self._open:
             event = self._open.pop()
@@ -199,6 +222,27 @@ class _Recorder(Functions):
             self.depend(event.makes)
             if event.makes:
                 self.found.events.append(event)
+
+    def _name_last(
+        self, name: str, layer: torch.nn.Module, given: list[torch.Tensor], made: tuple[torch.Tensor, ...]
+    ) -> None:
+        """Give a module's name to the function that it ended with."""
+        if self.depth:
+            return
+        if not len(given) == len(made) == 1 or given[0].shape != made[0].shape or not self._leads(given[0], made[0]):
+            self.opaque.add(name)
+        elif made[0] is not given[0]:
+            last = next(event for event in reversed(self.found.events) if self.known(made[0]) in event.makes)
+            if last.module is None and not last.name:
+                last.name, last.whole = name, class_of(layer)
+
+    def _leads(self, given: torch.Tensor, made: torch.Tensor) -> bool:
+        """Whether functions that were noted made one tensor of the other."""
+        behind = {self.known(made)}
+        for event in reversed(self.found.events):
+            if behind.intersection(event.makes):
+                behind.update(event.reads)
+        return self.known(given) in behind
 
     def applied(self, function: Any, args: Any, kwargs: Any) -> None:
         """Weights as they are applied, after whatever was done to those that are stored."""
@@ -254,20 +298,3 @@ class _Recorder(Functions):
             event.weight = weight if event.kind in _WEIGHTED else weight.mT if weight is given[-1] else None
             if event.kind in _WEIGHTED:
                 event.bias = next((one for one in given if one.ndim == 1 and one is not weight), None)
-
-
-def _class_of(layer: torch.nn.Module) -> str:
-    """The class of torch that a layer is one of, so that a quantizer's subclass is known for what it computes."""
-    for one in type(layer).__mro__:
-        if one.__module__.startswith("torch.nn.") and one not in (torch.nn.Module, torch.nn.Sequential):
-            return one.__name__
-    return type(layer).__name__
-
-
-def _owner(name: str) -> str:
-    """What weights are called that a function applies: their module, or their own name where they are no `weight`.
-
-    >>> _owner("fc.weight"), _owner("block.scale"), _owner("W")
-    ('fc', 'block.scale', '(root).W')
-    """
-    return name.removesuffix(".weight") if "." in name else f"(root).{name}"

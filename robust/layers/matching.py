@@ -195,8 +195,8 @@ class _Pairing:
         """What has no partner, without the operators whose constants the other model has in a layer."""
         old, new = self._free()
         ends = {end for met in self._met.values() for block in met for end in (block.end, *block.passed)}
-        old = [i for i in old if not (_constant(self._old[i]) and _ends(self._old[i]) & ends)]
-        new = [j for j in new if not (_constant(self._new[j]) and _ends(self._new[j]) & ends)]
+        old = [i for i in old if self._old[i].family in WEIGHTED or not _ends(self._old[i]) & ends]
+        new = [j for j in new if self._new[j].family in WEIGHTED or not _ends(self._new[j]) & ends]
         olds, news = [self._old[i] for i in old], [self._new[j] for j in new]
         missing = [
             Unmatched(
@@ -244,8 +244,8 @@ def _missing(block: Block, others: Sequence[Block], model: str) -> str:
 
 
 def _constant(block: Block) -> bool:
-    """Whether it may add a constant, or multiply by one."""
-    return block.family in ("add", "sub", "mul", "div")
+    """Whether it may add a constant, or multiply by one, as a batch normalisation does."""
+    return block.family in ("add", "sub", "mul", "div") or "batchnorm" in block.family
 
 
 def _ends(block: Block) -> set[str]:
@@ -254,7 +254,7 @@ def _ends(block: Block) -> set[str]:
 
 
 def _behind(old: Block, new: Block) -> bool:
-    """Whether one is a layer with weights, and the other a sum or product that has its tensor's name: it took it up."""
+    """Whether one is a layer with weights, and the other takes constants and has its tensor's name: it took it up."""
     return (old.family in WEIGHTED and _constant(new)) or (new.family in WEIGHTED and _constant(old))
 
 

@@ -60,26 +60,28 @@ def _levels(old: Block, new: Block) -> tuple[int, int]:
     first, second = _shifts(old), _shifts(new)
     pairs = [(a, 0) for a in first if a] + [(0, b) for b in second if b]
     if _relative(_scale(first[max(first)]), _scale(second[max(second)])) > _SAME_SCALE:
-        return _scaled(old, new, first, second, pairs)
+        found = _scaled(old, new, first, second, pairs)
+        if found is not None:
+            return found
     plain = gap(old.shift, new.shift)
     if first.keys() == second.keys() or plain is None or old.shift is None or plain <= _SAME * _size(old):
         return 0, 0
-    found = []
+    near = []
     for a, b in pairs:
         distance = gap(first[a].shift, second[b].shift)
         alike = _relative(_scale(first[a]), _scale(second[b])) <= _SAME_SCALE
         if alike and distance is not None and distance * _BETTER <= min(plain, max(_size(old), _size(new))):
-            found.append((distance, a, b))
-    return min(found)[1:] if found else (0, 0)
+            near.append((distance, a, b))
+    return min(near)[1:] if near else (0, 0)
 
 
 def _scaled(
     old: Block, new: Block, first: dict[int, Point], second: dict[int, Point], pairs: list[tuple[int, int]]
-) -> tuple[int, int]:
-    """Behind how many constants weights that took up a factor mean the same.
+) -> tuple[int, int] | None:
+    """Behind how many constants weights that took up a factor mean the same; None where none did.
 
     The operators say that one model alone has the factor behind its layer; weights say which of several it is, or that
-    it went elsewhere: where they are those of the other layer without it.
+    it went elsewhere, as into an activation that the other model knows: where they are those of the other layer.
     """
     found = []
     for a, b in pairs:
@@ -90,13 +92,13 @@ def _scaled(
             weights = _weights(old.at(first[a]), new.at(second[b]))
             found.append((weights, math.inf if shift is None else shift, -a - b, a, b))
     if not found:
-        return 0, 0
+        return None
     best, _, _, a, b = min(found)
     one, other = folded(old, new), folded(new, old)
     if one is not None and other is not None and one.shape == other.shape and np.any(one):
         gain = float(np.vdot(one, other) / np.vdot(one, one))
         if abs(gain - 1.0) <= _SAME_SCALE and _weights(old, new) * _BETTER <= best:
-            return 0, 0
+            return None
     return a, b
 
 

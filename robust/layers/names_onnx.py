@@ -55,3 +55,17 @@ def _original(name: str) -> str:
     for prefix in _PREFIXES:
         name = name.removeprefix(prefix)
     return name
+
+
+def plain_name(name: str) -> str:
+    """A tensor's name without what quantizers append.
+
+    Args:
+        name: In the file.
+
+    >>> plain_name("relu_QuantizeLinear_Output"), plain_name("relu_quantized")
+    ('relu', 'relu')
+    """
+    for ending in ("_QuantizeLinear_Output", "_DequantizeLinear_Output", "_QuantizeLinear_Input", "_quantized"):
+        name = name.removesuffix(ending)
+    return name

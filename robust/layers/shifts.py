@@ -69,13 +69,32 @@ def times(weight: FloatArray | None, scale: FloatArray | None, axis: int) -> Flo
     return np.asarray(weight * scale.reshape(shape))
 
 
-def normalised(shift: FloatArray | None, scale: FloatArray | None, offset: FloatArray | None) -> FloatArray | None:
-    """A shift behind a batch normalisation, which multiplies channels and adds to them."""
+def normalised(
+    shift: FloatArray | None, scale: FloatArray | None, offset: FloatArray | None, axes: int
+) -> FloatArray | None:
+    """A shift behind a batch normalisation, which multiplies channels and adds to them.
+
+    Args:
+        shift: As it broadcasts to a row.
+        scale: What channels are multiplied by (out,).
+        offset: What is added to them (out,); None where it is not known.
+        axes: Of a row, the channels first.
+
+    >>> normalised(np.array([1.0, 1.0]), np.array([2.0, 3.0]), np.array([0.5, 0.0]), 1)
+    array([2.5, 3. ])
+    """
     if shift is None or scale is None or offset is None:
         return None
-    axes = max(shift.ndim, 1)
-    shape = (-1, *[1] * (axes - 1))
-    return np.asarray(shift * scale.reshape(shape) + offset.reshape(shape))
+    return shifted(scaled(shift, along(scale, axes)), along(offset, axes))
+
+
+def along(channels: FloatArray, axes: int) -> FloatArray:
+    """One number a channel as it broadcasts to a row of so many axes, the channels first.
+
+    >>> along(np.array([1.0, 2.0]), 3).shape
+    (2, 1, 1)
+    """
+    return channels.reshape(-1, *[1] * (axes - 1))
 
 
 def gap(a: FloatArray | None, b: FloatArray | None) -> float | None:

@@ -13,7 +13,7 @@ from robust.errors import InvalidInput
 from robust.layers.batch_axes import batch_axes, rows_back, rows_first
 from robust.layers.blocks import ENTRY, OUTPUT, Block, Values
 from robust.layers.blocks_torch import blocks_of
-from robust.layers.events_torch import Functions, hooked, record
+from robust.layers.events_torch import Functions, Recording, hooked, record
 from robust.layers.modules_torch import layer_names
 from robust.layers.nested_torch import distinct_tensors, first_tensor, key_of, with_others
 from robust.models.adapter_torch import TorchAdapter, evaluating, placement
@@ -41,9 +41,13 @@ class WatchedTorch:
     probe: AnyArray
 
     @cached_property
-    def _seen(self) -> tuple[tuple[Block, ...], Block]:
+    def _recorded(self) -> Recording:
         with self._calling():
-            return blocks_of(record(self.module, self._tensor(self.probe), self.layers))
+            return record(self.module, self._tensor(self.probe), self.layers)
+
+    @cached_property
+    def _seen(self) -> tuple[tuple[Block, ...], Block]:
+        return blocks_of(self._recorded)
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -70,7 +74,7 @@ class WatchedTorch:
         """Its outputs while its points are watched, and while they are not."""
         with self._calling():
             batch = self._tensor(x)
-            with _Watch(frozenset(block.end for block in self.blocks), {}).over(self.module, self.layers):
+            with _Watch(frozenset(block.end for block in self.blocks), {}).over(self.module, self._recorded.layers):
                 watched = self.module(batch)
             plain = self.module(self._tensor(x))
         return _numbers(first_tensor(watched)), _numbers(first_tensor(plain))
@@ -87,7 +91,7 @@ class WatchedTorch:
     def _run(self, x: AnyArray, ends: frozenset[str], given: Values) -> Values:
         watch = _Watch(ends, given)
         with self._calling():
-            with watch.over(self.module, self.layers):
+            with watch.over(self.module, self._recorded.layers):
                 output = self.module(self._tensor(x))
             # After the watch: its functions would else see those that copy.
             return watch.found | ({OUTPUT: _numbers(first_tensor(output))} if OUTPUT in ends else {})

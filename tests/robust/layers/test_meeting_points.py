@@ -93,6 +93,19 @@ def test_a_factor_that_a_file_has_in_the_weights():
     assert ends(near, weighty("faulty", 1.04 * W, 0.8 * B)) == ("times", "faulty")
     # Weights as they were: the factor went elsewhere.
     assert ends(near, weighty("new", W)) == ("plain", "new")
+    # So where an activation of the other model has it, and what is added tells that the bias is none.
+    early = Point(end="product", level=-1, shift=np.zeros(()))
+    later = Point(end="sixth", level=1, shift=np.array(0.5), scale=np.array(1 / 6))
+    old_gate = Block(
+        name="a",
+        kind="Gemm",
+        end="gate",
+        shift=np.zeros(()),
+        weight=W,
+        activations=("hardsigmoid",),
+        points=(Point(end="before", shift=np.zeros(())),),
+    )
+    assert ends(old_gate, weighty("sum", W, np.array(3.0), points=(early, later))) == ("before", "product")
     # The factor in both: nothing is taken up.
     also = weighty("new", W, points=(Point(end="product", level=1, shift=0.8 * B, scale=np.array(0.8)),))
     assert ends(near, also) == ("plain", "new")

@@ -29,6 +29,28 @@ class FrozenBatchNorm2d(nn.Module):
         return x * scale.reshape(1, -1, 1, 1) + offset.reshape(1, -1, 1, 1)
 
 
+class Scale(nn.Module):
+    """One number a channel, trained, as blocks have it at the end of a branch."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.rand(width) + 0.5)
+
+    def forward(self, x):
+        return x * self.gamma[:, None, None]
+
+
+class Curve(nn.Module):
+    """An activation with a factor before and one behind it."""
+
+    def forward(self, x):
+        return 1.7159 * torch.tanh(0.6667 * x)
+
+
+class Frozen(FrozenBatchNorm2d):
+    """The same normalisation by a name that says nothing."""
+
+
 class Net(nn.Module):
     """Two convolutions, what the second gives changed by constants, and a head."""
 
@@ -38,6 +60,9 @@ class Net(nn.Module):
         self.frozen, self.head, self.behind = FrozenBatchNorm2d(8), nn.Linear(8, 5), behind
         self.gamma = nn.Parameter(torch.rand(1, 8, 1, 1) + 0.5)
         self.beta = nn.Parameter(torch.randn(1, 8, 1, 1))
+        self.norm, self.scale, self.own, self.curve = nn.BatchNorm2d(8), Scale(8), Frozen(8), Curve()
+        for name, low in (("weight", 0.5), ("bias", -1.0), ("running_mean", -0.5), ("running_var", 0.05)):
+            nn.init.uniform_(getattr(self.norm, name), low, low + 0.5)
 
     def forward(self, x):
         x = torch.relu(self.first(x))
@@ -55,6 +80,12 @@ FORMS = {
     "affine": lambda net, _x, y: torch.relu(y * net.gamma + net.beta),
     "sum first": lambda net, _x, y: torch.relu((y + net.beta) * net.gamma),
     "frozen": lambda net, _x, y: torch.relu(net.frozen(y)),
+    "normalised": lambda net, _x, y: torch.relu(net.norm(y * 0.5)),
+    "sum normalised": lambda net, _x, y: torch.relu(net.norm(y + net.beta)),
+    "own module": lambda net, x, y: x + net.scale(y),
+    "own activation": lambda net, _x, y: net.curve(y),
+    "own normalisation": lambda net, _x, y: torch.relu(net.own(y)),
+    "normalised first": lambda net, _x, y: torch.relu(net.norm(y) * 0.5),
 }
 
 
@@ -94,7 +125,9 @@ def slow_but(forms, fast):
 
 @pytest.mark.filterwarnings("ignore")  # the exporter's own
 @pytest.mark.parametrize("bias", [True, pytest.param(False, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("form", slow_but(FORMS, ["residual", "affine"]))
+@pytest.mark.parametrize(
+    "form", slow_but(FORMS, ["residual", "affine", "normalised", "own activation", "own normalisation"])
+)
 def test_a_build_is_compared_behind_the_constants(exported, form, bias):
     net, plain = exported(form, bias=bias)
     for method in ("static", "dynamic", "qoperator"):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from robust.layers.shifts import bias_shift, gap, normalised, scaled, shifted, times
+from robust.layers.shifts import along, bias_shift, gap, normalised, scaled, shifted, times
 
 
 def test_a_shift_is_what_the_layer_gives_for_rows_of_zeros():
@@ -21,16 +21,28 @@ def test_a_shift_is_what_the_layer_gives_for_rows_of_zeros():
         scale = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).double()
         offset = (norm.bias - norm.running_mean * scale).numpy()
     shift = bias_shift(conv.bias.detach().numpy(), 4)
-    found = shifted(normalised(shift, scale.numpy(), offset), constant.numpy())
+    found = shifted(normalised(shift, scale.numpy(), offset, 3), constant.numpy())
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
     assert gap(found, wanted) < 1e-6
+
+
+def test_a_normalisation_behind_a_constant_of_all_rows():
+    torch.manual_seed(0)
+    norm, constant = nn.BatchNorm2d(4).eval(), torch.randn(1, 4, 1, 1)
+    nn.init.uniform_(norm.running_var, 0.5, 2.0)
+    scale = 1 / torch.sqrt(norm.running_var + norm.eps)
+    with torch.no_grad():
+        wanted = norm(constant).numpy()
+    found = normalised(constant.numpy().astype(float), scale.double().numpy(), np.zeros(4), 3)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert along(scale.numpy(), 3).shape == (4, 1, 1)
 
 
 def test_what_is_not_known_stays_unknown():
     assert shifted(None, np.ones(3)) is None
     assert shifted(np.ones(3), None) is None
     assert shifted(np.ones(3), np.ones(4)) is None
-    assert normalised(np.ones(3), None, None) is None
+    assert normalised(np.ones(3), None, None, 1) is None
     assert gap(None, np.ones(3)) is None
     assert math.isinf(gap(np.ones(3), np.ones(4)))
 
