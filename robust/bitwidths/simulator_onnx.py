@@ -87,7 +87,9 @@ class OnnxSimulator:
 
         def run(x: AnyArray) -> AnyArray:
             found = session.run(distinct, {self.adapter.input: self.adapter.cast(x)})
-            columns = dict(zip(distinct, (output_columns(each, len(x)) for each in found), strict=True))
+            # Who asks for them checks and converts them, all at once.
+            flat = (one if one.ndim == 2 else output_columns(one, len(x)) for one in found)
+            columns = dict(zip(distinct, flat, strict=True))
             return np.concatenate([columns[name] for name in outputs], axis=1)
 
         return run

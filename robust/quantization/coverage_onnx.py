@@ -10,6 +10,8 @@ from robust.costing.graph_onnx import reads, sort_nodes, subgraphs
 from robust.models.layer_bits import NARROW, LayerBits, merged
 from robust.models.layer_names import layer_of
 from robust.quantization.stored_factors_onnx import FLOATS, StoredWeight, constant_of, holders, made_of
+from robust.quantization.stored_values_onnx import constants_of
+from robust.types import AnyArray
 
 _INTEGER_FORMS = (
     "QLinearConv QLinearMatMul QGemm ConvInteger MatMulInteger MatMulIntegerToFloat DynamicQuantizeMatMul "
@@ -100,14 +102,20 @@ def _summed(graph: Any) -> set[int]:
 
 
 def _live(graph: Any) -> set[int]:
-    """Places of the operators whose results reach an output of the graph: the others are never run."""
-    wanted, found = {output.name for output in graph.output}, set()
+    """Places of the operators whose results reach an output of the graph, other than as a multiple of a constant 0."""
+    wanted, found, constants = {output.name for output in graph.output}, set(), constants_of(graph)
     for place in reversed(range(len(graph.node))):
         node = graph.node[place]
         if not wanted.isdisjoint(node.output):
             found.add(place)
-            wanted.update(reads(node))
+            given = reads(node)
+            silent = [name for name in given if node.op_type == "Mul" and _is_zero(constants.array(name))]
+            wanted.update(silent or given)
     return found
+
+
+def _is_zero(values: AnyArray | None) -> bool:
+    return values is not None and not values.any()
 
 
 def _layer(

@@ -8,6 +8,7 @@ import torch
 
 from robust.models.layer_bits import NARROW, LayerBits
 from robust.quantization.held_weights_torch import digits_of
+from robust.quantization.stored_tensors_torch import is_zero
 
 #: Operators of a program with the positions of their factors; all that follow are biases and settings.
 _FACTORS = {
@@ -49,12 +50,24 @@ def program_layers(program: torch.fx.GraphModule) -> Iterator[LayerBits]:
 
 
 def live_nodes(graph: torch.fx.Graph) -> list[torch.fx.Node]:
-    """The operators whose results reach the output, in order."""
+    """The operators whose results reach the output, other than as a multiple of a constant 0, in order."""
     wanted: set[torch.fx.Node] = set()
     for node in reversed(graph.nodes):
         if node.op == "output" or node in wanted or _changes_its_input(node):
-            wanted.update((node, *node.all_input_nodes))
+            wanted.update((node, *_heard(node)))
     return [node for node in graph.nodes if node in wanted]
+
+
+def _heard(node: torch.fx.Node) -> list[torch.fx.Node]:
+    """What the result of an operator depends on."""
+    name = str(getattr(node.target, "__name__", "")).partition(".")[0] if node.op == "call_function" else ""
+    if name == "mul":
+        owner = node.graph.owning_module
+        stored = [one for one in node.all_input_nodes if one.op == "get_attr" and owner is not None]
+        silent = [one for one in stored if is_zero(_attribute(owner, str(one.target)))]
+        if silent or any(isinstance(one, (int, float)) and one == 0 for one in node.args):
+            return silent
+    return list(node.all_input_nodes)
 
 
 def _changes_its_input(node: torch.fx.Node) -> bool:

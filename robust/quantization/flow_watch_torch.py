@@ -13,7 +13,16 @@ from robust.costing.liveness import Buffer
 from robust.costing.operators_torch import arguments, is_free, rule_of
 from robust.costing.outside_torch import content
 from robust.costing.storages_torch import PLAIN, storages
-from robust.quantization.stored_tensors_torch import Origin, Root, Source, held_tensors, is_mask, roots_of
+from robust.quantization.stored_tensors_torch import (
+    Origin,
+    Root,
+    Source,
+    heard,
+    held_tensors,
+    is_mask,
+    roots_of,
+    taken_by,
+)
 
 #: Arguments of products that are added, scaled by or started from: no factors.
 _NO_FACTORS = frozenset(("bias", "attn_mask", "attn_bias", "qScaleAndZeros", "hx_", "cx_", "scale_a", "scale_b"))
@@ -133,15 +142,16 @@ class FlowWatch(TorchDispatchMode):  # type: ignore[misc]
         if data and name in _UNPACKED:
             self._unpack(given, made)
         replaced = _replaced(name, args, kwargs)
-        sources = [source for one, source in before if one is not replaced]
-        data = any(source is None for source in sources)
+        taking = [(one, source) for one, source in before if one is not replaced]
+        data = any(source is None for _, source in taking)
         joined = Origin(unpacked=name.startswith(_UNPACKING))
-        for source in sources:
+        for _, source in taking:
             joined |= source or Origin()
+        joined = replace(joined, taken=taken_by(taking, max((one.numel() for one in made), default=0)))
         joined = _after(joined, func, args, kwargs, name=name, given=given, made=made)
         written = frozenset(buffer for one in made for buffer in storages(one))
         self._of.update(dict.fromkeys(written, None if data else joined))
-        read = frozenset(buffer for one in given for buffer in storages(one))
+        read = frozenset(buffer for one in heard(name, args, before) for buffer in storages(one))
         self.flow.steps.append((read, written, not made))
         return result
 
@@ -151,7 +161,8 @@ class FlowWatch(TorchDispatchMode):  # type: ignore[misc]
             self.flow.roots[id(root.part)] = root
             for name in storages(root.part):
                 # Views of one memory are told apart by nobody: each may be meant.
-                self._of[name] = (self._of.get(name) or Origin()) | Origin({id(root.part): 0.0})
+                key, bits = id(root.part), 8.0 * root.part.element_size()
+                self._of[name] = (self._of.get(name) or Origin()) | Origin({key: 0.0}, taken={key: bits})
 
     def _source(self, tensor: torch.Tensor) -> Source:
         """What a tensor was made of; one from elsewhere may depend on the input, unless it is known to be constant."""

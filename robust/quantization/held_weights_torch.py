@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from robust.models.layer_bits import NARROW
 from robust.quantization.flow_watch_torch import Flow, Use
 from robust.quantization.stored_tensors_torch import Root, is_mask
 
@@ -69,7 +70,7 @@ def held_weights(flow: Flow) -> HeldWeights:
     live = flow.live()
     for use in flow.uses:
         for root in _holders(use, flow) if use.step in live else ():
-            held.add(root.owner, _read(root, use))
+            held.add(root.owner, _read(root, use, flow))
     for step, origin in flow.unread:
         for root in [flow.roots[one] for one in origin.roots] if step in live else []:
             if not is_mask(root.part) and root.part.dim() > 1:
@@ -98,7 +99,7 @@ def _holders(use: Use, flow: Flow) -> Sequence[Root]:
     return whole if whole and enough else floating
 
 
-def _read(root: Root, use: Use) -> Held:
+def _read(root: Root, use: Use, flow: Flow) -> Held:
     """How a stored tensor holds numbers of a factor."""
     part, owner = root.part, root.owner
     if owner is not part:
@@ -109,9 +110,21 @@ def _read(root: Root, use: Use) -> Held:
         return Held(size=part.numel(), bits=bits, whole=use.whole)
     if use.origin.recast:  # bytes of numbers that are wider
         return Held(size=part.numel() * width // use.origin.recast, bits=use.origin.recast)
+    taken = _taken(use, flow)
+    if taken >= 2 * NARROW:  # made of several stored numbers each, they are as wide as floats
+        return Held(size=part.numel(), bits=math.ceil(taken), whole=use.whole)
     words = use.origin.unpacked or part.element_size() > 1
     each = max(1, round(use.size / max(1, part.numel()))) if words else 1
     return Held(size=part.numel() * each, bits=math.ceil(width / each), whole=use.whole)
+
+
+def _taken(use: Use, flow: Flow) -> float:
+    """Stored bits behind each number of a factor: no tensor has more than all of its own."""
+    taken = 0.0
+    for key, bits in use.origin.taken.items():
+        part = flow.roots[key].part
+        taken += min(bits, 8.0 * part.numel() * part.element_size() / max(1, use.size))
+    return taken
 
 
 def bits_of(tensor: torch.Tensor) -> int:

@@ -14,6 +14,8 @@ from robust.models.layer_bits import NARROW
 
 FLOATS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
 _WHOLE = frozenset({"INT32", "INT64", "UINT32", "UINT64", "BOOL", "STRING"})
+#: Operators that make a number of one each of what they are given.
+_PAIRING = frozenset(("Add", "Sub", "Mul", "Div", "BitShift", "BitwiseOr", "BitwiseXor", "Or", "Xor", "Max", "Min"))
 #: Operators that leave fewer values than they are given.
 _ROUNDING = frozenset(("Round", "Floor", "Ceil", "Sign"))
 
@@ -30,6 +32,8 @@ class StoredWeight:
         rounded: Bits that they are rounded to on their way; None where they are not.
         unknown: Whether they are rounded on their way in another manner.
         cast: Whether they are made floating ones as they are, without a scale.
+        beside: Bits of other stored numbers that each of them takes: its other half, or a scale that varies along two
+            axes and so does not come out of the sum of products.
     """
 
     name: str
@@ -39,11 +43,18 @@ class StoredWeight:
     rounded: int | None
     unknown: bool = False
     cast: bool = False
+    beside: float = 0.0
+
+    @property
+    def narrowed(self) -> int:
+        """Bits of each number alone in the run."""
+        return self.bits if self.rounded is None else min(self.bits, self.rounded)
 
     @property
     def width(self) -> int:
-        """Bits of each number in the run."""
-        return self.bits if self.rounded is None else min(self.bits, self.rounded)
+        """Bits of each number in the run; with what is beside it where that makes it as wide as a float."""
+        whole = self.narrowed + self.beside
+        return self.narrowed if whole < 2 * NARROW else math.ceil(whole)
 
 
 def made_of(
@@ -75,16 +86,22 @@ def _traced(
     node = sources.get(name)
     if node is None:
         return None
-    unpacking = node.op_type in ("QuantizeLinear", "DequantizeLinear")
-    found: list[StoredWeight] = []
-    for one in list(node.input)[:1] if unpacking else reads(node):
+    parts: list[list[StoredWeight]] = []
+    for one in reads(node):
         part = made_of(one, stored, sources, known)
-        if part is None:
+        parts.append(part or [])
+        # Scales of the two operators that quantize may come from elsewhere.
+        if part is None and (len(parts) == 1 or node.op_type not in ("QuantizeLinear", "DequantizeLinear")):
             return None
-        found += part
+    if node.op_type == "DequantizeLinear" or node.op_type in _PAIRING:
+        parts = _beside_each_other(parts, stored)
+    if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+        parts = parts[:1]
+    found = [one for part in parts for one in part]
     if node.op_type == "QuantizeLinear":
         width = _rounded_bits(node, stored)
-        found = [replace(one, rounded=width if one.rounded is None else min(one.rounded, width)) for one in found]
+        narrowed = [width if one.rounded is None else min(one.rounded, width) for one in found]
+        found = [replace(one, rounded=bits, beside=0.0) for one, bits in zip(found, narrowed, strict=True)]
     elif node.op_type == "Cast":
         found = [replace(one, cast=True) for one in found]
     elif node.op_type == "Reshape":
@@ -92,6 +109,26 @@ def _traced(
     elif node.op_type in _ROUNDING:
         found = [replace(one, unknown=True) for one in found]
     return list({one.name: one for one in found}.values())
+
+
+def _beside_each_other(parts: list[list[StoredWeight]], stored: Mapping[str, TensorProto]) -> list[list[StoredWeight]]:
+    """Numbers that are paired one with one each take the bits of the others, too; shared ones are stored once."""
+    numbers = [
+        [one for one in part if one.size > 1 and one.bits and not _counts_places(stored[one.name])] for part in parts
+    ]
+    # A scale that varies along one axis comes out of the sum of products where weights vary along two.
+    wide = [[one for one in part if sum(size > 1 for size in stored[one.name].dims) > 1] for part in numbers]
+    whole = [[one for one in part if stored[one.name].data_type not in FLOATS] for part in numbers]
+    numbers = wide if any(wide) else whole
+    if sum(map(bool, numbers)) < 2:
+        return parts
+    taken = [{one.name: one.size * one.narrowed for one in part if not _is_mask(stored[one.name])} for part in numbers]
+    found = []
+    for part, own, kept in zip(parts, taken, numbers, strict=True):
+        others = {name: bits for other in taken for name, bits in other.items() if name not in own}
+        added = sum(others.values()) / max(1, sum(one.size for one in kept))
+        found.append([replace(one, beside=one.beside + added) if one.name in own else one for one in part])
+    return found
 
 
 def holders(weights: Sequence[StoredWeight], stored: Mapping[str, TensorProto]) -> list[StoredWeight]:

@@ -1,6 +1,6 @@
 """Tensors that a torch module stores, and what is known of a tensor that was made of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -32,15 +32,21 @@ class Origin:
             were not, infinitely many where nobody knows.
         unpacked: Whether bits were picked out of words on the way.
         recast: Bits of the floating type that stored bytes were read as; 0 where they were not.
+        taken: Bits of each stored tensor that one number takes, by identity.
     """
 
     roots: Mapping[int, float] = field(default_factory=dict)
     unpacked: bool = False
     recast: int = 0
+    taken: Mapping[int, float] = field(default_factory=dict)
 
     def __or__(self, other: "Origin") -> "Origin":
-        roots = {one: max(self.roots.get(one, 0.0), other.roots.get(one, 0.0)) for one in {*self.roots, *other.roots}}
-        return Origin(roots, self.unpacked or other.unpacked, max(self.recast, other.recast))
+        return Origin(
+            _largest(self.roots, other.roots),
+            self.unpacked or other.unpacked,
+            max(self.recast, other.recast),
+            _largest(self.taken, other.taken),
+        )
 
     def rounded(self, bits: float) -> "Origin":
         """The same after its numbers were rounded."""
@@ -49,6 +55,32 @@ class Origin:
 
 #: None is what depends on the input.
 Source: TypeAlias = Origin | None
+
+
+def _largest(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:
+    return {key: max(one.get(key, 0.0), other.get(key, 0.0)) for key in {*one, *other}}
+
+
+def taken_by(given: Sequence[tuple[torch.Tensor, Source]], numbers: int) -> dict[int, float]:
+    """Bits of each stored tensor that one number of an operator's result takes.
+
+    A number that is made of another of each of two tensors takes the bits of both; one that is repeated is stored once
+    for all of them. Masks, and scales that vary along one axis beside numbers that vary along two, are left out: these
+    come out of the sum of products, where others are a part of each weight.
+
+    Args:
+        given: The tensors that the operator took, and what they were made of.
+        numbers: How many numbers the result has.
+    """
+    made = [(one, source.taken) for one, source in given if source is not None and source.taken and one.numel() > 1]
+    if len(made) > 1:
+        wide = [(one, taken) for one, taken in made if sum(length > 1 for length in one.shape) > 1]
+        made = [(one, taken) for one, taken in wide if not is_mask(one)] or wide or made
+    found: dict[int, float] = {}
+    for one, taken in made:
+        share = min(1.0, one.numel() / max(1, numbers))
+        found = _largest(found, {key: bits * share for key, bits in taken.items()})
+    return found
 
 
 def held_tensors(part: torch.nn.Module) -> Iterator[torch.Tensor]:
@@ -82,7 +114,32 @@ def is_mask(part: torch.Tensor) -> bool:
     Args:
         part: Any tensor.
     """
-    if part.dtype is torch.bool:
-        return True
-    plain = part.layout is torch.strided and not part.is_quantized and part.device.type != "meta"
-    return plain and bool(((part == 0) | (part == 1)).all())
+    return part.dtype is torch.bool or (_can_be_read(part) and bool(((part == 0) | (part == 1)).all()))
+
+
+def is_zero(part: torch.Tensor) -> bool:
+    """Whether all numbers of a tensor are 0.
+
+    Args:
+        part: Any tensor.
+    """
+    return _can_be_read(part) and not bool(part.any())
+
+
+def heard(name: str, args: Sequence[object], given: Sequence[tuple[torch.Tensor, Source]]) -> list[torch.Tensor]:
+    """The tensors that an operator's result depends on: that of a product with a constant 0 on nothing else.
+
+    Args:
+        name: Of the operator.
+        args: What it took.
+        given: The tensors among it, and what they were made of.
+    """
+    if name == "mul":
+        silent = [one for one, source in given if source is not None and is_zero(one)]
+        if silent or any(isinstance(one, (int, float)) and one == 0 for one in args):
+            return silent
+    return [one for one, _ in given]
+
+
+def _can_be_read(part: torch.Tensor) -> bool:
+    return part.layout is torch.strided and not part.is_quantized and part.device.type != "meta"

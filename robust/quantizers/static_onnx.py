@@ -2,7 +2,7 @@
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ from onnxruntime.quantization.quant_utils import QuantizationMode
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 from robust.errors import InvalidInput
+from robust.models.layer_names import layer_of
 from robust.quantizers.entropy_range import entropy_range
 from robust.quantizers.quiet import quiet
 from robust.quantizers.recipe import Recipe
@@ -62,6 +63,12 @@ def static_model(model: onnx.ModelProto, feeds: Feeds, recipe: Recipe, *, exclud
     """
     # Sorted: a set's order changes from run to run, and with it the order of what is written.
     kinds = sorted({*QLinearOpsRegistry, *QDQRegistry})
+    stored = {tensor.name for tensor in model.graph.initializer}
+    layers = {  # a quantizer writes to what it is given
+        name: layer_of(node, place, [one for one in node.input if one in stored])[0]
+        for place, node in enumerate(model.graph.node)
+        for name in node.output
+    }
     with tempfile.TemporaryDirectory() as folder, quiet():
         path = Path(folder, "prepared.onnx")
         onnx.save(model, path)
@@ -75,10 +82,42 @@ def static_model(model: onnx.ModelProto, feeds: Feeds, recipe: Recipe, *, exclud
                 model, recipe.per_channel, recipe.reduce_range, QuantizationMode.QLinearOps, True, *common
             )
         )
-        quantizer.quantize_model()
+        try:
+            quantizer.quantize_model()
+        except RuntimeError:
+            refuse_left_behind(quantizer.model.model.graph, layers)
+            raise
         quantizer.model.topological_sort()
     found: onnx.ModelProto = quantizer.model.model
     return found
+
+
+def refuse_left_behind(graph: Any, layers: Mapping[str, str]) -> None:
+    """Refuse a graph in which operators read float numbers that were made integers of.
+
+    Args:
+        graph: As a quantizer left it.
+        layers: The layer, or node, that gives each tensor in the float graph.
+
+    Raises:
+        InvalidInput: If there are such; operators and nodes are named, and what `keep` must leave in float.
+    """
+    given = {value.name for value in (*graph.input, *graph.initializer)} | {
+        name for n in graph.node for name in n.output
+    }
+    told, kept = [], dict[str, None]()
+    for node in graph.node:
+        lacking = [name for name in node.input if name in layers and name not in given]
+        if lacking:
+            told.append(
+                f"{node.op_type} (node {node.name!r}), which reads {' and '.join(map(repr, lacking))} as floats"
+            )
+            kept |= dict.fromkeys(layers[name] for name in lacking)
+    if told:
+        raise InvalidInput(
+            f"onnxruntime cannot put integer operators around {'; '.join(told)}: method 'static' takes the model as it "
+            f"is, or keep={tuple(kept)!r} leaves in float what gives them"
+        )
 
 
 def tensor_ranges(path: Path, feeds: Feeds, recipe: Recipe, *, kinds: list[str]) -> TensorsData:

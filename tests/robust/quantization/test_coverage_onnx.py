@@ -114,6 +114,60 @@ def test_a_factor_is_made_of_what_it_is_made_of(nodes, tensors, share):
     assert initialiser_coverage(graph([*nodes, node("MatMul", "x", "d", out="h"), *HEAD], tensors)) == share
 
 
+def blocked(array, scales, block):
+    """A MatMul by codes that have a scale for each block of rows."""
+    unpack = helper.make_node("DequantizeLinear", ["q", "s"], ["d"], axis=0, block_size=block)
+    return layers([unpack, node("MatMul", "x", "d")], {"q": array, "s": scales})["MatMul_1"]
+
+
+@pytest.mark.parametrize(("kind", "block", "bits"), [("f4", 1, 40), ("f4", 2, 24), ("f2", 2, 16), ("f4", 8, 8)])
+def test_scales_of_blocks_are_a_part_of_each_weight(kind, block, bits):
+    """By hand: 8 bits and those of a scale, which 1, 2 or 8 weights share; from 16 bits on it is a float build."""
+    layer = blocked(np.ones((16, 3), np.int8), np.full((16 // block, 3), 0.1, kind), block)
+    assert (layer.bits, layer.quantized) == (bits, 48 if bits == 8 else 0)
+
+
+@pytest.mark.parametrize("rows", [2, 1])
+def test_scales_of_channels_come_out_of_the_sum(rows):
+    """A float for each two weights, or for each, but the products are those of integers."""
+    unpack = helper.make_node("DequantizeLinear", ["q", "s"], ["d"], axis=1)
+    tensors = {"q": CODES[:rows], "s": np.full(3, 0.1, np.float32)}
+    (layer,) = layers([unpack, node("MatMul", "x", "d")], tensors).values()
+    assert (layer.bits, layer.quantized) == (8, 3 * rows)
+
+
+HIGH = [helper.make_node("Cast", ["hi"], ["h"], to=1), node("Mul", "h", "256", out="up")]
+LOW = [helper.make_node("Cast", ["lo"], ["l"], to=1)]
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (12,), (12, 1)])
+def test_two_bytes_of_a_number_are_a_number_of_two_bytes(shape):
+    nodes = [*HIGH, *LOW, node("Add", "up", "l", out="sum"), node("Reshape", "sum", "to", out="d")]
+    tensors = {"hi": CODES.reshape(shape), "lo": CODES[::-1].reshape(shape), "256": np.float32(256)}
+    (layer,) = layers([*nodes, node("MatMul", "x", "d")], {**tensors, "to": np.array([4, 3])}).values()
+    assert (layer.bits, layer.quantized) == (16, 0)
+
+
+def test_two_halves_of_a_matrix_are_no_wider_than_each():
+    both = helper.make_node("Concat", ["hi", "lo"], ["q"], axis=0)
+    nodes = [both, node("DequantizeLinear", "q", "s", out="d"), node("MatMul", "x", "d")]
+    (layer,) = layers(nodes, {"hi": CODES, "lo": CODES, "s": SCALE}).values()
+    assert (layer.weights, layer.bits, layer.quantized) == (24, 8, 24)
+
+
+@pytest.mark.parametrize("zero", [np.float32(0), np.zeros((1, 3), np.float32)])
+def test_a_multiple_of_zero_does_not_count(zero):
+    nodes = [
+        node("DequantizeLinear", "v", "s", out="d"),
+        node("MatMul", "x", "d", out="q"),
+        node("Mul", "q", "z", out="n"),
+    ]
+    nodes += [node("MatMul", "x", "w", out="h"), node("Add", "h", "n")]
+    tensors = {"w": WIDE, "v": CODES, "s": SCALE}
+    assert initialiser_coverage(graph(nodes, {**tensors, "z": zero})) == 0.0
+    assert initialiser_coverage(graph(nodes, {**tensors, "z": zero + np.float32(1)})) == 0.5
+
+
 @pytest.mark.parametrize("between", ["Mul", "Sub"])
 def test_products_and_distances_that_are_written_number_by_number(between):
     nodes = [node("Unsqueeze", "x", "axes", out="pairs"), node(between, "pairs", "w", out="p")]

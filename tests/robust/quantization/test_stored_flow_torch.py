@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+import zlib
 
 import pytest
 import torch
@@ -70,25 +71,33 @@ class Beside(nn.Module):
         super().__init__()
         self.net, self.old, self.use = nn.Linear(8, 8), nn.Linear(8, 8), use
         quantize_(self.old, Int8WeightOnlyConfig())
+        self.register_buffer("zero", torch.zeros(()))
 
     def forward(self, x):
         if self.use == "dropped":
             self.old(x)
+        if self.use in ("a float", "a tensor", "each"):
+            zero = {"a float": 0.0, "a tensor": self.zero, "each": self.zero.expand(8)}[self.use]
+            return self.net(x) + self.old(x) * zero
         return self.net(x) + (self.old(x) if self.use == "used" else 0)
 
 
-@pytest.mark.parametrize(("use", "share"), [("never", 0.0), ("dropped", 0.0), ("used", 0.5)])
+@pytest.mark.parametrize(
+    ("use", "share"),
+    [("never", 0.0), ("dropped", 0.0), ("used", 0.5), ("a float", 0.0), ("a tensor", 0.0), ("each", 0.0)],
+)
 def test_what_does_not_reach_the_output_does_not_count(use, share):
     assert shares(Beside(use))[0] == share
 
 
 def test_of_a_traced_module_too():
-    for use, share in (("never", 0.0), ("dropped", 0.0), ("used", 0.5)):
+    for use, share in (("never", 0.0), ("dropped", 0.0), ("used", 0.5), ("a float", 0.0), ("a tensor", 0.0)):
         assert shares(torch.fx.symbolic_trace(Beside(use)))[0] == share
 
 
-def test_a_gate_fails_on_a_float_net_that_carries_a_quantized_layer():
-    net = Beside("never")
+@pytest.mark.parametrize("use", ["never", "a float"])
+def test_a_gate_fails_on_a_float_net_that_carries_a_quantized_layer(use):
+    net = Beside(use)
     moved = copy.deepcopy(net)
     moved.net.weight.data += 1e-4
     x = torch.rand(64, 8).numpy()
@@ -193,12 +202,16 @@ class Hidden(nn.Module):
         super().__init__()
         backbone = nn.Linear(8, 8)
         weight = backbone.weight.detach().numpy()
+        packed = zlib.compress(weight.T.tobytes())
         self.how = how
         self.backbone = {
             "list": [backbone],
             "closure": lambda x: backbone(x),
             "numpy": lambda x: x @ torch.from_numpy(weight).T,
             "copied": lambda x: x @ torch.tensor(weight.tolist()).T,
+            "compressed": lambda x: (
+                x @ torch.frombuffer(bytearray(zlib.decompress(packed)), dtype=torch.float32).view(8, 8)
+            ),
             "bytes": lambda x: x @ torch.frombuffer(bytearray(weight.tobytes()), dtype=torch.float32).view(8, 8).T,
             "numpy on the input": lambda x: torch.from_numpy(x.numpy() @ weight.T),
         }[how]
@@ -209,12 +222,10 @@ class Hidden(nn.Module):
         return self.head(self.backbone[0](x) if self.how == "list" else self.backbone(x))
 
 
-@pytest.mark.parametrize(
-    ("how", "share"), [("list", 0.5), ("closure", 0.5), ("numpy", 0.5), ("copied", 0.5), ("bytes", 0.5)]
-)
-def test_weights_that_no_module_registers_count(how, share):
+@pytest.mark.parametrize("how", ["list", "closure", "numpy", "copied", "bytes", "compressed"])
+def test_weights_that_no_module_registers_count(how):
     found = coverage_by_layer(Hidden(how), input_shape=(8,))
-    assert found.weights == share
+    assert found.weights == 0.5
     if how != "list":
         assert "in float: (tensors that no module registers)" in str(found)
 
@@ -366,3 +377,46 @@ def test_nothing_is_left_behind():
     coverage_by_layer(net, input_shape=(8,))
     assert all(not part._forward_pre_hooks and not part._forward_hooks for part in net.modules())
     assert torch.backends.mha.get_fastpath_enabled()
+
+
+class Made(nn.Module):
+    """A product with a weight that is made of stored tensors at each call."""
+
+    def __init__(self, how, **stored):
+        super().__init__()
+        self.how = how
+        for name, array in stored.items():
+            self.register_buffer(name, torch.as_tensor(array))
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.how(self))
+
+
+BYTE = torch.arange(128, dtype=torch.uint8).reshape(8, 16)
+PARTS = {"hi": BYTE, "lo": BYTE.flip(0)}
+SMALL = torch.full((8, 16), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("how", "stored", "share"),
+    [
+        (lambda m: m.hi.float() * 256 + m.lo.float(), PARTS, 0.0),
+        (lambda m: ((m.hi.int() << 8) | m.lo.int()).float(), PARTS, 0.0),
+        (lambda m: (m.hi.float() * 256 + m.lo.float()).reshape(8, 16), {"hi": BYTE.view(-1), "lo": BYTE.view(-1)}, 0.0),
+        (lambda m: m.q.float() + m.r.float() / 127, {"q": BYTE.char(), "r": BYTE.char()}, 0.0),
+        # A float for each number, or for two of them; then for eight, and for a channel.
+        (lambda m: m.q.float() * m.s, {"q": BYTE, "s": SMALL}, 0.0),
+        (lambda m: m.q.float() * m.s.repeat_interleave(2, 1), {"q": BYTE, "s": SMALL[:, :8]}, 0.0),
+        (lambda m: m.q.float() * m.s.repeat_interleave(8, 1), {"q": BYTE, "s": SMALL[:, :2]}, 1.0),
+        (lambda m: m.q[:, :2].float() * m.s, {"q": BYTE, "s": SMALL[:, :1]}, 1.0),
+        # Zero points of blocks, halves side by side, one of several, and one that is taken twice.
+        (lambda m: m.q.float() - m.z.repeat_interleave(8, 1).float(), {"q": BYTE, "z": BYTE[:, :2]}, 1.0),
+        (lambda m: torch.cat([m.hi, m.lo]).float(), PARTS, 1.0),
+        (lambda m: torch.cat([m.hi, m.lo])[:8].float(), PARTS, 1.0),
+        (lambda m: torch.stack([m.hi, m.lo])[0].float() * 0.1, PARTS, 1.0),
+        (lambda m: m.q.float() + m.q.flip(0).float(), {"q": BYTE}, 1.0),
+    ],
+)
+def test_what_several_stored_numbers_make_is_as_wide_as_all_of_them(how, stored, share):
+    made = Made(how, **stored)
+    assert shares(made, how(made).shape[1:])[0] == share

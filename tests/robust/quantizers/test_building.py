@@ -188,3 +188,12 @@ def test_what_is_not_installed_is_named_by_its_extra(train, monkeypatch):
     monkeypatch.setattr(building, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"robust-gates\[onnx\]"):
         quantize(FLOAT, train)
+
+
+def test_the_table_of_a_bag_of_embeddings_counts():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.EmbeddingBag(50, 16), torch.nn.Linear(16, 4)).eval()
+    words = np.random.default_rng(0).integers(0, 50, size=(64, 5))
+    found = coverage_by_layer(quantize(net, words, method="qoperator"))
+    assert [(layer.name, layer.weights, layer.quantized) for layer in found.layers] == [("0", 800, 800), ("1", 64, 64)]

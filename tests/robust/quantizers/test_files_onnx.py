@@ -107,3 +107,21 @@ def test_four_and_sixteen_bits_get_an_operator_set_that_has_them():
     types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     assert types["down.weight_quantized"] == TensorProto.INT4
     assert types["x_zero_point"] == TensorProto.INT16
+
+
+def test_an_operator_that_integer_operators_leave_without_its_numbers_is_named():
+    nodes = [
+        helper.make_node("Conv", ["x", "down.weight"], ["c"], name="first"),
+        helper.make_node("Mul", ["c", "up.weight"], ["d"], name="second"),
+        helper.make_node("Greater", ["d", "limit"], ["m"], name="third"),
+        helper.make_node("Where", ["m", "c", "d"], ["e"], name="fourth"),
+        helper.make_node("Conv", ["e", "last.weight"], ["y"], name="fifth"),
+    ]
+    weights = {"down.weight": (3, 2, 3, 3), "up.weight": (1, 3, 1, 1), "limit": (1,), "last.weight": (1, 3, 2, 2)}
+    content = made(nodes, weights)
+    with pytest.raises(
+        InvalidInput, match=r"around Where \(node 'fourth'\), which reads 'c' as.*'static'.*\('down',\)"
+    ):
+        build(content, recipe("qoperator"))
+    assert in_float(build(content, recipe("qoperator", keep=("down",))))[0] == ("down", "Conv", "first")
+    assert in_float(build(content, recipe("static"))) == ()
