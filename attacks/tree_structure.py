@@ -78,7 +78,7 @@ def tree_ensemble(model: Model) -> TreeEnsemble | None:
         return None
     if np.ndim(getattr(estimator, "n_classes_", 0)) or model.task != "classification":
         return None
-    parts: list[_Part] | None = None
+    parts: list[TreePart] | None = None
     base: FloatArray = np.zeros(0)
     single = True
     if kind.__name__ in ("DecisionTreeClassifier", "ExtraTreeClassifier"):
@@ -89,7 +89,7 @@ def tree_ensemble(model: Model) -> TreeEnsemble | None:
         parts, base = _boosted(estimator)
     elif kind.__name__ == "HistGradientBoostingClassifier":
         parts, base, single = _histogram(estimator)
-    return None if parts is None else _joined(parts, base, single=single)
+    return None if parts is None else joined_trees(parts, base, single=single)
 
 
 def require_trees(model: Model) -> TreeEnsemble:
@@ -109,8 +109,8 @@ def require_trees(model: Model) -> TreeEnsemble:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Part:
-    """One tree, children counted from its own first node."""
+class TreePart:
+    """One tree, as an ensemble of it alone would have it: children are counted from its own first node."""
 
     feature: IntArray
     threshold: FloatArray
@@ -120,7 +120,7 @@ class _Part:
     values: FloatArray
 
 
-def _stored(tree: Any, weight: float, column: int | None = None, classes: int = 0) -> _Part:
+def _stored(tree: Any, weight: float, column: int | None = None, classes: int = 0) -> TreePart:
     """A tree of scikit-learn; for boosting, its one value goes to the column of a class."""
     leaf = tree.children_left < 0
     if column is None:
@@ -129,7 +129,7 @@ def _stored(tree: Any, weight: float, column: int | None = None, classes: int = 
     else:
         values = np.zeros((tree.node_count, classes))
         values[:, column] = weight * tree.value[:, 0, 0]
-    return _Part(
+    return TreePart(
         feature=np.where(leaf, -1, tree.feature),
         threshold=tree.threshold,
         left=tree.children_left,
@@ -139,7 +139,7 @@ def _stored(tree: Any, weight: float, column: int | None = None, classes: int = 
     )
 
 
-def _boosted(estimator: Any) -> tuple[list[_Part] | None, FloatArray]:
+def _boosted(estimator: Any) -> tuple[list[TreePart] | None, FloatArray]:
     """Stages of gradient boosting; of two classes the second alone has trees."""
     rows = np.zeros((1, estimator.n_features_in_))
     if estimator.init_ != "zero" and type(estimator.init_).__name__ != "DummyClassifier":
@@ -156,7 +156,7 @@ def _boosted(estimator: Any) -> tuple[list[_Part] | None, FloatArray]:
     return parts, base
 
 
-def _histogram(estimator: Any) -> tuple[list[_Part] | None, FloatArray, bool]:
+def _histogram(estimator: Any) -> tuple[list[TreePart] | None, FloatArray, bool]:
     """Stages of histogram gradient boosting, whose values are compared in double precision."""
     raw = np.asarray(estimator._baseline_prediction, dtype=np.float64).ravel()
     columns = len(estimator._predictors[0])
@@ -171,7 +171,7 @@ def _histogram(estimator: Any) -> tuple[list[_Part] | None, FloatArray, bool]:
                 return None, raw, False
             values = np.zeros((len(nodes), classes))
             values[:, k if columns > 1 else 1] = nodes["value"]
-            part = _Part(
+            part = TreePart(
                 feature=np.where(leaf, -1, nodes["feature_idx"].astype(np.int64)),
                 threshold=nodes["num_threshold"].astype(np.float64),
                 left=nodes["left"].astype(np.int64),
@@ -183,8 +183,14 @@ def _histogram(estimator: Any) -> tuple[list[_Part] | None, FloatArray, bool]:
     return parts, np.array([0.0, raw[0]]) if columns == 1 else raw, False
 
 
-def _joined(parts: list[_Part], base: FloatArray, *, single: bool) -> TreeEnsemble:
-    """All trees in one set of arrays."""
+def joined_trees(parts: list[TreePart], base: FloatArray, *, single: bool) -> TreeEnsemble:
+    """All trees in one set of arrays.
+
+    Args:
+        parts: The trees.
+        base: Score of each class, or value of each output, before any tree (k,); empty for zeros.
+        single: Values are rounded to single precision before they are compared.
+    """
     sizes = np.array([len(part.feature) for part in parts])
     roots = np.concatenate([[0], np.cumsum(sizes)[:-1]])
 
