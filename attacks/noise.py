@@ -14,6 +14,8 @@ from robust.randomness import row_uniform
 from robust.types import AnyArray, FloatArray, Norm
 
 _STREAM = 1 << 32  # of the row generator: draw r of the noise uses stream _STREAM + r
+# Fewer rows than this do not fill a call; many more would only crowd the cache.
+_FILLED = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,24 +85,35 @@ class RandomNoise(Attack):
         """
         space, keys = unit_space(self, target, grid), target.data.row_keys()
         budgets = np.asarray(grid, dtype=np.float64)
-        level = np.full(len(target), -1)  # index of the largest budget that has not broken the row
         right = ~target.wrong(target.scores(target.x), slice(None))
-        level[right] = len(grid) - 1
+        # Index of the largest budget that has not broken the row, and the draw that comes next.
+        level, turn = np.where(right, len(grid) - 1, -1), np.zeros(len(target), dtype=int)
         for start in range(0, len(target), target.batch):
-            block = np.arange(start, min(start + target.batch, len(target)))
-            for draw in range(self.draws):
-                block = block[level[block] >= 0]
-                if len(block) == 0:
-                    break
-                u = row_uniform(keys[block], numbers_a_row(space), seed=seed, stream=_STREAM + draw)
-                rows = block
-                while len(rows):
-                    ball = ball_around(space, target.x[rows], eps=budgets[level[rows]][:, None])
-                    points = _points(ball, u, space)
-                    broken = target.wrong(target.scores(points), rows)
-                    level[rows[broken]] -= 1
-                    again = broken & (level[rows] >= 0)
-                    rows, u = rows[again], u[again]
+            live = start + np.flatnonzero(level[start : start + target.batch] >= 0)
+            ball = ball_around(space, target.x[live], eps=budgets[level[live]][:, None])
+            while len(live):
+                # Several draws of each row where few are left.
+                depth = min(max(1, _FILLED // len(live)), int((self.draws - turn[live]).max()))
+                ahead = turn[live, None] + np.arange(depth)
+                asked = ahead < self.draws
+                each, draws = np.nonzero(asked)[0], ahead[asked]
+                u = row_uniform(keys[live[each]], numbers_a_row(space), seed=seed, stream=_STREAM + draws)
+                points = _points(ball if depth == 1 else ball.part(each), u, space)
+                broken = np.zeros(asked.shape, dtype=bool)
+                broken[asked] = target.wrong(target.scores(points), live[each])
+                # The first draw that breaks a row comes again at the next smaller budget; those after it, too.
+                out = broken.any(axis=1)
+                level[live] -= out
+                turn[live] += np.where(out, broken.argmax(axis=1), depth)
+                going = (level[live] >= 0) & (turn[live] < self.draws)
+                same = going & ~out
+                if same.all():
+                    continue
+                again = live[going & out]
+                live, ball = live[same], ball.part(same)
+                if len(again):
+                    smaller = ball_around(space, target.x[again], eps=budgets[level[again]][:, None])
+                    live, ball = np.concatenate([live, again]), ball.joined(smaller)
         holds = right & (np.arange(len(grid))[:, None] <= level)
         return Swept(survived=np.vstack([right, holds]), flat=np.zeros(len(target), dtype=bool))
 

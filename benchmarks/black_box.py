@@ -26,7 +26,7 @@ from robust.predicting.metering import metered
 from robust.types import FloatArray, IntArray
 
 BUDGETS = [0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50]
-ROWS, DRAWS, RUNS = 250, 100, 3
+ROWS, FEW, DRAWS, RUNS = 250, 100, 100, 3
 NEAR = 8  # rows of the HopSkipJump comparison
 
 
@@ -37,7 +37,8 @@ def run() -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
     for name, budget in (("plain", 0.0), ("adversarially trained", 0.2)):
         net = trained(x, y, budget=budget)
-        lines += noise(name, net, x[:ROWS], y[:ROWS])
+        for rows in (ROWS, FEW):
+            lines += noise(name, net, x[:rows], y[:rows])
         lines += squares(name, net, x[:ROWS], y[:ROWS])
         lines += labels(name, net, x[:NEAR], y[:NEAR])
     return lines + trees()
@@ -62,8 +63,8 @@ def noise(name: str, net: nn.Module, x: FloatArray, y: IntArray) -> list[tuple[s
         curve = ours()
     return [
         (f"{name}: noise, {DRAWS} draws x 10 eps, {len(y)} rows, CPU s", f"{mine:.3f}"),
-        (f"{name}: foolbox, CPU s", f"{other:.3f}"),
-        (f"{name}: ratio (wanted: >= 8)", f"{other / mine:.2f}x"),
+        (f"{name}: foolbox, {len(y)} rows, CPU s", f"{other:.3f}"),
+        (f"{name}: ratio, {len(y)} rows (wanted: >= 8)", f"{other / mine:.2f}x"),
         (f"{name}: forward passes a row (foolbox: 1020)", f"{meter.forward_rows / len(y):.1f}"),
         (f"{name}: accuracy under noise", listed(curve)),
         (f"{name}: foolbox's", listed(theirs())),

@@ -24,14 +24,14 @@ def _mix(word: IntArray) -> IntArray:
     return word
 
 
-def row_words(row_keys: AnyArray, columns: int, *, seed: int, stream: int) -> IntArray:
+def row_words(row_keys: AnyArray, columns: int, *, seed: int, stream: int | IntArray) -> IntArray:
     """Uniform 64-bit words.
 
     Args:
         row_keys: One key a row (n,), e.g. `Dataset.row_keys()`.
         columns: Words a row.
         seed: The user's seed.
-        stream: Separates uses under one seed (a restart, a step).
+        stream: Separates uses under one seed (a restart, a step); one for all rows, or one each (n,).
 
     Returns:
         Words (n, columns), uint64.
@@ -42,21 +42,22 @@ def row_words(row_keys: AnyArray, columns: int, *, seed: int, stream: int) -> In
     True
     """
     keys: IntArray = np.asarray(row_keys).astype(np.uint64)
-    start = np.array([seed & 0xFFFFFFFFFFFFFFFF, stream & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)
+    start = np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)
+    each = np.array([stream & 0xFFFFFFFFFFFFFFFF] if isinstance(stream, int) else stream, dtype=np.uint64)
     with np.errstate(over="ignore"):
-        base = _mix(_mix(start[:1] + _GAMMA) + start[1:] + _GAMMA)
+        base = _mix(_mix(start + _GAMMA) + each + _GAMMA)
         keys = _mix(_mix(keys + _GAMMA) ^ base)
         return _mix(keys[:, None] + np.arange(1, columns + 1, dtype=np.uint64)[None, :] * _GAMMA)
 
 
-def row_uniform(row_keys: AnyArray, columns: int, *, seed: int, stream: int) -> FloatArray:
+def row_uniform(row_keys: AnyArray, columns: int, *, seed: int, stream: int | IntArray) -> FloatArray:
     """Uniform numbers in [0, 1) with 24 bits, two from each word.
 
     Args:
         row_keys: One key a row (n,).
         columns: Numbers a row.
         seed: The user's seed.
-        stream: Separates uses under one seed.
+        stream: Separates uses under one seed; one for all rows, or one each (n,).
 
     Returns:
         Numbers (n, columns), float32; each a multiple of 2⁻²⁴, so exact in float32.
@@ -66,8 +67,11 @@ def row_uniform(row_keys: AnyArray, columns: int, *, seed: int, stream: int) -> 
     numbers = np.empty((len(keys), 2 * words), dtype=np.float32)
     scale = np.float32(2.0**-24)
     for start in range(0, len(keys), _BLOCK):
-        block = row_words(keys[start : start + _BLOCK], words, seed=seed, stream=stream)
-        numbers[start : start + _BLOCK, 0::2] = (block >> np.uint64(40)).astype(np.float32) * scale
-        low = (block >> np.uint64(8)) & np.uint64(0xFFFFFF)
-        numbers[start : start + _BLOCK, 1::2] = low.astype(np.float32) * scale
+        part = slice(start, start + _BLOCK)
+        block = row_words(keys[part], words, seed=seed, stream=stream if isinstance(stream, int) else stream[part])
+        # The upper half of each word first, 24 bits of either.
+        halves = block.astype("<u8", copy=False).view("<u4")
+        halves >>= 8
+        numbers[part].reshape(len(block), words, 2)[...] = halves.reshape(len(block), words, 2)[:, :, ::-1]
+        numbers[part] *= scale
     return numbers[:, :columns]

@@ -16,12 +16,15 @@ from robust.commands.attack_options import (
     named_attack,
     no_gradients,
     read_amounts,
+    read_bound,
     read_grid,
+    refuse_beside_costs,
     rows_path,
     write_rows,
 )
 from robust.commands.attack_text import plain_report, report_text
 from robust.commands.saying import say
+from robust.commands.schema_file import read_declared, spent_by_cost
 from robust.commands.search_path import look_in
 from robust.errors import InvalidInput
 
@@ -92,6 +95,7 @@ class AttackReport:
 @click.option("--curve", help="Budgets EPS,EPS,…: robust accuracy at each.")
 @click.option("--minimal", is_flag=True, help="The median of the smallest changes that break a row, too.")
 @click.option("--limit", help='A gate on robust accuracy, e.g. "> 90%".')
+@click.option("--schema", type=click.Path(path_type=Path), help="A .toml or .json file: what each feature is.")
 @click.option("--bounds", nargs=2, type=float, help="Bounds of all features, e.g. --bounds 0 1.")
 @click.option("--target", help="Column or key of the targets in DATA.")
 @click.option("--unused", multiple=True, help="A column that the model does not see. Repeatable.")
@@ -131,6 +135,7 @@ def attack_report(
     curve: str | None = None,
     minimal: bool = False,
     limit: str | None = None,
+    schema: Path | None = None,
     bounds: tuple[float, float] | None = None,
     target: str | None = None,
     unused: tuple[str, ...] = (),
@@ -158,6 +163,7 @@ def attack_report(
         curve: Budgets, separated by commas.
         minimal: Whether to look for the smallest changes.
         limit: A gate on robust accuracy.
+        schema: File that says what each feature is.
         bounds: Of all features.
         target: Column or key of the targets.
         unused: Columns that the model does not see.
@@ -178,13 +184,16 @@ def attack_report(
         InvalidInput: If options do not fit each other, or something cannot be read or attacked.
     """
     given, grid = read_amounts(eps), None if curve is None else read_grid(curve)
-    bound = None if limit is None else _bound(limit)
+    bound = None if limit is None else read_bound(limit)
+    declared = read_declared(schema, bounds)
+    if declared.costs:
+        refuse_beside_costs(given, minimal=minimal, curve=curve)
     if attack is not None and strength is not None:
         raise InvalidInput("--strength is that of the cascade, which --attack takes the place of: give one of them")
     if surrogate is None and surrogate_factory is not None:
         raise InvalidInput("--surrogate-factory builds the module of --surrogate, which is missing: give both")
     if out is not None:
-        rows_path(out, (model, data, surrogate))
+        rows_path(out, (model, data, surrogate, None if schema is None else str(schema)))
     from robust.data.loading import load_data
     from robust.intervals.arguments import check_level
     from robust.models.loading import load_model
@@ -198,10 +207,18 @@ def attack_report(
     twin = None
     if surrogate is not None:
         twin = load_model(surrogate, factory=surrogate_factory, output=output, batch_size=batch_size, trust=trust)
-    schema = None if bounds is None else {"bounds": bounds}
-    rows = load_data(data, target=target, schema=schema, unused=unused or None)
+    rows = load_data(data, target=target, schema=declared.spec, unused=unused or None)
     with using(Settings(cache=ArrayCache(folder=None if no_cache else _FOLDER / "cache"))):
-        run = _Run(data=rows, eps=given, norm=norm, attack=attack, strength=strength, level=level, seed=seed)
+        run = _Run(
+            data=rows,
+            eps=given,
+            costs=declared.costs,
+            norm=norm,
+            attack=attack,
+            strength=strength,
+            level=level,
+            seed=seed,
+        )
         return run.report(found, twin, grid=grid, minimal=minimal, bound=bound, out=out)
 
 
@@ -211,6 +228,7 @@ class _Run:
 
     data: "Dataset"
     eps: "Eps | None"
+    costs: dict[str, float]
     norm: str
     attack: str | None
     strength: str | None
@@ -246,7 +264,7 @@ class _Run:
         notes = []
         if twin is not None and (own if self.attack else model).gradients is not None:
             notes.append("the surrogate was not asked: the model has gradients of its own")
-        eps = default_eps(data) if self.eps is None else self.eps
+        eps = spent_by_cost(default_eps(data) if self.eps is None else self.eps, self.costs, data.schema)
         question: dict[str, Any] = {"eps": eps, "norm": self.norm, "strength": self.strength or "standard"}
         if self.attack is not None:
             question = {"attack": named_attack(self.attack, self.norm, own, twin).at(eps)}
@@ -280,13 +298,3 @@ class _Run:
             written=out,
             notes=tuple(notes),
         )
-
-
-def _bound(limit: str) -> tuple[str, float]:
-    """Read `> 90%`, or `90%`, which means the same."""
-    from robust.auditing.gates import parse_limit
-
-    sign, number = parse_limit(limit if limit.lstrip()[:1] in ("<", ">", "=", "!") else f"> {limit}", gate="--limit")
-    if sign not in (">", ">="):
-        raise InvalidInput(f"--limit got {limit!r}; robust accuracy is kept above something: '> 90%' would be right")
-    return sign, number

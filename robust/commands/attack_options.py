@@ -89,6 +89,44 @@ def read_grid(text: str) -> list[float]:
     return grid
 
 
+def read_bound(limit: str) -> tuple[str, float]:
+    """Read `> 90%`, or `90%`, which means the same.
+
+    Args:
+        limit: As it is written.
+
+    Raises:
+        InvalidInput: If it keeps robust accuracy below something, or is no limit.
+
+    >>> read_bound("90%"), read_bound(">= 0.5")
+    (('>', 0.9), ('>=', 0.5))
+    """
+    from robust.auditing.gates import parse_limit
+
+    sign, number = parse_limit(limit if limit.lstrip()[:1] in ("<", ">", "=", "!") else f"> {limit}", gate="--limit")
+    if sign not in (">", ">="):
+        raise InvalidInput(f"--limit got {limit!r}; robust accuracy is kept above something: '> 90%' would be right")
+    return sign, number
+
+
+def refuse_beside_costs(eps: "Eps | None", *, minimal: bool, curve: str | None) -> None:
+    """Refuse what says nothing where features have costs.
+
+    Args:
+        eps: The budget that was given, or None.
+        minimal: Whether the smallest changes are asked for.
+        curve: Budgets of a curve, or None.
+
+    Raises:
+        InvalidInput: If there are budgets by name, or either of the others, whose budgets are one number.
+    """
+    if eps is not None and not isinstance(eps, float):
+        raise InvalidInput("--eps NAME=NUMBER and costs in --schema both say what a feature may move: give one of them")
+    for option, asked in (("--minimal", minimal), ("--curve", curve is not None)):
+        if asked:
+            raise InvalidInput(f"{option} measures moves without the costs of --schema: leave one of them out")
+
+
 def _number(text: str, option: str) -> float:
     """A finite number, or a fraction such as 8/255, which is how budgets of images are told."""
     above, stroke, below = text.partition("/")

@@ -76,7 +76,7 @@ def _plain_row(rows: "AttackedRows", position: int, eps: "Eps") -> dict[str, Any
 
     from robust.measures.details import row_ids
 
-    changes = changed_features(rows, position, eps)
+    changes = feature_changes(rows, position, eps)
     return {
         "id": row_ids(rows.data, np.array([position]))[0],
         "size": float(rows.size[position]),
@@ -87,53 +87,18 @@ def _plain_row(rows: "AttackedRows", position: int, eps: "Eps") -> dict[str, Any
     }
 
 
-def changed_features(rows: "AttackedRows", position: int, eps: "Eps") -> list[tuple[str, str, str]]:
+def feature_changes(rows: "AttackedRows", position: int, eps: "Eps") -> list[tuple[str, str, str]]:
     """What an attack had to change in one row, in the user's units: feature, before, after.
-
-    Those that spent most of their own budget come first. A one-hot group is one feature, whose values are its columns;
-    a category has its label.
 
     Args:
         rows: Rows before and after.
         position: Which of them.
         eps: The budget.
     """
-    import numpy as np
+    from robust.attacks.gallery_changes import changed_features
 
-    from robust.data.budget import category_eps, feature_eps
-
-    schema = rows.data.schema
-    old = schema.flat(rows.data.x[position : position + 1])[0]
-    new = schema.flat(rows.near[position : position + 1])[0]
-    moved = np.flatnonzero((new != old) & ~(np.isnan(new) & np.isnan(old)))
-    budget = feature_eps(eps, schema) + category_eps(eps, schema)
-    share = (
-        np.abs(new[moved].astype(np.float64) - old[moved].astype(np.float64)) / np.where(budget > 0, budget, 1)[moved]
-    )
-    member = {j: (name, places) for name, places in schema.groups for j in places}
-    labels = dict(schema.categories)
-    found: dict[str, tuple[str, str, str]] = {}
-    for j in moved[np.argsort(-share, kind="stable")].tolist():
-        if j in member:
-            name, places = member[j]
-            columns = list(places)
-            before, after = (schema.names[columns[int(np.argmax(row[columns]))]] for row in (old, new))
-            found.setdefault(name, (name, before, after))
-        elif j in labels:
-            name = schema.names[j]
-            found[name] = (name, labels[j][int(old[j])], labels[j][int(new[j])])
-        else:
-            found[schema.names[j]] = (schema.names[j], *_told(float(old[j]), float(new[j])))
-    return list(found.values())
-
-
-def _told(old: float, new: float) -> tuple[str, str]:
-    """Two numbers that differ, with as many digits as it takes to see that."""
-    for digits in (5, 7, 9, 17):
-        before, after = f"{old:.{digits}g}", f"{new:.{digits}g}"
-        if before != after:
-            break
-    return before, after
+    schema, one = rows.data.schema, slice(position, position + 1)
+    return changed_features(schema.flat(rows.data.x[one])[0], schema.flat(rows.near[one])[0], schema, eps)
 
 
 def report_text(report: "AttackReport") -> str:
@@ -203,7 +168,7 @@ def _fragile(rows: "AttackedRows", eps: "Eps") -> list[str]:
     table = [["fragile row", f"{rows.norm} change", "class", "changed"]]
     for position, row in zip(positions, row_ids(rows.data, positions), strict=True):
         classes = f"{rows.before[position]} → {rows.after[position]}"
-        changes = changed_features(rows, position, eps)
+        changes = feature_changes(rows, position, eps)
         if len(rows.data.schema.shape) == 1:
             shown = "; ".join(f"{name}: {before} → {after}" for name, before, after in changes[:_FEATURES])
             shown += f"; {len(changes) - _FEATURES} more" if len(changes) > _FEATURES else ""

@@ -11,6 +11,7 @@ import click
 
 from robust.commands.fuzz_text import plain_replay, plain_result, replay_text, result_text
 from robust.commands.saying import say
+from robust.commands.schema_file import read_declared
 from robust.commands.search_path import look_in
 from robust.errors import InvalidInput
 
@@ -61,8 +62,10 @@ class FuzzReport:
 @click.option("--budget", type=float, help="Seconds that a call may take.")
 @click.option("--replay", "replay_path", type=click.Path(path_type=Path), help="A saved failure, instead of DATA.")
 @click.option("--no-refusals", is_flag=True, help="What is outside the schema must be answered, too.")
+@click.option("--schema", type=click.Path(path_type=Path), help="A .toml or .json file: what each feature is.")
 @click.option("--bounds", nargs=2, type=float, help="Bounds of all features, e.g. --bounds 0 1.")
 @click.option("--target", help="Column or key of the targets in DATA.")
+@click.option("--unused", multiple=True, help="A column that the model does not see. Repeatable.")
 @click.option("--factory", help="package.module:function that builds the torch module of weights.")
 @click.option("--task", type=_TASKS, help="What the model does.")
 @click.option("--output", type=_OUTPUTS, help="What the model's outputs are.")
@@ -101,8 +104,10 @@ def fuzz_report(
     budget: float | None = None,
     replay_path: Path | None = None,
     no_refusals: bool = False,
+    schema: Path | None = None,
     bounds: tuple[float, float] | None = None,
     target: str | None = None,
+    unused: tuple[str, ...] = (),
     factory: str | None = None,
     task: str | None = None,
     output: str | None = None,
@@ -121,8 +126,10 @@ def fuzz_report(
         budget: Seconds that a call may take.
         replay_path: A saved failure.
         no_refusals: Whether the model must answer what is outside, too.
+        schema: File that says what each feature is; costs in it are passed over.
         bounds: Of all features.
         target: Column or key of the targets.
+        unused: Columns that the model does not see.
         factory: Builds the module of weights.
         task: What the model does.
         output: What its outputs are.
@@ -139,6 +146,7 @@ def fuzz_report(
     """
     if (data is None) == (replay_path is None):
         raise InvalidInput("give DATA, the rows whose schema random rows come from, or --replay FILE: one of them")
+    declared = read_declared(schema, bounds)
     from robust.models.loading import load_model
 
     if factory is not None:
@@ -152,7 +160,7 @@ def fuzz_report(
     from robust.fuzzing.faults import LEVELS
     from robust.fuzzing.random_attack import fuzz
 
-    rows = load_data(str(data), target=target, schema=None if bounds is None else {"bounds": bounds})
+    rows = load_data(str(data), target=target, schema=declared.spec, unused=unused or None)
     result = fuzz(
         found,
         rows,

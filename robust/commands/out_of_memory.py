@@ -1,10 +1,11 @@
 """What is said when memory runs out, whoever asked for it."""
 
-import errno
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-#: Libraries in C++ have no type for it: onnxruntime, torch.
-_WORDS = re.compile(r"bad_alloc|(not enough|can't allocate|cannot allocate|failed to allocate) memory", re.IGNORECASE)
+from robust.commands.saying import say
+from robust.predicting.memory import lacks_memory
+from robust.predicting.notices import heard
 
 
 def memory_words(error: BaseException) -> str | None:
@@ -20,7 +21,7 @@ def memory_words(error: BaseException) -> str | None:
     True
     """
     found: BaseException | None = error
-    while found is not None and not _lacks(found):
+    while found is not None and not lacks_memory(found):
         found = found.__cause__
     if found is None:
         return None
@@ -32,12 +33,13 @@ def memory_words(error: BaseException) -> str | None:
     )
 
 
-def _lacks(error: BaseException) -> bool:
-    match error:
-        case MemoryError():
-            return True
-        case OSError():
-            return error.errno == errno.ENOMEM
-        case RuntimeError():
-            return _WORDS.search(str(error)) is not None
-    return False
+@contextmanager
+def notices_told() -> Iterator[None]:
+    """Say on stderr at once what a long run must tell: that calls were made smaller for want of memory, once a model.
+
+    >>> from robust.predicting.notices import notice
+    >>> with notices_told():
+    ...     notice("memory of m", "m ran out of memory")  # prints "robust: m ran out of memory" on stderr
+    """
+    with heard(lambda text: say(f"robust: {text}", err=True)):
+        yield

@@ -1,6 +1,5 @@
 """One call of a model under test: what it gave, raised, changed, and how long it took."""
 
-import re
 import signal
 import threading
 import warnings
@@ -16,19 +15,13 @@ from robust.fuzzing.batch_forms import PLAIN, BatchForm
 from robust.fuzzing.subject import Subject
 from robust.models.contract import output_columns
 from robust.models.foreign_errors import brief
+from robust.predicting.memory import OutOfMemory as OutOfMemory
+from robust.predicting.memory import lacks_memory
 from robust.predicting.metering import count_rows
 from robust.types import AnyArray, FloatArray
 
-#: Libraries in C++ have no type for it: onnxruntime, torch.
-_NO_MEMORY = re.compile(
-    r"bad_alloc|(not enough|can't allocate|cannot allocate|failed to allocate) memory", re.IGNORECASE
-)
 #: A call is given up after this many budgets, or as many seconds if that is more.
 _PATIENCE, _LEAST = 10.0, 1.0
-
-
-class OutOfMemory(Exception):
-    """A call of more than one row found no memory: fewer rows a call are to be tried."""
 
 
 class _TimeIsUp(BaseException):
@@ -112,7 +105,8 @@ class Asker:
         try:
             given = subject.native(rows.reshape(len(rows), *self.shape))
             own = form.arranged(given)
-            before = own.tobytes()
+            # In the plain form the memory given is a copy of `given`, which stays as it is.
+            before = given if form.dtype is None and form.layout == "rows" else own.copy()
             with _limited(self.budget):
                 found = subject.ask(own)
         except KeyboardInterrupt:
@@ -126,7 +120,7 @@ class Asker:
                 raise OutOfMemory from error
             return Answer(error=error)
         self.clock.seconds += found.seconds
-        changed = found.changed or own.tobytes() != before
+        changed = found.changed or own.tobytes() != before.tobytes()
         try:
             outputs = columns_of(found.outputs, len(rows))[:asked]
         except ModelFault as error:
@@ -146,13 +140,6 @@ def columns_of(outputs: object, rows: int) -> FloatArray:
     return output_columns(found, rows)
 
 
-def lacks_memory(error: BaseException) -> bool:
-    """Whether a call ended for want of memory."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
-    )
-
-
 def _patience(budget: float) -> float:
     return max(_PATIENCE * budget, _LEAST)
 
@@ -163,7 +150,10 @@ def _limited(budget: float | None) -> Iterator[None]:
 
     Python's own code is interrupted; a kernel of a library runs on until it returns.
     """
-    able = budget is not None and hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    if budget is None:
+        yield
+        return
+    able = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
     if not able or signal.getitimer(signal.ITIMER_REAL)[0] or signal.getsignal(signal.SIGALRM) != signal.SIG_DFL:
         yield
         return
@@ -173,7 +163,7 @@ def _limited(budget: float | None) -> Iterator[None]:
 
     restore: Callable[[], object] = lambda: signal.setitimer(signal.ITIMER_REAL, 0)  # noqa: E731
     signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, _patience(budget or 0.0))
+    signal.setitimer(signal.ITIMER_REAL, _patience(budget))
     try:
         yield
     finally:

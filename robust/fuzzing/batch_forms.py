@@ -47,8 +47,11 @@ class BatchForm:
 
     def arranged(self, x: AnyArray) -> AnyArray:
         """Rows (b, …) in this form: private, and of the same values as far as the type can hold them."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            x = np.array(x if self.dtype is None else _whole(x, self.dtype).astype(self.dtype), order="C")
+        if self.dtype is None:
+            x = np.array(x, order="C")
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):
+                x = np.array(_whole(x, self.dtype).astype(self.dtype), order="C")
         if self.layout == "fortran":
             return np.array(x, order="F")
         if self.layout == "strided":

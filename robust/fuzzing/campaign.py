@@ -165,6 +165,8 @@ class Campaign:
         if refused is not None:
             tally.refused += len(rows)
             self.refusals.setdefault(stream.name, refused)
+        if not faults:
+            return
         failed, batch = np.zeros(len(rows), dtype=bool), False
         for fault in faults:
             inputs = 1 if fault.rows is None else int(fault.rows.sum())

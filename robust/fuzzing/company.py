@@ -1,5 +1,7 @@
 """Whether an answer belongs to its row: asked again, beside other rows, and alone."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from robust.fuzzing.asking import Asker
@@ -25,6 +27,8 @@ def changed_by_time(
         if answer.outputs is None or answer.outputs.shape != outputs.shape:
             words = f"the same rows were answered, then {answer.told or answer.misshapen or 'not'}"
             return [Fault(property="determinism", kind="asked twice", words=words)]
+        if np.array_equal(outputs, answer.outputs):
+            continue
         gaps = answer_gaps(outputs, answer.outputs)
         moved = gaps > expected.rounding(outputs)
         if moved.any():
@@ -53,14 +57,16 @@ def changed_by_neighbours(
     if not form.plain and form.dtype is None and form.layout != "rows":
         found += _compared(asker, expected, rows, PLAIN, outputs, np.ones(len(rows), dtype=bool), "memory")
     stays = np.arange(len(rows)) % 2 == 0
+    replaced = rows.copy()
     if ordinary is not None and not ordinary.all():
         stays = ordinary
+        replaced[~stays] = base
+    else:
+        # Half of them by the simplest row there is, half by rows from elsewhere in the batch.
+        replaced[1::4] = base
+        replaced[3::4] = rows[(np.arange(3, len(rows), 4) - len(rows) // 2 - 1) % len(rows)]
     if stays.all() or not stays.any():
         return found
-    # Half of them by the simplest row there is, half by rows from elsewhere in the batch.
-    others = np.where((np.arange(len(rows)) % 4 < 2)[:, None], base, np.roll(rows, len(rows) // 2 + 1, axis=0))
-    others = others if ordinary is None or ordinary.all() else np.broadcast_to(base, rows.shape)
-    replaced = np.where(stays[:, None], rows, others)
     return [*found, *_compared(asker, expected, replaced, form, outputs, stays, "neighbours")]
 
 
@@ -71,9 +77,13 @@ def changed_by_size(
     if asker.subject.model.fixed_batch is not None or len(rows) < 2 or not asker.subject.exact:
         return [], 0.0
     noise = 0.0
-    for i in np.unique(np.linspace(0, len(rows) - 1, _ALONE).astype(np.int64)):
-        first, lone = outputs[i : i + 1], np.arange(len(rows)) == i
-        answer = asker.ask(rows[i : i + 1], BatchForm(dtype=form.dtype, layout=form.layout))
+    single = PLAIN if form.dtype is None and form.layout == "rows" else replace(form, size=None)
+    for i in sorted({(len(rows) - 1) * turn // (_ALONE - 1) for turn in range(_ALONE)}):
+        first = outputs[i : i + 1]
+        answer = asker.ask(rows[i : i + 1], single)
+        if answer.outputs is not None and np.array_equal(first, answer.outputs):
+            continue
+        lone = np.arange(len(rows)) == i
         if answer.error is not None:
             words = f"a row that is answered in a batch of {len(rows)} raises alone: {answer.told}"
             kind = type(answer.error).__name__
@@ -136,6 +146,8 @@ def _compared(
         return []  # a batch of other rows, which is not what is looked at
     if answer.outputs is None or answer.outputs.shape != outputs.shape:
         return [Fault(property="batch invariance", kind=kind, words=f"beside other rows: {answer.misshapen}")]
+    if np.array_equal(outputs[stays], answer.outputs[stays]):
+        return []
     gaps = np.where(stays, answer_gaps(outputs, answer.outputs), 0.0)
     moved = gaps > expected.rounding(outputs)
     if not moved.any():

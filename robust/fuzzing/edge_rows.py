@@ -1,16 +1,15 @@
 """Random rows at the edges of a schema: corners, bounds and their neighbours, zeros of both signs, rows of the data."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from robust.fuzzing.domain import Domain
-from robust.fuzzing.random_rows import hot_members, inside_rows, lower_digits, write_linked
-from robust.fuzzing.row_source import TURNS, Draws
+from robust.fuzzing.random_rows import by_lower_digits, hot_members, table_values, uniform_rows, write_linked
+from robust.fuzzing.row_source import TURNS, Draws, as_shares
 from robust.types import AnyArray
 
 #: Purpose of random numbers, beside those of rows inside.
 _CELLS = 11
+_HALF = 1 << 15
 #: What the rows of a block are in turn: corners, cells from the ladder, a few such cells in a random row, one rung for
 #: all features, a row of the data, a few edge cells in it, the row before once more, one value for all features.
 _CORNER, _LADDER, _SOME, _CONSTANT, _DATA, _DATA_SOME, _AGAIN, _LEVEL = range(TURNS)
@@ -45,22 +44,22 @@ def edge_rows(domain: Domain, draws: Draws, *, ladder: AnyArray) -> AnyArray:
         Rows (m, d) of the domain's number type.
     """
     places, turns = np.arange(domain.width), draws.rows // TURNS
+    cells, rungs = turns * domain.width, np.float32(len(ladder))
     rows = np.empty((turns, TURNS, domain.width), dtype=domain.dtype)
-    drawn = draws.uniform(4 * domain.width + 5 * TURNS, _CELLS, rows=turns)
-    cells = drawn[:, : 4 * domain.width].reshape(turns, 4, domain.width)
-    style = drawn[:, 4 * domain.width :].reshape(turns, TURNS, 5)
+    drawn = draws.words(5 * cells + 5 * turns * TURNS, _CELLS)
+    words, style = drawn[: 5 * cells].reshape(5, turns, -1), as_shares(drawn[5 * cells :]).reshape(turns, TURNS, 5)
     place = (style[:, _DATA : _DATA_SOME + 1, 0] * np.float32(len(domain.pool))).astype(np.intp)
-    rows[:, _SOME] = inside_rows(domain, replace(draws, rows=max(TURNS, turns)))[:turns]
-    rows[:, _CORNER] = np.where(cells[:, 0] < 0.5, domain.lower, domain.upper)
-    rungs = ladder[(cells[:, 1:] * np.float32(len(ladder))).astype(np.intp), places]
-    rows[:, _LADDER] = rungs[:, 0]
-    rows[:, _CONSTANT] = ladder[(style[:, _CONSTANT, 1] * np.float32(len(ladder))).astype(np.intp)]
+    rows[:, _CORNER] = np.where(words[0] < _HALF, domain.lower, domain.upper)
+    drawn_rungs = table_values(ladder, words[1:4])
+    rows[:, _LADDER] = drawn_rungs[0]
+    rows[:, _CONSTANT] = ladder[(style[:, _CONSTANT, 1] * rungs).astype(np.intp)]
     rows[:, _LEVEL] = _level_rows(domain, style[:, _LEVEL, 1])
     rows[:, _DATA : _DATA_SOME + 1] = domain.pool[place]
-    for i, turn in ((1, _SOME), (2, _DATA_SOME)):
-        few = lower_digits(cells[:, 1 + i]) < style[:, turn, 3:4] ** 4
+    others = uniform_rows(domain, words[4].ravel()), rows[:, _DATA_SOME]
+    for i, (turn, other) in enumerate(zip((_SOME, _DATA_SOME), others, strict=True), start=1):
+        few = by_lower_digits(words[1 + i], style[:, turn, 3:4] ** 4)
         few |= places == (style[:, turn, 2:3] * np.float32(domain.width)).astype(np.intp)
-        rows[:, turn] = np.where(few, rungs[:, i], rows[:, turn])
+        rows[:, turn] = np.where(few, drawn_rungs[i], other)
     found = rows.reshape(-1, domain.width)
     keep = np.arange(len(found)) % TURNS == _DATA
     flat = style.reshape(-1, 5)
@@ -80,5 +79,9 @@ def _level_rows(domain: Domain, shares: AnyArray) -> AnyArray:
     low, high = float(domain.lower.min()), float(domain.upper.max())
     shares = shares.astype(np.float64)
     values = low * (1.0 - shares) + high * shares
+    if domain.dtype.kind == "f" and not domain.scale.whole:
+        # Rounded first: the bounds are numbers of the type.
+        values = values.astype(domain.dtype)
+        return np.asarray(np.minimum(np.maximum(values[:, None], domain.lower), domain.upper))
     rows = np.clip(values[:, None], domain.lower.astype(np.float64), domain.upper.astype(np.float64))
     return np.where(domain.whole, np.rint(rows), rows).astype(domain.dtype)

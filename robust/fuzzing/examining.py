@@ -10,7 +10,7 @@ from robust.fuzzing.batch_forms import PLAIN, BatchForm
 from robust.fuzzing.company import changed_by_neighbours, changed_by_size, changed_by_time
 from robust.fuzzing.expected import Expected
 from robust.fuzzing.faults import Fault, Level, Property
-from robust.types import AnyArray, BoolArray
+from robust.types import AnyArray, BoolArray, FloatArray
 
 #: A call that takes too long is asked again so often: other work of the host is not the model's fault.
 _RETRIES = 2
@@ -78,11 +78,12 @@ class Examiner:
         if outputs.shape[1] != self.expected.columns and len(rows):
             words = f"it gives {outputs.shape[1]} numbers a row, on the data's rows {self.expected.columns}"
             return Examined(faults=(*faults, Fault(property="shape", kind="columns", words=words)))
-        ordinary = None if level != "outside" else self.obeyed(rows)
-        faults += self._numbers(answer, ordinary)
+        finite, invariant = bool(np.isfinite(outputs).all()), bool(len(rows)) and "batch invariance" in sampled
+        ordinary = self.obeyed(rows) if level == "outside" and (invariant or not finite) else None
+        faults += self._numbers(outputs, ordinary, finite=finite)
         if len(rows) and "determinism" in sampled:
             faults += changed_by_time(self.asker, self.expected, rows, form, outputs)
-        if len(rows) and "batch invariance" in sampled:
+        if invariant:
             faults += changed_by_neighbours(self.asker, self.expected, rows, form, outputs, ordinary, self.base)
             found, noise = changed_by_size(self.asker, self.expected, rows, form, outputs)
             faults += found
@@ -97,13 +98,12 @@ class Examiner:
             return True
         return subject.typed and form.dtype is not None  # a framework checks number types itself
 
-    def _numbers(self, answer: Answer, ordinary: BoolArray | None) -> list[Fault]:
+    def _numbers(self, outputs: FloatArray, ordinary: BoolArray | None, *, finite: bool) -> list[Fault]:
         """Outputs that are not finite, or no probabilities."""
-        outputs = answer.outputs
-        if outputs is None or not outputs.size:
+        if not outputs.size:
             return []
         found = []
-        if not np.isfinite(outputs).all():
+        if not finite:
             bad: BoolArray = ~np.all(np.isfinite(outputs), axis=1)
             bad = bad if ordinary is None else bad & ordinary
             if bad.any():

@@ -6,8 +6,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from robust.models.base import Model
-from robust.predicting.calling import REPEATABLE
 from robust.predicting.meaning import DECLARED_TOLERANCE, SUM_TOLERANCE, declared_sum_tolerance
+from robust.predicting.row_faults import REPEATABLE
 from robust.types import AnyArray, BoolArray, FloatArray
 
 #: Differences above this share of the outputs' spread are no rounding; those up to `CHANGE` are told, and decide where

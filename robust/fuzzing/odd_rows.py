@@ -5,8 +5,8 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from robust.fuzzing.domain import Domain
-from robust.fuzzing.random_rows import inside_rows, lower_digits
-from robust.fuzzing.row_source import TURNS, Draws
+from robust.fuzzing.random_rows import by_lower_digits, inside_rows, table_values
+from robust.fuzzing.row_source import ROUND, TURNS, Draws
 from robust.types import AnyArray, BoolArray, FloatArray
 
 #: Missing, infinite, 1e30 … the largest number, the smallest numbers that there are, past a bound, no whole number or
@@ -83,21 +83,22 @@ def odd_rows(domain: Domain, draws: Draws, *, oddity: Oddity, table: AnyArray, f
     rows = inside_rows(domain, draws)
     may = np.ones(domain.width, dtype=bool) if oddity == "nan" else ~fixed
     may &= domain.whole if oddity == "unlike" else True
-    candidates, columns = np.flatnonzero(may), np.arange(domain.width)
+    candidates = np.flatnonzero(may)
     if not len(candidates):
         return rows
+    together = TURNS if len(rows) % ROUND == 0 else 1
     style = draws.uniform(3, _STYLES)
-    turn = np.arange(len(rows)) // (TURNS if len(rows) >= 4 * TURNS else 1) % 4
-    some, most = np.flatnonzero(turn == _SOME), np.flatnonzero(turn == _MOST)
-    uniform = draws.uniform(domain.width, _CELLS, rows=len(some) + len(most))
-    same = len(table) == 1
-    values = table if same else table[(uniform * np.float32(len(table))).astype(np.intp), columns]
-    values = np.broadcast_to(values, uniform.shape)
-    odd = lower_digits(uniform[: len(some)]) < style[some, 1:2] ** 2
-    rows[some] = np.where(odd & may, values[: len(some)], rows[some])
-    rows[most] = np.where(may, values[len(some) :], rows[most])
+    # Views: a quarter of the rows each.
+    quarters, styles = rows.reshape(-1, 4, together, domain.width), style.reshape(-1, 4, together, 3)
+    some, most = quarters[:, _SOME], quarters[:, _MOST]
+    words = draws.words(some.size, _CELLS).reshape(some.shape)
+    values = table_values(table, words)
+    odd = by_lower_digits(words, styles[:, _SOME, :, 1:2] ** 2)
+    every = bool(may.all())
+    some[...] = np.where(odd if every else odd & may, values, some)
+    most[...] = values if every else np.where(may, values, most)
     # One odd value each, also where chance has chosen none.
-    few = np.flatnonzero((turn == _SINGLE) | (turn == _SOME))
+    few = np.arange(len(rows)).reshape(-1, 4, together)[:, [_SINGLE, _SOME]].ravel()
     place = candidates[(style[few, 0] * np.float32(len(candidates))).astype(np.intp)]
     rows[few, place] = table[(style[few, 2] * np.float32(len(table))).astype(np.intp), place]
     return rows

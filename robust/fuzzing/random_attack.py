@@ -89,7 +89,7 @@ def fuzz(
     subject = subject_of(found, rows.schema, rows.x.dtype)
     domain = domain_of(rows, whole_numbers=_takes_whole_numbers(found), dtype=_row_dtype(subject, rows.x.dtype))
     asker = Asker(subject=subject, shape=rows.schema.shape, budget=seconds)
-    with quiet():
+    with quiet(), subject.during():
         expected = learned(found, asker, domain)
         examiner = Examiner(
             asker=asker, obeyed=domain.obeyed, base=domain.base, expected=expected, may_refuse=bool(may_refuse)

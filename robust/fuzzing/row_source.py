@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from robust.types import AnyArray, FloatArray
+from robust.types import AnyArray, FloatArray, IntArray
 
 #: Rows are made in blocks of at most so many, fewer where they are wide; a block is what one key draws.
-_BLOCK, _CELLS = 256, 1 << 17
+_BLOCK, _CELLS = 1024, 1 << 17
 #: The rows of a block take turns in these many styles.
 TURNS = 8
+#: Blocks of at least so many rows are whole multiples of it: kinds of odd values take turns, too.
+ROUND = 4 * TURNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,24 +35,38 @@ class Draws:
     block: int
     rows: int
 
+    def words(self, count: int, purpose: int) -> IntArray:
+        """Whole numbers 0 … 65535 (count,), uint16."""
+        words = np.random.Philox(key=self.seed << 64 | self.stream << 16 | purpose, counter=self.block << 128)
+        # Four numbers from each word: random numbers would otherwise take longer than a small network.
+        found: IntArray = words.random_raw(-(-count // 4)).view(np.uint16)[:count]
+        return found
+
     def uniform(self, columns: int, purpose: int, *, rows: int | None = None) -> FloatArray:
         """Numbers in [0, 1), multiples of 2⁻¹⁶ (rows, columns), float32; for all rows of the block, or for fewer."""
         shape = (self.rows if rows is None else rows, columns)
-        words = np.random.Philox(key=self.seed << 64 | self.stream << 16 | purpose, counter=self.block << 128)
-        cells = shape[0] * columns
-        # Four numbers from each word: random numbers would otherwise take longer than a small network.
-        numbers: FloatArray = words.random_raw(-(-cells // 4)).view(np.uint16)[:cells].astype(np.float32)
-        numbers *= np.float32(2.0**-16)
-        return numbers.reshape(shape)
+        return as_shares(self.words(shape[0] * columns, purpose)).reshape(shape)
+
+
+def as_shares(words: IntArray) -> FloatArray:
+    """Numbers in [0, 1), float32, from numbers 0 … 65535.
+
+    >>> as_shares(np.array([0, 32768], dtype=np.uint16))
+    array([0. , 0.5], dtype=float32)
+    """
+    shares: FloatArray = words.astype(np.float32)
+    shares *= np.float32(2.0**-16)
+    return shares
 
 
 def block_rows(width: int) -> int:
-    """Rows of a block of rows of d features: a multiple of `TURNS`.
+    """Rows of a block of rows of d features: a multiple of `ROUND`, of `TURNS` where fewer fit.
 
-    >>> block_rows(10), block_rows(1000), block_rows(10**6)
-    (256, 128, 8)
+    >>> block_rows(10), block_rows(1000), block_rows(3000), block_rows(10**6)
+    (1024, 128, 32, 8)
     """
-    return max(TURNS, min(_BLOCK, _CELLS // max(width, 1) // TURNS * TURNS))
+    fit = min(_BLOCK, _CELLS // max(width, 1))
+    return fit // ROUND * ROUND or max(TURNS, fit // TURNS * TURNS)
 
 
 @dataclass(slots=True)

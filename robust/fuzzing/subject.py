@@ -5,6 +5,7 @@ and of the right type: that makes measurements repeat, and would hide here what 
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -50,6 +51,7 @@ class Subject:
         layouts: Layouts of memory that reach the model as they are.
         exact: Whether calls reach the model as they are; else they are made as elsewhere in this package.
         labelled: Features whose labels the model gets in place of their codes (d,).
+        during: Entered around many calls: what would else be done for each.
     """
 
     model: Model
@@ -61,6 +63,7 @@ class Subject:
     layouts: frozenset[Layout]
     exact: bool
     labelled: BoolArray
+    during: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @property
     def name(self) -> str:

@@ -24,6 +24,11 @@ def onnx_subject(model: Model, adapter: object, schema: FeatureSchema) -> Subjec
     if not isinstance(adapter, OnnxAdapter):
         return None
 
+    wanted, row = adapter.dtype, adapter.shape[1:]
+
+    def native(rows: AnyArray) -> AnyArray:
+        return np.ascontiguousarray(rows) if rows.dtype == wanted and rows.shape[1:] == row else adapter.cast(rows)
+
     def ask(rows: AnyArray) -> Asked:
         start = perf_counter()
         (outputs,) = adapter.session.run([adapter.output], {adapter.input: rows})
@@ -31,11 +36,13 @@ def onnx_subject(model: Model, adapter: object, schema: FeatureSchema) -> Subjec
         if adapter.zipped:
             labels = sorted(outputs[0]) if outputs else []
             outputs = [[row[label] for label in labels] for row in outputs]
-        return Asked(outputs=dequantize(np.asarray(outputs), adapter.quantization), seconds=seconds)
+        if adapter.quantization is not None:
+            outputs = dequantize(np.asarray(outputs), adapter.quantization)
+        return Asked(outputs=outputs, seconds=seconds)
 
     return Subject(
         model=model,
-        native=adapter.cast,
+        native=native,
         ask=ask,
         own=str(adapter.dtype),
         typed=True,

@@ -1,5 +1,6 @@
 """A torch module, called on exactly the rows that it is given."""
 
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from robust.data.schema import FeatureSchema
 from robust.fuzzing.batch_forms import Layout
 from robust.fuzzing.subject import REFUSALS, Asked, Subject
-from robust.models.adapter_torch import TorchAdapter, evaluating, placement
+from robust.models.adapter_torch import TorchAdapter, evaluating, evaluating_throughout, placement
 from robust.models.base import Model
 from robust.types import AnyArray
 
@@ -61,4 +62,5 @@ def torch_subject(model: Model, adapter: object, schema: FeatureSchema) -> Subje
         layouts=_LAYOUTS,
         exact=True,
         labelled=np.zeros(schema.width, dtype=bool),
+        during=partial(evaluating_throughout, module),
     )

@@ -124,19 +124,41 @@ def torch_model(module: torch.nn.Module, options: Options) -> Model:
 def evaluating(module: torch.nn.Module) -> Iterator[None]:
     """Evaluation mode inside, every part's own mode again outside; other threads wait until then."""
     with _MODES:
-        training = module.training
-        modes = [(part, part.training) for part in module.modules()]
-        if any(mode for _, mode in modes):
-            with suppress(NotImplementedError):  # an exported graph has its mode built in, and says so this way
-                module.eval()
+        modes = _put_into_evaluation(module)
         try:
             yield
         finally:
-            if any(part.training is not mode for part, mode in modes):
-                with suppress(NotImplementedError):
-                    module.train(training)  # first the module's own switch, which may do more than set flags
-                for part, mode in modes:
-                    part.training = mode
+            _restore(module, modes)
+
+
+@contextmanager
+def evaluating_throughout(module: torch.nn.Module) -> Iterator[None]:
+    """The same for many calls, each of which is made in `evaluating` and then finds little to do; no thread waits."""
+    with _MODES:
+        modes = _put_into_evaluation(module)
+    try:
+        yield
+    finally:
+        with _MODES:
+            _restore(module, modes)
+
+
+def _put_into_evaluation(module: torch.nn.Module) -> list[tuple[torch.nn.Module, bool]]:
+    """Every part, the module itself first, and whether it was in training mode."""
+    modes = [(part, part.training) for part in module.modules()]
+    if any(mode for _, mode in modes):
+        with suppress(NotImplementedError):  # an exported graph has its mode built in, and says so this way
+            module.eval()
+    return modes
+
+
+def _restore(module: torch.nn.Module, modes: list[tuple[torch.nn.Module, bool]]) -> None:
+    """Bring back every part's own mode."""
+    if any(part.training is not mode for part, mode in modes):
+        with suppress(NotImplementedError):
+            module.train(modes[0][1])  # first the module's own switch, which may do more than set flags
+        for part, mode in modes:
+            part.training = mode
 
 
 def placement(module: torch.nn.Module) -> tuple[torch.device, torch.dtype]:

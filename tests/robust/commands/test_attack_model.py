@@ -13,7 +13,7 @@ from robust.attacks.adversarial_examples import attacked_rows, change_sizes
 from robust.attacks.obedience import obeys
 from robust.attacks.pgd import PGD
 from robust.commands.attack_model import attack_command
-from robust.commands.attack_text import changed_features
+from robust.commands.attack_text import feature_changes
 from robust.data.live import as_data
 from robust.data.loading import load_data
 from robust.errors import InvalidInput
@@ -281,6 +281,6 @@ def test_groups_and_categories_have_their_names():
     model = as_model(logits, output="logits", name="both must change")
     found = attacked_rows(model, data, eps={"hue": 1, "a": 1, "b": 1, "size": 0.5}, strength="thorough")
     assert found.broken.all()
-    told = {name: (old, new) for name, old, new in changed_features(found, 0, {"hue": 1, "a": 1, "b": 1})}
+    told = {name: (old, new) for name, old, new in feature_changes(found, 0, {"hue": 1, "a": 1, "b": 1})}
     assert told["hue"] == ("red", "blue")
     assert told["city"] == ("a", "b")

@@ -5,7 +5,9 @@ import errno
 import numpy as np
 import pytest
 
-from robust.commands.out_of_memory import memory_words
+from robust.cli import _run
+from robust.commands.out_of_memory import memory_words, notices_told
+from robust.predicting.notices import notice
 
 
 def raised(function):
@@ -46,3 +48,38 @@ def test_a_lack_of_memory_is_one_sentence(error, words):
 )
 def test_other_errors_are_none(error):
     assert memory_words(error) is None
+
+
+def test_of_another_library_without_a_type_for_it():
+    class RuntimeException(Exception):
+        pass
+
+    RuntimeException.__module__ = "onnxruntime.capi.onnxruntime_pybind11_state"
+    assert "Failed to allocate memory" in memory_words(
+        RuntimeException("Failed to allocate memory for requested buffer")
+    )
+    assert memory_words(RuntimeException("Got invalid dimensions")) is None
+
+
+def test_notices_are_told_on_stderr_once_a_topic(capsys):
+    with notices_told():
+        for text in ("m ran out of memory: 64", "m ran out of memory: 32"):
+            notice("memory of m", text)
+        notice("interrupted", "kept in .robust/cache")
+    notice("memory of m", "nobody listens any more")
+    told = capsys.readouterr()
+    assert told.err == "robust: m ran out of memory: 64\nrobust: kept in .robust/cache\n"
+    assert told.out == ""
+
+
+def test_every_command_tells_them(capsys):
+    def command(_pressed):
+        notice("interrupted", "kept in .robust/cache: finished rows, 256 of PGD; asked again, it goes on from there")
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit):
+        _run(command)
+    assert capsys.readouterr().err.splitlines() == [
+        "robust: kept in .robust/cache: finished rows, 256 of PGD; asked again, it goes on from there",
+        "robust: interrupted",
+    ]
