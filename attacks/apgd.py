@@ -39,8 +39,9 @@ class APGD(Attack):
     in less than ¾ of the steps, or has found no better point at an unchanged η. l1: sparse steps, η from eps to
     eps/10, over two thirds as many features as its best move has.
 
-    Rows leave when broken, and the next take their place; restarts and targets share one batch, later ones enter
-    where there is room and their row still stands. Which points are found does not depend on the batch.
+    Rows leave when broken, runs where their start has no gradient, and the next take their place; restarts and
+    targets share one batch, later ones enter where there is room and their row still stands. Which points are
+    found does not depend on the batch.
 
     Args:
         eps: Budget in the user's units: a number, numbers by feature name, or None for a template.

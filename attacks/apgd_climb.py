@@ -148,8 +148,11 @@ class AdaptiveClimb:
             rises=live.rises + (value > live.last),
             made=live.made + 1,
         )
-        ended = ~out & (live.made >= self.steps)
+        flat = (live.made == 1) & ~gradient.any(axis=1)
         live = self._moved(self._checked(live))
+        # A start without a gradient, which nothing moves away from, is where every later step would be too.
+        stuck = flat & (live.state == live.before).all(axis=1) if flat.any() else flat
+        ended = ~out & ((live.made >= self.steps) | stuck)
         if ended.any():
             end = live.part(ended)
             for state in (end.state, end.ball.optimum(gradient[ended])):

@@ -12,6 +12,7 @@ import sys
 from importlib import import_module
 
 NAMES = (
+    "auto_attack",
     "bit_widths",
     "black_box",
     "certified",

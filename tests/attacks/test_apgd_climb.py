@@ -7,6 +7,7 @@ from robust.attacks.apgd import APGD
 from robust.attacks.apgd_climb import _lengths
 from robust.data.live import as_data
 from robust.models.conversion import as_model
+from robust.predicting.metering import metered
 
 
 def test_checkpoints_are_the_papers():
@@ -54,3 +55,49 @@ def test_the_first_two_steps_by_hand():
     ahead = 1.0 if x[0] < 0.3 else -1.0
     assert x[1] == pytest.approx(ahead)
     assert x[2] == pytest.approx(np.clip(ahead + 0.75 * (-2 * ahead) + 0.25 * (ahead - x[0]), -1, 1))
+
+
+def steps_of(slope, *, loss="margin", restarts=1):
+    """Backward passes a row where the outputs never change, and the gradient is `slope`; none is ever broken."""
+    n, outputs = 6, np.array([0.0, -1.0, -2.0])
+
+    def forward(x):
+        return np.tile(outputs, (len(x), 1))
+
+    def gradients(x, _):
+        return forward(x), np.full(x.shape, slope)
+
+    model = as_model(forward, gradients=gradients, output="logits")
+    data = as_data(np.zeros((n, 4)), np.zeros(n, dtype=int))
+    with metered() as meter:
+        moved = APGD(eps=1.0, steps=30, loss=loss, restarts=restarts).perturb(model, data)
+    return meter.backward_rows / n, moved
+
+
+@pytest.mark.parametrize("loss", ["margin", "cross_entropy", "targeted"])
+def test_a_start_without_a_gradient_is_left_at_once(loss):
+    # One step tells that nothing moves the row; other losses ask for the margin's gradient too. Two other classes.
+    runs, asked = (2, 2) if loss == "targeted" else (1, 1 if loss == "margin" else 2)
+    passes, moved = steps_of(0.0, loss=loss)
+    assert passes == runs * asked
+    assert np.abs(moved).max() <= 1
+    assert steps_of(0.0, loss=loss, restarts=3)[0] == 3 * passes
+    # Where there is a slope, all the steps are made.
+    assert steps_of(1e-9, loss=loss)[0] == runs * 30
+
+
+def test_a_row_that_is_flat_only_later_goes_on():
+    # Flat from 0.4 on: a start below climbs onto the plateau and stays, one on it leaves; both see the same loss.
+    def forward(x):
+        return np.hstack([np.full((len(x), 1), 2.0), np.minimum(x, 0.4)])
+
+    def gradients(x, cotangent):
+        return forward(x), cotangent(forward(x))[:, 1:] * (x < 0.4)
+
+    model = as_model(forward, gradients=gradients, output="logits")
+    data = as_data(np.zeros((200, 1)), np.zeros(200, dtype=int))
+    with metered() as meter:
+        moved = APGD(eps=1.0, steps=12, loss="margin").perturb(model, data)[:, 0]
+    # Starts are uniform in [−1, 1]: three in ten lie on the plateau and take one step.
+    assert meter.backward_rows == pytest.approx(200 * (0.3 * 1 + 0.7 * 12), rel=0.1)
+    assert (moved >= 0.4).all()
