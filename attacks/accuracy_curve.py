@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from robust.attacks.base import Attack, Swept
+from robust.attacks.curve_joint import RobustnessCurve
 from robust.attacks.faint_features import faint_features
 from robust.attacks.foreign import template
 from robust.attacks.hidden_features import hidden_features
-from robust.attacks.keeping import kept
+from robust.attacks.keeping import kept, kept_in_blocks, resumable
 from robust.attacks.noise import RandomNoise
 from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.outcome_evidence import NAMES
@@ -19,6 +20,8 @@ from robust.attacks.rungs import FLOOR_DRAWS
 from robust.attacks.self_checks import (
     features_seen,
     gradients_seen,
+    plausible_units,
+    repeats,
     room_to_move,
     slope_of_features,
     slope_told,
@@ -30,7 +33,6 @@ from robust.attacks.slope import realised_slope
 from robust.attacks.target import Target, aim
 from robust.attacks.transfer import twins
 from robust.attacks.unlimited import sampled
-from robust.curve import Curve
 from robust.data.budget import read_eps
 from robust.data.live import as_data
 from robust.errors import InvalidInput
@@ -52,7 +54,7 @@ def robustness_curve(
     norm: str = "linf",
     level: float = 0.95,
     seed: int = 0,
-) -> Curve:
+) -> RobustnessCurve:
     """Measure robust accuracy at several budgets.
 
     At each eps: the share of rows that are right, and that the attack breaks at no budget up to eps
@@ -73,7 +75,8 @@ def robustness_curve(
 
     Returns:
         The curve, whose points are measurements in [0, 1], higher is better; their cost is that of the whole
-        curve.
+        curve. Its `band` holds at all budgets at once, `area()` is the mean robust accuracy over all budgets,
+        `margin(limits)` the smallest distance above limits, and `figure()` draws it.
 
     Raises:
         InvalidInput: If the attack has a budget of its own, budgets do not increase, the model gives no
@@ -84,11 +87,14 @@ def robustness_curve(
     >>> sign = as_model(lambda x: (x[:, 0] > 0).astype(int), name="sign")
     >>> robustness_curve(sign, (rows, [0, 0, 1, 1]), RandomNoise(), eps=[0.1, 1, 10]).values.tolist()
     [1.0, 0.5, 0.0]
+    >>> curve = robustness_curve(sign, (rows, [0, 0, 1, 1]), RandomNoise(), eps=[1, 2, 4])
+    >>> curve.area().value  # two rows break between 0 and 1, two between 2 and 4: (2 x 0.5 + 2 x 3) / 4 / 4
+    0.4375
     """
     model, data = as_model(model), as_data(data)
     attack = _template(attack, norm)
     grid = _grid(attack, eps)
-    with metered() as meter:
+    with metered() as meter, resumable():
         if attack.gradients:
             model = with_own_gradients(model, data, wanted=True)
             require_gradients(model)
@@ -121,7 +127,9 @@ def robustness_curve(
                     row_values=hits.astype(np.float64),
                 )
             )
-        return Curve(name="eps", grid=np.array(grid), points=tuple(points))
+        return RobustnessCurve(
+            name="eps", grid=np.array(grid), points=tuple(points), survived=swept.survived, data=data, seed=seed
+        )
 
 
 def _pinned(model: Model) -> Model:
@@ -158,13 +166,17 @@ def _sweep(attack: Attack, target: Target, grid: list[float], *, seed: int) -> S
     """The search over all budgets, kept by content hash."""
     identity = attack.identity()
 
-    def run() -> BoolArray:
-        swept = attack.sweep(target, grid, seed=seed)
+    def run(part: Target) -> BoolArray:
+        swept = attack.sweep(part, grid, seed=seed)
         return np.vstack([swept.survived, swept.flat])
 
     if identity is None:
         return attack.sweep(target, grid, seed=seed)
-    found = kept(target, "sweep", identity, repr(grid), str(seed), compute=run)
+    key = ("sweep", identity, repr(grid), str(seed))
+    if attack.alone:
+        found = kept_in_blocks(target, type(attack).__name__, *key, compute=run, axis=1)
+    else:
+        found = kept(target, *key, compute=lambda: run(target))
     return Swept(survived=found[:-1], flat=found[-1])
 
 
@@ -190,10 +202,11 @@ def _checks(
     if not isinstance(attack, RandomNoise):
         floor = RandomNoise(norm=attack.norm, draws=FLOOR_DRAWS)
         noise = _sweep(floor, part.part(sample), grid, seed=seed)
+    shared = (*shared, repeats(part, seed=seed))
     checks = []
     for k, budget in enumerate(grid):
         held = swept.survived[k + 1][right]
-        own = [room_to_move(attack.at(budget), part)] if budget > 0 else []
+        own = [room_to_move(attack.at(budget), part), plausible_units(attack.at(budget), part)] if budget > 0 else []
         if noise is not None:
             own.append(stronger_than_noise(~noise.survived[k + 1], ~held[sample]))
         if attack.gradients:

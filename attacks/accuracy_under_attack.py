@@ -20,6 +20,7 @@ from robust.attacks.indicators import (
     unstable_loss,
     weaker_black_box,
 )
+from robust.attacks.keeping import resumable
 from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.outcome_evidence import outcome_evidence
 from robust.attacks.rungs import Outcome, plan, require_question, run_ladder
@@ -29,6 +30,7 @@ from robust.attacks.self_checks import (
     gradients_seen,
     plausible_units,
     relations_passable,
+    repeats,
     room_to_move,
     slope_of_features,
     slope_told,
@@ -39,8 +41,9 @@ from robust.attacks.self_checks import (
 )
 from robust.attacks.slope import realised_slope
 from robust.attacks.square import Square
-from robust.attacks.target import Target, aim, require_classifier
+from robust.attacks.target import Target, aim, classified
 from robust.attacks.transfer import Transfer, twins
+from robust.attacks.unanswered import clean_evidence, silent_evidence
 from robust.data.budget import Eps
 from robust.data.live import as_data
 from robust.evidence import Fact, SelfCheck
@@ -49,7 +52,6 @@ from robust.measures.assembling import assemble
 from robust.measures.row_means import share_interval
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
-from robust.predicting.predictions import predict
 
 # Of the search that gradients are compared with, on a sample of the rows that held.
 _QUERIES = 100
@@ -79,6 +81,9 @@ def robust_accuracy(
     through a torch conversion; a model without gradients meets the rows of its surrogate, and an attack that
     sees its scores, or labels, alone.
 
+    A row on which the model raises, or gives no finite numbers, is not right; it is named, the others go on. If it does
+    so on a row that an attack made inside budget and schema, that row is broken.
+
     Args:
         model: A classifier, or what `as_model` takes.
         data: Rows with true labels, or what `as_data` takes.
@@ -95,13 +100,14 @@ def robust_accuracy(
 
     Returns:
         The share, in [0, 1], higher is better; bounds are Clopper-Pearson's, or a bootstrap's where rows
-        depend on each other. Self-checks that fail (masked gradients, an attack that noise beats, …) make a
-        pass INVALID.
+        depend on each other. Self-checks that fail (masked gradients, random answers, an attack that noise
+        beats, …) make a pass INVALID.
 
     Raises:
         InvalidInput: If neither or both of attack and eps are given, the attack is a template, the model
             gives no gradients to an attack that needs them, or is no classifier of these labels; or data
             outside its bounds.
+        ModelFault: If the model breaks its contract otherwise, or answers no row.
 
     Source:
         Goodfellow, Shlens and Szegedy (2015); Madry et al. (2018); self-checks after Athalye, Carlini and
@@ -115,13 +121,14 @@ def robust_accuracy(
     """
     model, data = as_model(model), as_data(data)
     require_question(attack=attack, eps=eps, norm=norm, strength=strength, surrogate=surrogate)
-    with metered() as meter:
+    with metered() as meter, resumable():
         wanted = isinstance(attack, Attack) and attack.gradients
         if wanted or (attack is None and surrogate is None):
             model = with_own_gradients(model, data, wanted=wanted)
-        target = aim(model, data, predictions=require_classifier(predict(model, data)))
+        target = aim(model, data, predictions=classified(model, data))
         ladder = plan(target, attack=attack, eps=eps, norm=norm, strength=strength, surrogate=surrogate)
-        right = ~target.wrong(target.scores(data.schema.flat(data.x), keep=True), slice(None))
+        clean = target.scores(target.x, keep=True)
+        right = ~target.wrong(clean, slice(None))
         robust = right.copy()
         outcome: Outcome | None = None
         checks: tuple[SelfCheck, ...] = ()
@@ -145,6 +152,8 @@ def robust_accuracy(
                 "norm": ladder.strongest.norm,
             },
             evidence=(
+                *clean_evidence(target, clean),
+                *silent_evidence(outcome, part),
                 *outcome_evidence(outcome, part, data, right, meter, level=level, seed=seed),
                 *(() if part is None else _facts(ladder.strongest, part, seed=seed)),
             ),
@@ -157,7 +166,7 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
     """The self-checks that apply."""
     ladder, n = outcome.ladder, len(target)
     attack = ladder.strongest
-    checks = [room_to_move(attack, target)]
+    checks = [room_to_move(attack, target), repeats(target, seed=seed)]
     if attack.gradients:
         held = flat_rows(target) & ~outcome.broken
         checks += [gradients_seen(target, held, seed=seed), unlimited_budget(attack, target, seed=seed)]

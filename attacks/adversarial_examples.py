@@ -12,14 +12,13 @@ from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.projection import space_of
 from robust.attacks.row_changes import change_sizes
 from robust.attacks.rungs import Ladder, Outcome, plan, require_question, run_ladder
-from robust.attacks.target import Target, aim, require_classifier
+from robust.attacks.target import Target, aim, classified, unanswered
 from robust.attacks.transfer import title
 from robust.data.budget import Eps, feature_eps
 from robust.data.dataset import Dataset, read_only
 from robust.data.live import as_data
 from robust.models.base import Label
 from robust.models.conversion import as_model
-from robust.predicting.predictions import predict
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray, Norm
 
 _BLOCK = 4096
@@ -129,10 +128,10 @@ def attacked_rows(
     wanted = isinstance(attack, Attack) and attack.gradients
     if wanted or (attack is None and surrogate is None):
         model = with_own_gradients(model, data, wanted=wanted)
-    predictions = require_classifier(predict(model, data))
+    predictions = classified(model, data)
     target = aim(model, data, predictions=predictions)
     ladder = plan(target, attack=attack, eps=eps, norm=norm, strength=strength, surrogate=surrogate)
-    before = _decided(target, target.x)
+    before = decided(target, target.x)
     right = before == target.y
     x, broken, after = target.x.copy(), np.zeros(len(data), dtype=bool), before.copy()
     near = x.copy()
@@ -142,8 +141,8 @@ def attacked_rows(
         outcome = run_ladder(ladder, part, seed=seed)
         x[right], broken[right] = outcome.rows, outcome.broken
         if broken.any():
-            near[broken] = _nearest(ladder.strongest, target.part(broken), x[broken])
-            after[broken] = _decided(target, near[broken])
+            near[broken] = nearest(ladder.strongest, target.part(broken), x[broken])
+            after[broken] = decided(target, near[broken])
     return AttackedRows(
         data=data,
         x_adv=read_only(x.reshape(data.x.shape)),
@@ -159,8 +158,17 @@ def attacked_rows(
     )
 
 
-def _nearest(attack: Attack, target: Target, x_adv: AnyArray) -> AnyArray:
-    """The first broken rows on the way to adversarial ones (m, d), by bisection; each is verified."""
+def nearest(attack: Attack, target: Target, x_adv: AnyArray) -> AnyArray:
+    """The first broken rows on the straight way to adversarial ones, by bisection; each is verified.
+
+    Args:
+        attack: Its budget and norm are kept to.
+        target: The classifier and the rows (m, d).
+        x_adv: Rows that it gets wrong (m, d).
+
+    Returns:
+        Rows that it gets wrong, too (m, d), none farther than `x_adv`.
+    """
     eps, schema, x = require_budget(attack), target.data.schema, target.x
     space = space_of(schema, x.dtype, eps=feature_eps(eps, schema), norm=attack.norm)
 
@@ -171,7 +179,7 @@ def _nearest(attack: Attack, target: Target, x_adv: AnyArray) -> AnyArray:
         for _ in range(_HALVINGS):
             share = (low + high) / 2
             tried = near_points(space, x, x + share * move)
-            out = _decided(target, tried) != target.y
+            out = decided(target, tried) != target.y
             out &= obeys(tried, x, schema, eps=eps, norm=attack.norm)
             out &= change_sizes(tried, x, norm=attack.norm) <= change_sizes(best, x, norm=attack.norm)
             best[out] = tried[out]
@@ -181,10 +189,12 @@ def _nearest(attack: Attack, target: Target, x_adv: AnyArray) -> AnyArray:
     return kept(target, "nearest on the way", repr(attack.norm), repr(eps), x_adv, compute=run)
 
 
-def _decided(target: Target, x: AnyArray) -> IntArray:
-    """Index of the class that the model gives each row (m,), a block of rows at a time."""
-    blocks = [target.scores(x[i : i + _BLOCK]).argmax(axis=1) for i in range(0, len(x), _BLOCK)]
-    return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int64)
+def decided(target: Target, x: AnyArray, *, keep: bool = False) -> IntArray:
+    """Index of the class that the model gives each of some rows (m, d), a block at a time; k where it is no class."""
+    blocks = [target.scores(x[i : i + _BLOCK], keep=keep) for i in range(0, len(x), _BLOCK)]
+    # Where there is no answer, there is no class of the data either.
+    found = [np.where(unanswered(scores), target.classes, scores.argmax(axis=1)) for scores in blocks]
+    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
 
 def _labels(indices: IntArray, classes: tuple[Label, ...]) -> tuple[Label, ...]:

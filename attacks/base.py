@@ -7,16 +7,15 @@ from typing import Self
 
 import numpy as np
 
-from robust.attacks.keeping import kept
+from robust.attacks.keeping import kept, kept_in_blocks
 from robust.attacks.obedience import obeys
 from robust.attacks.projection import Space, space_of
-from robust.attacks.target import Target, aim, require_classifier
+from robust.attacks.target import Target, aim, classified
 from robust.data.budget import Eps, feature_eps
 from robust.data.dataset import read_only
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.models.conversion import as_model
-from robust.predicting.predictions import predict
 from robust.types import AnyArray, BoolArray, Norm
 
 
@@ -53,6 +52,11 @@ class Attack(ABC):
     @abstractmethod
     def gradients(self) -> bool:
         """Whether it needs gradients of the model under test."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether what is found for a row depends on that row alone, so that rows can be attacked block by block."""
+        return True
 
     def identity(self) -> str | None:
         """What its results depend on, besides model, data and seed; None where that cannot be known."""
@@ -117,11 +121,12 @@ class Attack(ABC):
 
         Raises:
             InvalidInput: If the attack is a template, needs gradients that the model does not have, or the
-            model is
-                no classifier of these labels.
+                model is no classifier of these labels; or data outside its bounds.
+            ModelFault: If the model breaks its contract. One that raises on some rows alone does not: these stay as
+                they are, and a point on which it raises has broken its row.
         """
         model, data = as_model(model), as_data(data)
-        target = aim(model, data, predictions=require_classifier(predict(model, data)))
+        target = aim(model, data, predictions=classified(model, data))
         right = np.flatnonzero(~target.wrong(target.scores(target.x, keep=True), slice(None)))
         rows = target.x.copy()
         if len(right):
@@ -147,13 +152,17 @@ def adversarial_rows(attack: Attack, target: Target, *, seed: int) -> AnyArray:
     eps, schema = require_budget(attack), target.data.schema
     space = space_of(schema, target.x.dtype, eps=feature_eps(eps, schema), norm=attack.norm)
 
-    def run() -> AnyArray:
-        rows = attack.search(target, space, seed=seed)
-        fine = obeys(rows, target.x, schema, eps=eps, norm=attack.norm)
-        return rows if fine.all() else np.where(fine[:, None], rows, target.x)
+    def run(part: Target) -> AnyArray:
+        rows = attack.search(part, space, seed=seed)
+        fine = obeys(rows, part.x, schema, eps=eps, norm=attack.norm)
+        return rows if fine.all() else np.where(fine[:, None], rows, part.x)
 
     identity = attack.identity()
-    return run() if identity is None else kept(target, "attack", identity, str(seed), compute=run)
+    if identity is None:
+        return run(target)
+    if not attack.alone:
+        return kept(target, "attack", identity, str(seed), compute=lambda: run(target))
+    return kept_in_blocks(target, type(attack).__name__, "attack", identity, str(seed), compute=run)
 
 
 def unit_space(attack: Attack, target: Target, grid: Sequence[float]) -> Space:

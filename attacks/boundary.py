@@ -62,6 +62,11 @@ class Boundary(Attack):
         """It needs none, nor scores."""
         return False
 
+    @property
+    def alone(self) -> bool:
+        """Rows of other classes are where it starts from."""
+        return False
+
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Walk until inside the budget."""
         return settled(self._walk(target, space, seed=seed, enough=1.0 - 1e-6))

@@ -1,7 +1,7 @@
-"""The attack check of the catalogue, and what it does when nobody names an attack or a budget."""
+"""The attack checks of the catalogue, and what they do when nobody names an attack or a budget."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -9,19 +9,26 @@ import numpy as np
 from robust.attacks.accuracy_under_attack import robust_accuracy
 from robust.attacks.base import Attack
 from robust.attacks.fgsm import FGSM
+from robust.attacks.minimal_rows import minimal_perturbation
 from robust.attacks.noise import RandomNoise
+from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.pgd import PGD
 from robust.attacks.transfer import Transfer
 from robust.check import Check, Subject
 from robust.data.budget import Eps, feature_eps, read_norm
 from robust.data.dataset import Dataset
+from robust.errors import Inapplicable
+from robust.evidence import Fact
 from robust.measurement import Measurement
+from robust.measures.details import sampled
 from robust.measures.magnitude import require_moderate
 
 # Of a bounded feature's range; 8/255 of an image's, the usual budget, is 3.1 %.
 _OF_RANGE = 0.03
 # Of an unbounded feature's standard deviation.
 _OF_SPREAD = 0.1
+# Rows whose smallest change is searched for unasked: so many, or as many as have so many numbers together.
+_ROWS, _FEW_ROWS, _NUMBERS = 512, 32, 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +52,20 @@ class RobustAccuracyOptions:
     strength: Literal["quick", "standard", "thorough"] = "standard"
     steps: int = 40
     restarts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinimalPerturbationOptions:
+    """What a gate on the smallest change may set.
+
+    Args:
+        norm: `l2`, `linf` or `l1`, in the data's own units.
+        rows: Rows at most, evenly spaced: every one of them is searched for its own smallest change. None for 512 of
+            few features, and fewer of many.
+    """
+
+    norm: Literal["l2", "linf", "l1"] = "l2"
+    rows: int | None = None
 
 
 def default_eps(data: Dataset) -> Eps:
@@ -115,6 +136,27 @@ def _attack(name: str, eps: Eps, options: RobustAccuracyOptions) -> Attack:
     return PGD(eps=eps, norm=norm, steps=options.steps, restarts=options.restarts)
 
 
+def _run_minimal(subject: Subject, options: MinimalPerturbationOptions) -> Measurement:
+    """Look for the smallest changes of the candidate's rows."""
+    n, most = len(subject.test), options.rows
+    if most is None:
+        most = min(_ROWS, max(_FEW_ROWS, _NUMBERS // subject.test.schema.width))
+    most = max(most, 1)
+    data = subject.test if n <= most else subject.test.rows(sampled(n, most))
+    model = with_own_gradients(subject.model, data, wanted=False)
+    if model.gradients is None:
+        raise Inapplicable(
+            "needs a candidate that gives gradients: a torch module, a linear model, or an ONNX file of operators that "
+            "are converted to torch"
+        )
+    found = minimal_perturbation(model, data, norm=options.norm, level=subject.level, seed=subject.seed)
+    if len(data) == n:
+        return found
+    return replace(
+        found, evidence=(*found.evidence, Fact(name="rows taken", value=f"{len(data)} of {n}, evenly spaced"))
+    )
+
+
 CHECKS = (
     Check(
         code="ATK001",
@@ -130,5 +172,20 @@ CHECKS = (
         remedy="Look at the rows that break first, and whether eps is a change that can happen. Train on adversarial "
         "rows (PGD), smooth the inputs, or narrow what the model accepts. An INVALID pass means hidden gradients: "
         'give the logits (output="logits"), or attack a twin with Transfer.',
+    ),
+    Check(
+        code="ATK003",
+        name="minimal_perturbation",
+        title="smallest change that breaks half of the rows",
+        measure=minimal_perturbation,
+        run=_run_minimal,
+        options=MinimalPerturbationOptions,
+        needs=frozenset({"targets", "classification"}),
+        reach=(0.0, float("inf")),
+        why="Robust accuracy answers for one budget. The smallest change that breaks a row says how far the rows are "
+        "from a mistake, without choosing a budget, in the data's own units. It takes a candidate that gives "
+        "gradients, or an ONNX file that is converted.",
+        remedy="Compare it with the noise of your sensors and with the steps in which inputs are stored: where the "
+        "median is below them, a mistake needs no attacker. Look at the most fragile rows first.",
     ),
 )

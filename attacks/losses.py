@@ -178,13 +178,15 @@ def margins(scores: FloatArray, y: IntArray) -> FloatArray:
         y: True class of each row (m,).
 
     Returns:
-        The losses (m,); higher is closer to a mistake.
+        The losses (m,); higher is closer to a mistake. Scores that are NaN, of a row that the model does not answer,
+        have an infinite loss: no answer is no right one.
 
     >>> margins(np.array([[3.0, 1.0, 2.0]]), np.array([0]))
     array([-1.])
     """
     rest = np.where(_own(scores, y), -np.inf, scores).max(axis=1)
-    return np.asarray(rest - scores[np.arange(len(y)), y])
+    losses = rest - scores[np.arange(len(y)), y]
+    return np.asarray(np.where(np.isnan(losses), np.inf, losses))
 
 
 def _own(scores: FloatArray, y: IntArray) -> BoolArray:

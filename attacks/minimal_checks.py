@@ -15,6 +15,7 @@ from robust.attacks.self_checks import (
     features_seen,
     gradients_seen,
     relations_passable,
+    repeats,
     slope_of_features,
     slope_told,
     strength,
@@ -53,7 +54,7 @@ def self_checks(
     """
     may = int(np.sum(space.eps > 0))
     room = "no feature may move: all are immutable or categorical" if may == 0 else f"{may} features may move"
-    checks = [SelfCheck(name="room to move", passed=may > 0, reason=room, bias="raises")]
+    checks = [SelfCheck(name="room to move", passed=may > 0, reason=room, bias="raises"), repeats(target, seed=seed)]
     if may == 0:
         return tuple(checks)
     at = budgeted(attack, target, space, norms)

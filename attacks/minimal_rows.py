@@ -1,11 +1,13 @@
 """The minimal perturbation: how small a change breaks half of the rows."""
 
 from dataclasses import fields, replace
+from functools import partial
 
 import numpy as np
 
 from robust.attacks.ddn import DDN
 from robust.attacks.fmn import FMN
+from robust.attacks.keeping import by_blocks, resumable
 from robust.attacks.minimal_checks import noise_below, self_checks
 from robust.attacks.minimal_evidence import Search, minimal_evidence
 from robust.attacks.minimal_linear import LinearStep
@@ -13,7 +15,9 @@ from robust.attacks.minimal_median import RowsMeasurement, median_of_norms
 from robust.attacks.minimal_norm import MinimalNorm, norm_space, verified
 from robust.attacks.minimal_sizes import sizes_of
 from robust.attacks.onnx_gradients import with_own_gradients
-from robust.attacks.target import Target, aim, require_classifier
+from robust.attacks.projection import Space
+from robust.attacks.target import Target, aim, classified
+from robust.attacks.unanswered import clean_evidence
 from robust.data.budget import read_norm
 from robust.data.dataset import read_only
 from robust.data.live import as_data
@@ -25,8 +29,7 @@ from robust.measures.assembling import assemble
 from robust.models.base import require_gradients
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
-from robust.predicting.predictions import predict
-from robust.types import FloatArray
+from robust.types import AnyArray, FloatArray
 
 
 def minimal_perturbation(
@@ -80,11 +83,12 @@ def minimal_perturbation(
     """
     rungs = _rungs(norm, attack)
     model, data = as_model(model), as_data(data)
-    with metered() as meter:
+    with metered() as meter, resumable():
         model = with_own_gradients(model, data, wanted=True)
         require_gradients(model)
-        target = aim(model, data, predictions=require_classifier(predict(model, data)))
-        right = ~target.wrong(target.scores(target.x, keep=True), slice(None))
+        target = aim(model, data, predictions=classified(model, data))
+        clean = target.scores(target.x, keep=True)
+        right = ~target.wrong(clean, slice(None))
         norms = np.zeros(len(data))
         search: Search | None = None
         checks: tuple[SelfCheck, ...] = ()
@@ -114,7 +118,10 @@ def minimal_perturbation(
             meter=meter,
             seed=seed,
             options={"attack": attack if attack is not None else rungs},
-            evidence=minimal_evidence(search, part, data, norms, right, found.value, meter),
+            evidence=(
+                *clean_evidence(target, clean),
+                *minimal_evidence(search, part, data, norms, right, found.value, meter),
+            ),
             validity=checks,
             reach=(0.0, np.inf),
         )
@@ -145,7 +152,8 @@ def _searched(rungs: tuple[MinimalNorm, ...], target: Target, *, seed: int) -> t
     space, norms = norm_space(rungs[-1], target), []
     least = np.full(len(target), np.inf)
     for rung in rungs:
-        rows, broken = verified(rung, target, space, seed=seed)
+        rows = by_blocks(target, type(rung).__name__, run=partial(_verified, rung, space, seed))
+        broken = np.any((rows != target.x) & ~np.isnan(rows), axis=1)
         least = np.minimum(least, np.where(broken, sizes_of(space, target.x, rows), np.inf))
         norms.append(least)
     drawn = noise_below(target, space, least, seed=seed)
@@ -155,6 +163,11 @@ def _searched(rungs: tuple[MinimalNorm, ...], target: Target, *, seed: int) -> t
         rungs=rungs, norms=np.array(norms), lucky=lucky, least=np.where(lucky, np.minimum(sizes, least), least)
     )
     return search, self_checks(rungs[-1], target, space, least, lucky, seed=seed)
+
+
+def _verified(rung: MinimalNorm, space: Space, seed: int, part: Target) -> AnyArray:
+    """What an attack found for some of the rows."""
+    return verified(rung, part, space, seed=seed)[0]
 
 
 def _unit(attack: MinimalNorm) -> str:

@@ -1,23 +1,24 @@
-"""Evidence of a robust accuracy: what each attack bought, which rows broke, and a figure."""
+"""Evidence of a robust accuracy: what each attack bought, a figure, and which classes and rows broke first."""
 
 import numpy as np
 
-from robust.attacks.row_changes import change_sizes
+from robust.attacks.base import Attack
+from robust.attacks.gallery import gallery_evidence
+from robust.attacks.gallery_classes import fragile_classes
 from robust.attacks.rungs import Outcome
 from robust.attacks.target import Target
 from robust.attacks.transfer import title
 from robust.data.budget import feature_eps
 from robust.data.dataset import Dataset
-from robust.evidence import Evidence, Fact, Figure, Finding, Rows, Series, Values
-from robust.measures.details import row_ids
+from robust.evidence import Evidence, Fact, Figure, Finding, Series, Values
 from robust.measures.row_means import share_interval
 from robust.predicting.metering import Meter
 from robust.types import BoolArray, IntArray
 
 #: What the two values of an accuracy under attack are.
 NAMES = ("clean", "under attack")
-_MOST_ROWS = 10
 _PERCENT = 0.01
+_MOST_NAMES = 3
 
 
 def outcome_evidence(
@@ -53,13 +54,15 @@ def outcome_evidence(
     robust = (len(rightly) - broken) / n
     facts = [
         Values(metric="accuracy", reference=clean, candidate=robust, names=NAMES),
-        _broken_rows(outcome, target),
         Fact(name="attack success rate", value=broken / len(rightly)),
         *_bought(outcome),
         Fact(name="what a pass means", value=_meaning(outcome)),
         Fact(name="forward passes a row", value=round(meter.forward_rows / n, 2)),
         Fact(name="backward passes a row", value=round(meter.backward_rows / n, 2)),
         _figure(outcome, data, rightly, level=level, seed=seed),
+        *fragile_classes(outcome, target, level=level, seed=seed),
+        # Last: what it costs to look for the smallest changes is none of the attacks' passes.
+        *gallery_evidence(outcome, target),
     ]
     if broken >= _PERCENT * n:
         strongest = title(outcome.ladder.strongest)
@@ -86,14 +89,22 @@ def _budget(outcome: Outcome, data: Dataset) -> str:
 
 def _meaning(outcome: Outcome) -> str:
     """What was tried, and that something stronger may still find rows."""
-    names = [repr(rung) for rung in outcome.ladder.rungs]
+    names = [_called(rung) for rung in outcome.ladder.rungs]
     if outcome.ladder.cascade and outcome.ladder.floor is not None:
-        names.insert(0, repr(outcome.ladder.floor))
+        names.insert(0, _called(outcome.ladder.floor))
     kind = f"of strength {outcome.ladder.strength!r}" if outcome.ladder.strength else "of this kind"
     return (
         f"no attack {kind} found an adversarial row for that share of the rows: {', then '.join(names)}. A stronger "
         "attack may find more"
     )
+
+
+def _called(attack: Attack) -> str:
+    """An attack with its settings; of budgets by name the first few, the options have them all."""
+    if not isinstance(attack.eps, dict) or len(attack.eps) <= _MOST_NAMES:
+        return repr(attack)
+    few = repr(dict(list(attack.eps.items())[:_MOST_NAMES])).removesuffix("}")
+    return repr(attack).replace(repr(attack.eps), f"{few}, …}}")
 
 
 def _bought(outcome: Outcome) -> list[Evidence]:
@@ -119,21 +130,6 @@ def _bought(outcome: Outcome) -> list[Evidence]:
             counted = "counted" if outcome.ladder.cascade else "not counted"
             facts.append(Fact(name=f"rows that only noise broke ({counted})", value=missed))
     return facts
-
-
-def _broken_rows(outcome: Outcome, target: Target) -> Rows:
-    """Ids of broken rows, those that took the smallest change first."""
-    broken = np.flatnonzero(outcome.broken)
-    change = change_sizes(outcome.rows, target.x, norm=outcome.ladder.strongest.norm)[broken]
-    order = broken[np.argsort(change, kind="stable")][:_MOST_ROWS]
-    norm = outcome.ladder.strongest.norm
-    what = "largest change of a feature" if norm == "linf" else f"{norm} norm of the change"
-    return Rows(
-        what=f"broken rows, smallest change first ({what})",
-        ids=row_ids(target.data, order),
-        values=tuple(float(f"{size:.4g}") for size in np.sort(change, kind="stable")[:_MOST_ROWS]),
-        total=len(broken),
-    )
 
 
 def _figure(outcome: Outcome, data: Dataset, rightly: IntArray, *, level: float, seed: int) -> Figure:

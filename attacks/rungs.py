@@ -10,7 +10,7 @@ from robust.attacks.linear_exact import LinearExact
 from robust.attacks.minimal_norm import MinimalNorm
 from robust.attacks.noise import RandomNoise
 from robust.attacks.strengths import cascade, read_strength
-from robust.attacks.target import Target
+from robust.attacks.target import Target, unanswered
 from robust.attacks.transfer import Transfer
 from robust.attacks.tree_attack import TreeAttack
 from robust.data.budget import read_eps, read_norm
@@ -60,6 +60,7 @@ class Outcome:
         floor: Which rows the floor broke (n,).
         moved: Which rows some rung tried at another place than their own (n,).
         rows: The row that broke the model, or the original (n, d).
+        silent: Which rows were broken by one that the model gives no answer for (n,).
         passes: For each rung, forward and backward passes, in rows.
     """
 
@@ -69,6 +70,7 @@ class Outcome:
     floor: BoolArray
     moved: BoolArray
     rows: AnyArray
+    silent: BoolArray
 
     @property
     def attacked(self) -> BoolArray:
@@ -163,8 +165,8 @@ def require_question(*, attack: object | None, eps: object, norm: str, strength:
 def run_ladder(ladder: Ladder, target: Target, *, seed: int) -> Outcome:
     """Run floor and rungs on rows that are all right.
 
-    A row counts as broken when the model, asked afresh about the verified row, is wrong; an attack's own
-    book-keeping is not believed.
+    A row counts as broken when the model, asked afresh about the verified row, is wrong or gives no answer; an
+    attack's own book-keeping is not believed.
 
     Args:
         ladder: The attacks.
@@ -176,35 +178,47 @@ def run_ladder(ladder: Ladder, target: Target, *, seed: int) -> Outcome:
     """
     n = len(target)
     rows, moved = target.x.copy(), np.zeros(n, dtype=bool)
-    left, floor = np.ones(n, dtype=bool), np.zeros(n, dtype=bool)
+    left, floor, silent = np.ones(n, dtype=bool), np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
     if ladder.floor is not None:
-        floor = _strike(ladder.floor, target, left, rows, np.zeros(n, dtype=bool), seed=seed)
+        floor, silent = _strike(ladder.floor, target, left, rows, np.zeros(n, dtype=bool), seed=seed)
     broken_by, passes = [], []
     for rung in ladder.rungs:
         with metered() as meter:
-            broken = _strike(rung, target, left, rows, moved, seed=seed)
+            broken, quiet = _strike(rung, target, left, rows, moved, seed=seed)
         broken_by.append(broken)
+        silent = np.where(broken, quiet, silent)
         passes.append((meter.forward_rows, meter.backward_rows))
         left = left & ~broken
     outcome = Outcome(
-        ladder=ladder, broken_by=tuple(broken_by), passes=tuple(passes), floor=floor, moved=moved, rows=rows
+        ladder=ladder,
+        broken_by=tuple(broken_by),
+        passes=tuple(passes),
+        floor=floor,
+        moved=moved,
+        rows=rows,
+        silent=silent,
     )
     rows[~outcome.broken] = target.x[~outcome.broken]
+    silent[~outcome.broken] = False
     return outcome
 
 
 def _strike(
     attack: Attack, target: Target, tried: BoolArray, rows: AnyArray, moved: BoolArray, *, seed: int
-) -> BoolArray:
-    """Which rows one attack breaks (n,); their adversarial forms go into `rows`, what it moved into `moved`."""
-    broken = np.zeros(len(target), dtype=bool)
+) -> tuple[BoolArray, BoolArray]:
+    """Which rows one attack breaks, and which of these by a row without an answer (n,).
+
+    Their adversarial forms go into `rows`, what it moved into `moved`.
+    """
+    broken, silent = np.zeros(len(target), dtype=bool), np.zeros(len(target), dtype=bool)
     indices = np.flatnonzero(tried)
     if len(indices) == 0:
-        return broken
+        return broken, silent
     part = target.part(indices)
     found = adversarial_rows(attack, part, seed=seed)
-    out = part.wrong(part.scores(found, keep=True), slice(None))
-    broken[indices] = out
+    scores = part.scores(found, keep=True)
+    out = part.wrong(scores, slice(None))
+    broken[indices], silent[indices] = out, out & unanswered(scores)
     rows[indices[out]] = found[out]
     moved[indices] |= np.any((found != part.x) & ~np.isnan(found), axis=1)
-    return broken
+    return broken, silent

@@ -34,6 +34,8 @@ _JUDGED, _SURE = 10, 3.0
 # Realised over promised change at random of all features, and as many times more of fewer: up to 1.5 for networks, also
 # those of four bits, 5 and more behind bins. Of few features with small gradients honest stairs are large.
 _FAINT = 5.0
+# Rows that are enough to tell a feature's range.
+_SPANNING = 10
 
 
 def room_to_move(attack: Attack, target: Target) -> SelfCheck:
@@ -68,6 +70,32 @@ def strength(attack: Attack) -> SelfCheck:
     else:
         text = "what the model answers, asked many times: an upper bound, and a loose one without gradients"
     return SelfCheck(name="strength", passed=True, reason=text, bias="none")
+
+
+def repeats(target: Target, *, seed: int) -> SelfCheck:
+    """Whether the model gives the same rows the same answers.
+
+    Where it does not, a row counts as broken if the mean of several answers is wrong, so that a mistake that is counted
+    is one; but a search that follows random answers misses others.
+
+    Args:
+        target: The classifier and the rows, all right (n, d); it knows whether an answer was not repeated.
+        seed: Picks the sample of rows that are asked twice.
+
+    Source:
+        Athalye, Carlini and Wagner (2018), section 3.1.
+    """
+    if target.askings.times == 1:
+        reason = "rows that were asked twice got the same answers"
+        return SelfCheck(name="randomness", passed=True, reason=reason, bias="raises")
+    x = target.x[sampled(target, seed=seed)]
+    first, second = target.once(x).argmax(axis=1), target.once(x).argmax(axis=1)
+    reason = (
+        f"the model's answers are random: {int((first != second).sum())} of {len(x)} rows change their class when they "
+        f"are asked twice. Rows are judged by the mean of {target.askings.times} answers, but a search that follows "
+        "random answers misses what is there: fix the model's seed, or remove the random layer"
+    )
+    return SelfCheck(name="randomness", passed=False, reason=reason, bias="raises")
 
 
 def stronger_than_noise(noise: BoolArray, attacked: BoolArray) -> SelfCheck:
@@ -136,7 +164,7 @@ def slope_told(rises: FloatArray) -> SelfCheck:
     Args:
         rises: Realised and promised rise of the margin loss, of rows whose gradient promises one (2, m).
     """
-    realised, promised = rises
+    realised, promised = rises[:, np.isfinite(rises).all(axis=0)]  # no answer tells no slope
     m, moved = len(promised), int(np.count_nonzero(realised))
     if moved < _JUDGED:
         reason = f"a small step along the gradient changes the loss of {moved} rows, too few to tell its slope"
@@ -225,21 +253,39 @@ def relations_passable(*, stuck: int, n: int) -> SelfCheck:
 
 
 def plausible_units(attack: Attack, target: Target) -> SelfCheck:
-    """Whether the budget fits into the features' ranges; one that does not is often in other units than the data."""
+    """Whether the budget fits into the features' ranges; one that does not is often in other units than the data.
+
+    A feature without bounds has the range that the rows span, where these are several and differ.
+    """
     schema = target.data.schema
     budget = feature_eps(require_budget(attack), schema)
-    width = schema.upper - schema.lower
+    low, high = _ranges(target)
+    width = high - low
     wide = np.flatnonzero((budget > width) & ~schema.mask("binary", "one_hot"))
     if attack.norm != "linf" and len(wide):
         # All features together have the budget: it is too large where it reaches every corner of the box.
         shares = np.divide(width, budget, out=np.zeros(len(width)), where=budget > 0)
         wide = wide if float(np.sum(shares ** (2 if attack.norm == "l2" else 1))) <= 1 else wide[:0]
     if len(wide) == 0:
-        return SelfCheck(name="units", passed=True, reason="eps lies inside the declared ranges", bias="none")
+        return SelfCheck(name="units", passed=True, reason="eps lies inside the features' ranges", bias="none")
     j = wide[0]
+    spanned = "" if np.isfinite(schema.upper[j] - schema.lower[j]) else ", as far as the data spans it,"
     reason = (
-        f"eps {budget[j]:g} exceeds the range {schema.lower[j]:g} … {schema.upper[j]:g} of feature {schema.names[j]!r}"
+        f"eps {budget[j]:g} exceeds the range {low[j]:g} … {high[j]:g} of feature {schema.names[j]!r}{spanned}"
         + (f" and of {len(wide) - 1} more" if len(wide) > 1 else "")
         + ": is it in the data's units?"
     )
     return SelfCheck(name="units", passed=False, reason=reason, bias="none")
+
+
+def _ranges(target: Target) -> tuple[FloatArray, FloatArray]:
+    """Bounds of each feature; where there are none, what the rows span, and no bounds if that is nothing (d,)."""
+    schema, x = target.data.schema, target.x.astype(np.float64)
+    low, high = schema.lower.astype(np.float64), schema.upper.astype(np.float64)
+    known = ~np.isnan(x)
+    least = np.min(x, axis=0, where=known, initial=np.inf)
+    most = np.max(x, axis=0, where=known, initial=-np.inf)
+    free = ~(np.isfinite(low) & np.isfinite(high)) & (most > least)
+    if len(x) < _SPANNING:
+        return low, high
+    return np.where(free, least, low), np.where(free, most, high)

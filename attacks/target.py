@@ -1,6 +1,6 @@
 """What an attack works on: a classifier, and rows with their true classes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,12 +14,14 @@ from robust.attacks.losses import (
     margin_cotangent,
     margins,
 )
+from robust.attacks.repeated import Askings
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.measures.magnitude import require_moderate
 from robust.models.base import Model
 from robust.predicting.calling import Caller, bind
 from robust.predicting.predictions import Kind, Predictions, class_indices, interpret, predict
+from robust.predicting.row_faults import NotRepeatable, RowFault
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 
 _PROBE = 32
@@ -37,6 +39,7 @@ class Target:
         classes: Number of classes.
         labels: For outputs that are labels themselves, the label of each class; else empty.
         patient: Rows never count as broken: somebody else judges, and wants the largest loss.
+        askings: How often each row is asked: a model whose answers are random is judged by the mean of several.
     """
 
     caller: Caller
@@ -46,6 +49,7 @@ class Target:
     classes: int
     labels: AnyArray
     patient: bool = False
+    askings: Askings = field(default_factory=Askings)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -70,14 +74,32 @@ class Target:
         return replace(self, data=self.data.rows(keep), y=self.y[keep])
 
     def scores(self, x: AnyArray, *, keep: bool = False) -> FloatArray:
-        """A score for each class (m, k), one forward pass; the largest is the decision."""
+        """A score for each class (m, k), one forward pass; the largest is the decision.
+
+        Args:
+            x: Points (m, d).
+            keep: Whether to check that the answer repeats, and to keep it by content hash.
+
+        Returns:
+            The scores; NaN in rows that the model does not answer. Of a model whose answers do not repeat, the mean of
+            several.
+        """
+        if self.askings.times == 1:
+            try:
+                return self.once(x, keep=keep)
+            except NotRepeatable:
+                self.askings.random()
+        return np.asarray(np.mean([self.once(x) for _ in range(self.askings.times)], axis=0))
+
+    def once(self, x: AnyArray, *, keep: bool = False) -> FloatArray:
+        """The scores (m, k) of a single answer."""
         return self._scores(self.caller.outputs(self._shaped(x), keep=keep))
 
     def wrong(self, scores: FloatArray, rows: IntArray | slice) -> BoolArray:
-        """Which of some rows are broken, given their scores (m,)."""
+        """Which of some rows are broken, given their scores (m,); those without an answer are."""
         if self.patient:
             return np.zeros(len(scores), dtype=bool)
-        return np.asarray(scores.argmax(axis=1) != self.y[rows])
+        return np.asarray((scores.argmax(axis=1) != self.y[rows]) | unanswered(scores))
 
     def margins(self, scores: FloatArray, rows: IntArray | slice) -> FloatArray:
         """How close some rows are to a mistake (m,); above 0 they are wrong."""
@@ -97,14 +119,24 @@ class Target:
             aims: For the targeted loss, the class that each point is to become (m,).
 
         Returns:
-            Scores (m, k) and gradients (m, d), finite; zero where both losses have none.
+            Scores (m, k) and gradients (m, d), finite; zero where both losses have none. Of a model whose answers do
+            not repeat, the means of several.
         """
-        y = self.y[rows]
+        found = [self._ascent(x, self.y[rows], loss, aims) for _ in range(self.askings.times)]
+        if len(found) == 1:
+            return found[0]
+        scores, gradient = (np.mean(parts, axis=0) for parts in zip(*found, strict=True))
+        return scores, gradient
+
+    def _ascent(self, x: AnyArray, y: IntArray, loss: Loss, aims: IntArray | None) -> tuple[FloatArray, FloatArray]:
+        """Scores and direction of a single answer."""
         outputs, gradient = self._gradient(x, y, loss, aims)
-        flat = np.flatnonzero(~gradient.any(axis=1))
-        if len(flat) and loss not in ("margin", "log_margin"):
-            gradient[flat] = self._gradient(x[flat], y[flat], "margin")[1]
-        return self._scores(outputs), gradient
+        scores = self._scores(outputs)
+        if loss not in ("margin", "log_margin"):
+            flat = np.flatnonzero(~(gradient.any(axis=1) | unanswered(scores)))
+            if len(flat):
+                gradient[flat] = self._gradient(x[flat], y[flat], "margin")[1]
+        return scores, gradient
 
     def _gradient(
         self, x: AnyArray, y: IntArray, loss: Loss, aims: IntArray | None = None
@@ -146,14 +178,19 @@ class Target:
         return np.hstack([1.0 - outputs if self.kind == "probabilities" else np.zeros_like(outputs), outputs])
 
 
+def unanswered(scores: FloatArray) -> BoolArray:
+    """Which rows the model gave no answer for (m,)."""
+    return np.asarray(np.isnan(scores).any(axis=1))
+
+
 def aim(model: Model, data: Dataset, *, predictions: Predictions | None = None) -> Target:
     """Bind a classifier and the rows that it is to be attacked on.
 
     Args:
         model: The classifier.
         data: Rows with targets.
-        predictions: Its predictions of the rows, where they have been made; else a few rows are asked, to
-            settle what the outputs mean.
+        predictions: Its predictions of the rows, or of those that it answers, where they have been made; else a few
+            rows are asked, to settle what the outputs mean.
 
     Returns:
         The target.
@@ -163,28 +200,72 @@ def aim(model: Model, data: Dataset, *, predictions: Predictions | None = None) 
             not know, values outside the declared bounds, or so large that their squares overflow.
     """
     y = data.targets
-    violations = data.schema.violations(data.x)
-    if violations:
-        raise InvalidInput(f"{data.name} breaks its schema: {'; '.join(violations)}. Declare other bounds, or rescale")
+    _require_inside(data)
     require_moderate(data.x, f"features of {data.name}", smallest=0.0)
     caller = bind(model, data.schema)
     if predictions is None:
-        predictions = interpret(model, caller.outputs(data.x[:_PROBE], keep=True), y[:_PROBE])
+        try:
+            predictions = interpret(model, caller.outputs(data.x[:_PROBE], keep=True), y[:_PROBE])
+        except (NotRepeatable, RowFault):
+            predictions = classified(model, data)
         if predictions.kind == "labels":
-            predictions = predict(model, data)  # which labels there are, all rows tell
+            predictions = classified(model, data)  # which labels there are, all rows tell
     require_classifier(predictions)
     labels: AnyArray = np.empty(0)
     if predictions.kind == "labels":
         named = any(isinstance(label, str) for label in predictions.classes)
         labels = np.arange(len(predictions.classes)) if named else np.array(predictions.classes)
     return Target(
-        caller=caller,
+        caller=replace(caller, lenient=True),
         data=data,
         y=class_indices(y, predictions),
         kind=predictions.kind,
         classes=len(predictions.classes),
         labels=labels,
+        askings=Askings() if predictions.repeatable else Askings.of_random(),
     )
+
+
+def classified(model: Model, data: Dataset) -> Predictions:
+    """Predictions of a classifier that is to be attacked, of the rows that it answers.
+
+    Rows on which it raises, or gives no finite numbers, are left out, and answers that do not repeat are taken as they
+    come: an attack counts the first as wrong, and says of the others that no pass can be believed.
+
+    Args:
+        model: The classifier.
+        data: Rows with targets.
+
+    Raises:
+        ModelFault: If it breaks its contract otherwise, or answers no row.
+        InvalidInput: If data lies outside its bounds, before anything is asked; if it is no classifier, or by
+            `predict`.
+    """
+    _require_inside(data)
+    try:
+        predictions = _repeated(model, data)
+    except RowFault:
+        silent = unanswered(replace(bind(model, data.schema), lenient=True).outputs(data.x))
+        if silent.all() or not silent.any():
+            raise
+        predictions = _repeated(model, data.rows(~silent))
+    return require_classifier(predictions)
+
+
+def _require_inside(data: Dataset) -> None:
+    """Refuse rows that break their own schema."""
+    violations = data.schema.violations(data.x)
+    if violations:
+        raise InvalidInput(f"{data.name} breaks its schema: {'; '.join(violations)}. Declare other bounds, or rescale")
+
+
+def _repeated(model: Model, data: Dataset) -> Predictions:
+    """Predictions, repeatable or not."""
+    try:
+        return predict(model, data)
+    except NotRepeatable:
+        outputs = bind(model, data.schema).outputs(data.x)
+        return replace(interpret(model, outputs, data.y), repeatable=False)
 
 
 def require_classifier(predictions: Predictions) -> Predictions:
@@ -196,6 +277,7 @@ def require_classifier(predictions: Predictions) -> Predictions:
     if predictions.task != "classification":
         raise InvalidInput(
             f"robust accuracy needs a classifier, {predictions.model} is a {predictions.task} model: "
-            "flip_rate(model, data, sweep=…, tolerance=…) asks how far its numbers move"
+            "largest_output_change(model, data, eps=…) asks how far an attack moves its numbers, "
+            "flip_rate(model, data, sweep=…, tolerance=…) how far a change of one feature does"
         )
     return predictions

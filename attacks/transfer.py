@@ -61,6 +61,11 @@ class Transfer(Attack):
         """It needs none of the model under test."""
         return False
 
+    @property
+    def alone(self) -> bool:
+        """As the attack on the surrogate is."""
+        return self.attack.alone
+
     def identity(self) -> str | None:
         """The attack and the surrogate's content hash."""
         weights = as_model(self.surrogate).identity()

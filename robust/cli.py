@@ -19,7 +19,7 @@ import click
 from robust import __version__
 from robust.commands.idle_options import idle_options
 from robust.commands.model_commands import MODEL_COMMANDS
-from robust.commands.out_of_memory import memory_words
+from robust.commands.out_of_memory import memory_words, notices_told
 from robust.commands.saying import say
 from robust.commands.search_path import look_in
 from robust.errors import RobustError
@@ -221,7 +221,7 @@ def main() -> None:
 
 
 def _run(command: Callable[[list[int]], object]) -> None:
-    with _noted_interrupts() as pressed:
+    with _noted_interrupts() as pressed, notices_told():
         try:
             code = command(pressed)
             if pressed and code != _INTERRUPTED:

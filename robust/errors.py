@@ -27,6 +27,10 @@ class MissingExtra(RobustError, ImportError):
         return type(self), (self.feature, self.extra)
 
 
+class Inapplicable(InvalidInput):
+    """A check does not apply to what it was given: the message says what it would need."""
+
+
 class UntrustedFile(InvalidInput):
     """A file could execute code when it is loaded, and nobody vouched for it."""
 

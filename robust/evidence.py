@@ -108,7 +108,44 @@ class Figure(Struct, frozen=True, kw_only=True, tag_field="type"):
     diagonal: str = ""
 
 
-Evidence: TypeAlias = Values | Flips | Slices | Rows | Fact | Finding | Figure
+class Table(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """A table of texts, already written as a reader should see them; `total` counts the rows that there are in all."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    total: int = 0
+
+
+class Picture(Struct, frozen=True, kw_only=True):
+    """A small image as bytes, 0 … 255, row by row, the `channels` (1 grey, 3 red green blue) of a pixel together."""
+
+    title: str
+    width: int
+    height: int
+    channels: Literal[1, 3]
+    pixels: bytes
+
+
+class Example(Struct, frozen=True, kw_only=True):
+    """One row of a gallery: its id, what happened to it in a few words, and its pictures, left to right."""
+
+    id: RowId
+    words: tuple[str, ...]
+    pictures: tuple[Picture, ...]
+
+
+class Gallery(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """Rows that are images, drawn; `total` counts the rows of that sort that there are in all."""
+
+    title: str
+    examples: tuple[Example, ...]
+    note: str = ""
+    total: int = 0
+
+
+Evidence: TypeAlias = Values | Flips | Slices | Rows | Fact | Finding | Figure | Table | Gallery
 
 
 class SelfCheck(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,8 @@ _PACKAGES = (
     "robust.quantizers",
     "robust.crosscheck",
     "robust.attacks",
+    "robust.certified",
+    "robust.fuzzing",
     "robust.sensitivity",
     "robust.residuals",
     "robust.baselines",

@@ -17,7 +17,7 @@ from robust.auditing.noise import host_noise
 from robust.auditing.outcome import exit_code
 from robust.check import Check, Subject
 from robust.data.dataset import Dataset
-from robust.errors import InvalidInput, MissingExtra, ModelFault
+from robust.errors import Inapplicable, InvalidInput, MissingExtra, ModelFault
 from robust.measurement import Measurement
 from robust.models.base import Model
 from robust.predicting.cache import ArrayCache
@@ -183,7 +183,8 @@ def _run_one(
             # Inside: a check may give its measurements one by one, and fail at any of them.
             measured: Sequence[Measurement] = [found] if isinstance(found, Measurement) else list(found)
         except (InvalidInput, MissingExtra, ModelFault) as error:
-            ledger.skipped.append(_not_run(check, spec, str(error), failed=True))
+            failed = not isinstance(error, Inapplicable)
+            ledger.skipped.append(_not_run(check, spec, str(error), failed=failed))
             return
         if not measured:
             ledger.skipped.append(_not_run(check, spec, "it gave no measurement", failed=True))

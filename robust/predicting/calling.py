@@ -2,9 +2,9 @@
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,34 +13,43 @@ from robust.data.dataset import update_digest
 from robust.data.schema import FeatureSchema
 from robust.errors import InvalidInput, ModelFault
 from robust.models.base import Model, require_gradients
-from robust.models.contract import CHANGES_INPUT, output_columns
-from robust.models.foreign_errors import PASSING, blamed, brief
+from robust.models.foreign_errors import blamed, brief
 from robust.predicting.input_codes import conversion_note
-from robust.predicting.metering import count_rows, remark
-from robust.predicting.missing import missing_rows, missing_words
+from robust.predicting.memory import OutOfMemory, Room, fitted
+from robust.predicting.metering import count_rows, remark, room_of
+from robust.predicting.named_columns import named_columns
+from robust.predicting.notices import notice
+from robust.predicting.one_call import Cotangent, OneCall, sort_out
+from robust.predicting.row_faults import Raised, blamed_row, require_finite, require_repeatable, unquantized
 from robust.predicting.settings import current_settings
-from robust.types import AnyArray, FloatArray, IntArray
+from robust.types import AnyArray, FloatArray
 
-#: Largest relative difference between two calls on the same rows that still counts as the same answer.
-REPEATABLE = 1e-5
 #: Frameworks whose models may be called from several threads at once. Not torch: a module in training mode is put into
 #: evaluation mode for the length of a call, and other threads wait until it ends; it has threads of its own.
 _THREADED = frozenset({"onnx", "sklearn"})
+#: Marks kept answers in which rows are missing: they are none for a caller that wants them all.
+_GAPS = "-gaps"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Caller:
     """A model bound to a schema for the length of one measurement; its identity is asked once.
 
+    A call that finds no memory is made again in halves, and later ones are as small.
+
     Args:
         model: The model.
         schema: Schema of the rows it is given.
         identity: Content hash of the model, or None when nothing may be cached.
+        room: What its calls have shown so far.
+        lenient: Whether a row on which the model raises, or gives no finite numbers, is answered with NaN.
     """
 
     model: Model
     schema: FeatureSchema
     identity: str | None
+    room: Room = field(default_factory=Room)
+    lenient: bool = False
 
     def key(self, *parts: AnyArray | str) -> str | None:
         """A content hash of this model and of `parts`, or None when nothing may be cached."""
@@ -62,30 +71,38 @@ class Caller:
             keep: Whether to check that the answer repeats, and to keep it by content hash.
 
         Returns:
-            Outputs (n, k), float64, finite.
+            Outputs (n, k), float64, finite; where the caller is lenient, NaN in rows without an answer.
 
         Raises:
             InvalidInput: If rows have missing values, and the model raises or answers NaN for them.
-            ModelFault: If the model raises, changes its input, or its outputs are not finite, not repeatable or
-                of a wrong shape.
+            ModelFault: If the model raises, changes its input, finds no memory for a single row, or its outputs are not
+                finite, not repeatable or of a wrong shape.
         """
         count_rows(forward=len(x))
         settings = current_settings()
         if keep and (note := conversion_note(self.model, x)) is not None:
             remark(note)
         key = self.key("outputs", x) if keep else None
-        if key is not None and (found := settings.cache.get(key)) is not None:
+        found = None if key is None else settings.cache.get(key)
+        if found is None and key is not None and self.lenient:
+            found = settings.cache.get(key + _GAPS)
+        if found is not None:
+            self.room.columns = found.shape[1]
+            self._tell_silence(found)
             return found
         blocks = list(self._blocks(len(x)))
+        fitting = self.room.rows
         if settings.shards > 1 and self.model.framework in _THREADED:
             with ThreadPoolExecutor(settings.shards) as pool:
                 outputs = self._gathered(pool.map(lambda block: self._block(x, block), blocks), blocks)
         else:
             outputs = self._gathered((self._block(x, block) for block in blocks), blocks)
+        self._tell_lack(fitting)
+        self._tell_silence(outputs)
         if keep:
-            self._check_repeatable(x, outputs, blocks[0])
+            require_repeatable(self.model, outputs[blocks[0]], self._again(x, blocks[0]))
         if key is not None:
-            settings.cache.put(key, outputs)
+            settings.cache.put(key + _GAPS if np.isnan(outputs).any() else key, outputs)
         return outputs
 
     def again(self, x: AnyArray, *, size: int) -> FloatArray:
@@ -104,20 +121,19 @@ class Caller:
         blocks = [slice(start, min(start + size, len(x))) for start in range(0, len(x), size)]
         return self._gathered((self._block(x, block) for block in blocks), blocks)
 
-    def _gathered(self, parts: Iterator[FloatArray], blocks: list[slice]) -> FloatArray:
-        """The outputs of all blocks in one array, each written as it comes: they are never held twice."""
-        first = next(parts)
-        outputs = np.empty((blocks[-1].stop, first.shape[1]))
-        for block, part in zip(blocks, itertools.chain([first], parts), strict=True):
-            if part.shape[1] != first.shape[1]:
-                widths = sorted({first.shape[1], part.shape[1]})
-                raise ModelFault(f"{self.model.name} gives outputs of different widths {widths} for different rows")
-            outputs[block] = part
-        return outputs
+    def unanswered(self, row: AnyArray) -> str | None:
+        """Why a row has no answer, in a few words; None if it has one. As a check it is not counted.
 
-    def gradient(
-        self, x: AnyArray, cotangent: Callable[[FloatArray, slice], FloatArray]
-    ) -> tuple[FloatArray, FloatArray]:
+        Args:
+            row: (*row shape).
+        """
+        try:
+            outputs = OneCall(model=self.model, schema=self.schema).outputs(row[None], slice(0, 1))
+        except Raised as raised:
+            return f"raises {brief(raised.__cause__ or raised)}"
+        return None if np.isfinite(outputs).all() else "gives NaN or infinity"
+
+    def gradient(self, x: AnyArray, cotangent: Cotangent) -> tuple[FloatArray, FloatArray]:
         """Outputs and the gradient of a loss with respect to the input.
 
         Args:
@@ -125,47 +141,52 @@ class Caller:
             cotangent: From the outputs of some rows and the slice that they are, to ∂loss/∂outputs.
 
         Returns:
-            Outputs (n, k) and gradient (n, *row shape), float64.
+            Outputs (n, k) and gradient (n, *row shape), float64; where the caller is lenient, rows that the model does
+            not answer have NaN and a gradient of zero.
 
         Raises:
             InvalidInput: If the model gives no gradients.
-            ModelFault: If it raises, or gives a gradient of another shape than the rows.
+            ModelFault: If it raises, finds no memory for a single row, or gives a gradient of another shape than the
+                rows.
         """
-        gradients = require_gradients(self.model)
+        require_gradients(self.model)
         count_rows(forward=len(x), backward=len(x))
-        outputs, gradient = [], np.empty(x.shape, dtype=np.float64)
+        outputs, gradient = [], np.zeros(x.shape, dtype=np.float64)
+        fitting = self.room.rows
         for block in self._blocks(len(x)):
-            rows, size = self._filled(x, block), block.stop - block.start
+            for part, values, slope in self._slopes(x, block, cotangent):
+                outputs.append(values)
+                gradient[part] = slope
+        self._tell_lack(fitting)
+        values = np.concatenate(outputs)
+        self._tell_silence(values)
+        return values, gradient
 
-            def at_block(values: FloatArray, block: slice = block, size: int = size, n: int = len(rows)) -> FloatArray:
-                columns = output_columns(values, n)
-                flow = np.zeros(columns.shape)
-                flow[:size] = cotangent(columns[:size], block)
-                return flow.reshape(np.shape(values))
+    def decoded(self, rows: AnyArray) -> Any:
+        """Rows as the DataFrame that the model was fitted on: its columns, text labels instead of codes."""
+        return named_columns(self.model, self.schema, rows)
 
-            try:
-                values, slope = gradients(rows, at_block)
-                columns = output_columns(values, len(rows))
-            except (InvalidInput, ModelFault) as error:
-                raise type(error)(f"{self.model.name}: {error}") from error
-            except PASSING:
-                raise
-            except BaseException as error:
-                raise ModelFault(f"{self.model.name} raised while its gradient was taken: {brief(error)}") from error
-            if np.shape(slope) != rows.shape:
-                raise ModelFault(
-                    f"{self.model.name} gives a gradient of shape {np.shape(slope)} for rows of shape {rows.shape}; "
-                    "a gradient of the shape of the rows is needed"
-                )
-            outputs.append(columns[:size])
-            gradient[block] = slope[:size]
-        return np.concatenate(outputs), gradient
-
-    def _filled(self, x: AnyArray, block: slice) -> AnyArray:
-        """A private copy of a block, filled up to a fixed batch by repeating its last row."""
-        rows = np.array(x[block])
-        missing = 0 if self.model.fixed_batch is None else self.model.fixed_batch - len(rows)
-        return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]) if missing else rows
+    def _gathered(self, parts: Iterator[FloatArray | None], blocks: list[slice]) -> FloatArray:
+        """The outputs of all blocks in one array, each written as it comes: they are never held twice."""
+        silent: list[slice] = []
+        outputs: FloatArray | None = None
+        for block, part in zip(blocks, parts, strict=True):
+            if part is None:
+                silent.append(block)
+                continue
+            if outputs is None:
+                outputs = np.empty((blocks[-1].stop, part.shape[1]))
+            if part.shape[1] != outputs.shape[1]:
+                widths = sorted({outputs.shape[1], part.shape[1]})
+                raise ModelFault(f"{self.model.name} gives outputs of different widths {widths} for different rows")
+            outputs[block] = part
+        if outputs is None:
+            outputs = np.empty((blocks[-1].stop, self.room.columns or 1))
+        else:
+            self.room.columns = outputs.shape[1]
+        for block in silent:
+            outputs[block] = np.nan
+        return outputs
 
     def _blocks(self, n: int) -> Iterator[slice]:
         """Blocks of whole batches; shards are cut on these boundaries."""
@@ -174,89 +195,96 @@ class Caller:
         size = self.model.fixed_batch or self.model.batch_size
         return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
-    def _block(self, x: AnyArray, block: slice) -> FloatArray:
-        """One call, checked."""
-        rows, size = self._filled(x, block), block.stop - block.start
-        given = self.decoded(rows) if self.model.columns is not None else rows
-        before = rows.tobytes()
+    def _block(self, x: AnyArray, block: slice) -> FloatArray | None:
+        """Outputs of a block, checked; None where a lenient caller has no answer for any of its rows."""
+        if self.lenient:
+            answered, _ = sort_out(block, lambda part: self._fitted(x, part))
+            if not answered:
+                return None
+            widths = sorted({values.shape[1] for _, values in answered})
+            if len(widths) > 1:
+                raise ModelFault(f"{self.model.name} gives outputs of different widths {widths} for different rows")
+            outputs = np.full((block.stop - block.start, widths[0]), np.nan)
+            for part, values in answered:
+                outputs[part.start - block.start : part.stop - block.start] = values
+            outputs[~np.isfinite(outputs).all(axis=1)] = np.nan
+            return outputs
         try:
-            outputs = output_columns(self.model.forward(given), len(rows))[:size]
-            if given is rows and rows.tobytes() != before:
-                raise ModelFault(CHANGES_INPUT)
-        # The adapter refuses the rows before the model sees them, or what the model made of them.
-        except (InvalidInput, ModelFault) as error:
-            raise self._unquantized(x, block) or type(error)(f"{self.model.name}: {error}") from error
-        except PASSING:
-            raise
-        except BaseException as error:
-            raise self._raised(x, block, brief(error)) from error
-        finite = np.isfinite(outputs).all(axis=1)
-        if not finite.all():
-            bad = np.flatnonzero(~finite) + block.start
-            said = f"{self.model.name} gives NaN or infinity for {len(bad)} of {size} rows, first at position {bad[0]}"
-            raise self._lacking(x, bad, said) or ModelFault(said)
-        return outputs
+            outputs = self._fitted(x, block)
+        except Raised as raised:
+            error = raised.__cause__ or raised
+        except (InvalidInput, ModelFault) as fault:
+            raise unquantized(self.model, self.schema, x, block) or fault from fault.__cause__
+        else:
+            require_finite(self.model, self.schema, x, block, outputs)
+            return outputs
+        _, raising = sort_out(block, lambda part: self._fitted(x, part), first=True)
+        raise blamed_row(self.model, self.schema, x, block, raising, error) from error
 
-    def _raised(self, x: AnyArray, block: slice, told: str) -> InvalidInput | ModelFault:
-        """What a model raised, on the row of a block that makes it raise, found by calling it row by row."""
-        if self.model.fixed_batch is None:
-            for i in range(block.start, block.stop):
-                row = np.array(x[i : i + 1])
-                try:
-                    self.model.forward(self.decoded(row) if self.model.columns is not None else row)
-                except KeyboardInterrupt:
-                    raise
-                except BaseException:
-                    said = f"{self.model.name} raised {told} on the row at position {i}"
-                    return self._lacking(x, np.array([i]), said) or ModelFault(said)
-        rows = f"on rows {block.start} to {block.stop - 1} (not on each alone)"
-        return ModelFault(f"{self.model.name} raised {told} {rows}")
+    def _again(self, x: AnyArray, block: slice) -> FloatArray:
+        """Outputs of a block as an array of its own."""
+        return self._gathered(iter([self._block(x, block)]), [slice(0, block.stop - block.start)])
 
-    def _unquantized(self, x: AnyArray, block: slice) -> InvalidInput | None:
-        """The error for missing values in rows that are quantized, by their place among all rows; None without any."""
-        missing = np.flatnonzero(missing_rows(x[block])) + block.start
-        quantized = conversion_note(self.model, x)
-        return self._lacking(x, missing, quantized) if quantized is not None and len(missing) else None
+    def _fitted(self, x: AnyArray, block: slice) -> FloatArray:
+        """Outputs of a block, in as few calls as memory allows."""
+        call = OneCall(model=self.model, schema=self.schema)
+        try:
+            parts = fitted(block, self.room, lambda part: call.outputs(x, part))
+        except OutOfMemory as lack:
+            raise ModelFault(str(lack)) from lack.__cause__
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _lacking(self, x: AnyArray, bad: IntArray, said: str) -> InvalidInput | None:
-        """The error for rows without a valid answer that all have missing values: the data is at fault; else None."""
-        rows = np.zeros(len(x), dtype=bool)
-        rows[bad] = missing_rows(x[bad])
-        return InvalidInput(f"{said}: {missing_words(x, rows, self.schema)}") if rows[bad].all() else None
+    def _slopes(
+        self, x: AnyArray, block: slice, cotangent: Cotangent
+    ) -> list[tuple[slice, FloatArray, FloatArray | float]]:
+        """Outputs and gradients of a block, in as few calls as memory allows."""
+        call = OneCall(model=self.model, schema=self.schema)
 
-    def _check_repeatable(self, x: AnyArray, outputs: FloatArray, block: slice) -> None:
-        """Ask for the first block again."""
-        again, first = self._block(x, block), outputs[block]
-        if again.shape != first.shape:
-            raise ModelFault(
-                f"{self.model.name} is not deterministic: the same rows gave outputs of shape {first.shape}, "
-                f"then {again.shape}"
-            )
-        gap = np.abs(again - first) / (1.0 + np.abs(first))
-        if gap.max() > REPEATABLE:
-            raise ModelFault(
-                f"{self.model.name} is not deterministic: the same {len(first)} rows gave outputs that differ by up to "
-                f"{np.abs(again - first).max():.3g}; fix its seed or put it into evaluation mode"
-            )
+        def ask(rows: slice) -> list[tuple[slice, FloatArray, FloatArray | float]]:
+            try:
+                return fitted(rows, self.room, lambda part: (part, *call.slope(x, part, cotangent)))
+            except OutOfMemory as lack:
+                raise ModelFault(str(lack)) from lack.__cause__
 
-    def decoded(self, rows: AnyArray) -> Any:
-        """Rows as the DataFrame that the model was fitted on: its columns, text labels instead of codes."""
-        import pandas as pd
+        try:
+            return ask(block)
+        except Raised as raised:
+            error = raised.__cause__ or raised
+        values = self._again(x, block) if self.lenient else np.zeros((0, 1))
+        silent = np.asarray(np.isnan(values).any(axis=1))
+        if not silent.any():
+            # It is the gradient that cannot be had, of rows that the model answers.
+            _, raising = sort_out(block, ask, first=True)
+            where = f" on the row at position {raising[0][0]}" if raising else ""
+            raise ModelFault(f"{self.model.name} raised while its gradient was taken: {brief(error)}{where}") from error
+        found: list[tuple[slice, FloatArray, FloatArray | float]] = []
+        edges = np.flatnonzero(np.diff(silent)) + 1
+        for start, stop in itertools.pairwise([0, *edges.tolist(), len(silent)]):
+            rows = slice(block.start + start, block.start + stop)
+            found += [(rows, values[start:stop], 0.0)] if silent[start] else ask(rows)
+        return found
 
-        columns = self.model.columns or ()
-        flat = self.schema.flat(rows)
-        missing = [name for name in columns if name not in self.schema.names]
-        if missing:
-            raise InvalidInput(
-                f"{self.model.name} was fitted on columns that the data lacks: {missing}; it has "
-                f"{list(self.schema.names)[:20]}"
-            )
-        labels = dict(self.schema.categories)
-        table = {}
-        for name in columns:
-            j = self.schema.names.index(name)
-            table[name] = _texts(flat[:, j], labels[j]) if j in labels else flat[:, j]
-        return pd.DataFrame(table)
+    def count_unanswered(self, rows: int) -> None:
+        """Count rows without an answer, and tell the reader that there were some."""
+        if rows:
+            count_rows(unanswered=rows)
+            name = self.model.name
+            text = f"{name} raises, or gives NaN or infinity, on some rows that it was asked about: they count as wrong"
+            remark(text, topic=f"silence of {name}")
+
+    def _tell_silence(self, outputs: FloatArray) -> None:
+        """Count the rows that a lenient caller has no answer for."""
+        if self.lenient:
+            self.count_unanswered(int(np.isnan(outputs).any(axis=1).sum()))
+
+    def _tell_lack(self, before: int | None) -> None:
+        """Say that calls have become smaller."""
+        size = self.room.rows
+        if size is not None and size != before:
+            topic = f"memory of {self.model.name}"
+            text = f"{self.model.name} ran out of memory: it is asked about {size} rows a call at most from then on"
+            remark(text, topic=topic)
+            notice(topic, text)
 
 
 def bind(model: Model, schema: FeatureSchema) -> Caller:
@@ -268,10 +296,4 @@ def bind(model: Model, schema: FeatureSchema) -> Caller:
         decoded = f"/{schema.names}/{schema.shape}/{schema.categories}" if model.columns is not None else ""
         # Nor does every model give a row the same answer in batches of another size.
         identity += f"{decoded}/{model.fixed_batch or model.batch_size}"
-    return Caller(model=model, schema=schema, identity=identity)
-
-
-def _texts(codes: FloatArray, labels: tuple[str, ...]) -> AnyArray:
-    """Labels behind codes; a missing code is NaN, as pandas writes a missing text."""
-    known = np.array([*labels, np.nan], dtype=object)
-    return np.asarray(known[np.where(np.isnan(codes), len(labels), codes).astype(np.intp)])
+    return Caller(model=model, schema=schema, identity=identity, room=room_of(model))

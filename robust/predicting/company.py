@@ -8,9 +8,10 @@ from robust.data.dataset import Dataset
 from robust.errors import InvalidInput, ModelFault
 from robust.models.base import Model
 from robust.models.foreign_errors import brief
-from robust.predicting.calling import REPEATABLE, Caller, bind
+from robust.predicting.calling import Caller, bind
 from robust.predicting.meaning import Kind
 from robust.predicting.metering import remark
+from robust.predicting.row_faults import REPEATABLE
 from robust.predicting.settings import current_settings
 from robust.randomness import row_words
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray, Task

@@ -30,6 +30,7 @@ class Predictions:
         found: Whether the classes are only those labels that were met: the model may know more.
         gap: How far a row of probabilities misses a sum of 1, at worst; 0 where there is no such sum.
         outside: How far a probability misses the range 0 … 1, at worst.
+        repeatable: Whether the same rows got the same answers again.
     """
 
     model: str
@@ -40,6 +41,7 @@ class Predictions:
     found: bool = False
     gap: float = 0.0
     outside: float = 0.0
+    repeatable: bool = True
 
     @property
     def labels(self) -> IntArray:
@@ -241,8 +243,7 @@ def _one_hot_indices(y: AnyArray, predictions: Predictions) -> IntArray:
         )
     _refuse_other_than_0_and_1(y, "one-hot targets have one 1 a row and 0 elsewhere, but")
     ones = y.sum(axis=1)
-    odd = np.flatnonzero(ones != 1)
-    if len(odd):
+    if len(odd := np.flatnonzero(ones != 1)):
         raise InvalidInput(
             f"one-hot targets have one 1 a row, but the row at position {odd[0]} has {int(ones[odd[0]])} "
             f'({len(odd)} such rows of {len(y)}): say task="multilabel" if a row can have several labels or none'
@@ -285,8 +286,7 @@ def _as_label_indices(model: Model, outputs: FloatArray, y: AnyArray | None) -> 
         classes = tuple(int(label) for label in known)
     named = any(isinstance(label, str) for label in classes)
     position = {i if named else int(label): i for i, label in enumerate(classes)}
-    strange = [label for label in predicted.tolist() if label not in position]
-    if strange:
+    if strange := [label for label in predicted.tolist() if label not in position]:
         meant = f"positions 0 … {len(classes) - 1} of its classes" if named else "among its classes"
         raise InvalidInput(f"{model.name} predicts labels {strange[:10]} that are not {meant} {list(classes)[:20]}")
     places = np.array([position[label] for label in predicted.tolist()], dtype=np.float64)

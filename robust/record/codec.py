@@ -5,7 +5,7 @@ import math
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,7 +14,7 @@ from robust.evidence import Cost, Provenance
 from robust.intervals.interval import Sizing
 from robust.measurement import Affine, Measurement
 from robust.record.json_form import decode, encode
-from robust.record.shape import VERSION, Bounded, Gate, Record
+from robust.record.shape import VERSION, Bounded, Gate, Part, Record
 from robust.verdict import Verdict
 
 #: Modules that define sizings; only their classes are ever built from a record.
@@ -39,6 +39,7 @@ _SIZING_HOMES = (
     "robust.crosscheck.row_intervals",
     "robust.crosscheck.worst_output",
     "robust.operating.f1_search",
+    "robust.attacks.curve_sizing",
 )
 
 #: Numbers of the evidence that may be null: struct, field.
@@ -78,6 +79,7 @@ def bounded(m: Measurement) -> Bounded:
         backward_rows=m.provenance.cost.backward_rows,
         resolution=m.resolution,
         host=m.provenance.host,
+        infinities=_infinities(m),
     )
 
 
@@ -86,9 +88,9 @@ def measurement(b: Bounded) -> Measurement:
     sizing: Sizing | None = None if b.sizing is None else _unpack(b.sizing)
     return Measurement(
         name=b.name,
-        value=math.nan if b.value is None else b.value,
-        lower=_ending(b.lower, -math.inf),
-        upper=_ending(b.upper, math.inf),
+        value=_ending(b.number("value"), math.nan),
+        lower=_ending(b.number("lower"), -math.inf),
+        upper=_ending(b.number("upper"), math.inf),
         level=b.level,
         n=b.n,
         unit=b.unit,
@@ -161,8 +163,22 @@ def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
+#: What a null stands for.
+_IMPLIED: tuple[tuple[Part, float], ...] = (("value", math.nan), ("lower", -math.inf), ("upper", math.inf))
+
+
+def _infinities(m: Measurement) -> dict[Part, Literal[-1, 1]]:
+    """Infinite numbers that a null would not tell."""
+    found: dict[Part, Literal[-1, 1]] = {}
+    for part, implied in _IMPLIED:
+        number = float(getattr(m, part))
+        if math.isinf(number) and number != implied:
+            found[part] = 1 if number > 0 else -1
+    return found
+
+
 def _ending(number: float | None, end: float) -> float:
-    """A number that is infinite where the record has none."""
+    """A number, or what it stands for where the record has none."""
     return end if number is None else number
 
 

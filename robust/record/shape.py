@@ -2,10 +2,11 @@
 
 Version 1. The JSON schema beside this file is generated from these classes, and a test holds the two together.
 Numbers that are infinite (a bound where nothing is proved) or NaN are null. Reading it back, a null in a bound is
-infinite and any other NaN.
+infinite, on the side where nothing is proved, and any other NaN; `infinities` of a measurement says where it is not so.
 """
 
-from typing import Any, Literal
+import math
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -14,6 +15,7 @@ from robust.types import Purpose
 from robust.verdict import Operator, Status
 
 VERSION = 1
+Part: TypeAlias = Literal["value", "lower", "upper"]
 
 
 class Bounded(Struct, frozen=True, kw_only=True):
@@ -21,7 +23,8 @@ class Bounded(Struct, frozen=True, kw_only=True):
 
     `sizing` says how the bounds move with n, `reach` which values there can be (null has no end, or is what the unit
     says); `cost` is in rows asked of the models; `resolution` is by how much other settings of the host move the value,
-    and `host` says which one it was.
+    and `host` says which one it was. `infinities` holds the sign of a null that is an infinite value, or a bound that
+    is infinite on the side where something is proved: a median change that breaks no row has no end.
     """
 
     name: str
@@ -45,6 +48,12 @@ class Bounded(Struct, frozen=True, kw_only=True):
     reach: tuple[float | None, float | None] | None = None
     resolution: float = 0.0
     host: tuple[tuple[str, str], ...] = ()
+    infinities: dict[Part, Literal[-1, 1]] = {}
+
+    def number(self, part: Part) -> float | None:
+        """A number, infinite where it is known to be; None where it is none or nothing is proved."""
+        known: float | None = getattr(self, part)
+        return math.inf * self.infinities[part] if known is None and part in self.infinities else known
 
 
 class Gate(Struct, frozen=True, kw_only=True):

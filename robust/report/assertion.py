@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import TypeVar
 
-from robust.evidence import Cost, Fact, Finding, Flips, Rows, Slices, Values
+from robust.evidence import Cost, Fact, Finding, Flips, Gallery, Rows, Slices, Table, Values
 from robust.measurement import Affine, Measurement
 from robust.report.wording import printable
 from robust.verdict import Verdict, aligned, percentage
@@ -200,6 +200,15 @@ def _evidence(item: object) -> list[str]:
             texts = ", ".join(f"{row}{number}" for row, number in zip_longest(ids, numbers, fillvalue=""))
             more = f" (+{total - len(ids)})" if total > len(ids) else ""
             return [_line("rows", f"{item.what}: {texts or 'none'}{more}")]
+        case Table(title=title, rows=cells, total=total):
+            lines = [_line("table", title), _line("", "  ".join(item.headings))]
+            lines += [_line("", "  ".join(row)) for row in cells]
+            return [*lines, _line("", f"({total - len(cells)} more)")] if total > len(cells) else lines
+        case Gallery(title=title, examples=examples):
+            return [
+                _line("examples", title),
+                *[_line("", f"row {example.id}: {', '.join(example.words)}") for example in examples],
+            ]
         case Fact(name=name, value=fact):
             return [_line(name, str(fact))]
         case Finding(text=text):

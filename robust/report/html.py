@@ -52,7 +52,7 @@ def render_html(record: Record, *, cache: Path | None = None) -> str:
                 if (items := unanswered(record, failed=failed))
             ],
             styles=Markup(_read("report.css")),  # noqa: S704 - our own file
-            policy=_policy(scripts),
+            policy=_policy(scripts, pictured=any(card.galleries for card in cards)),
             scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own, and the bundle without end tags
             specs=_embedded(specs),
             words=wording,
@@ -77,12 +77,16 @@ def _environment() -> Environment:
     return environment
 
 
-def _policy(scripts: list[str]) -> str:
-    """The content policy: nothing is loaded, and no script runs but these."""
+def _policy(scripts: list[str], *, pictured: bool) -> str:
+    """The content policy: nothing is loaded, and no script runs but these; pictures stand in the page itself."""
     digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     sources = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
     # Vega writes style attributes; there is no style from data.
-    return f"default-src 'none'; script-src {sources}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    pictures = " img-src data:;" if pictured else ""
+    return (
+        f"default-src 'none'; script-src {sources}; style-src 'unsafe-inline';{pictures} base-uri 'none'; "
+        "form-action 'none'"
+    )
 
 
 def _embedded(specs: object) -> Markup:

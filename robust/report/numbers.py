@@ -134,10 +134,15 @@ class Shown:
         m, gate = entry.measurement, entry.gate
         gated = () if gate is None else (gate.limit, gate.bound)
         count = places(m.unit, (m.value, m.lower, m.upper, *gated))
-        self.value = written(m.value, count, missing=NO_NUMBER)
-        self.lower = written(m.lower, count)
-        self.upper = written(m.upper, count)
+        ends = {part: "∞" if sign > 0 else "-∞" for part, sign in m.infinities.items()}
+        self.value = ends.get("value") or written(m.value, count, missing=NO_NUMBER)
+        self.lower = ends.get("lower") or written(m.lower, count)
+        self.upper = ends.get("upper") or written(m.upper, count)
         self.bounds = "exact" if m.method == "exact" else f"{self.lower} .. {self.upper}"
         self.limit = "" if gate is None else f"{gate.operator} {short(gate.limit)}"
-        self.bound = "" if gate is None else written(gate.bound, count)
-        self.margin = "" if gate is None else signed(gate.margin, count)
+        self.bound = self.margin = ""
+        if gate is not None:
+            self.bound = ends.get(gate.decided_by) or written(gate.bound, count)
+            # A bound without end is beyond the limit, on one side or the other.
+            beyond = "+∞" if gate.status == "PASS" else "-∞"
+            self.margin = beyond if gate.decided_by in ends else signed(gate.margin, count)

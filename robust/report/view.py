@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from robust.evidence import Evidence, Fact, Figure, Finding, Flips, Rows, Slices, Values
+from robust.evidence import Evidence, Fact, Figure, Finding, Flips, Gallery, Rows, Slices, Table, Values
 from robust.record.shape import Entry, Record, Skipped
 from robust.report.drawing import Drawn, draw
 from robust.report.numbers import NO_BOUND, Shown, grouped, places, written
+from robust.report.pictures import address
 from robust.report.scale import Scale, scale
 from robust.report.wording import FAMILIES, NO_GATE, family_words, row_words
 
@@ -24,6 +25,16 @@ class SliceTable:
     level: float
     rows: tuple[tuple[str, ...], ...]
     noted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shots:
+    """A gallery; `rows` hold id, words, and address and title of each picture."""
+
+    title: str
+    note: str
+    rows: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]], ...]
+    omitted: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +57,8 @@ class Card:
     facts: tuple[tuple[str, tuple[str, ...]], ...]
     figures: tuple[Drawn, ...]
     elsewhere: tuple[tuple[str, str, str], ...]
+    tables: tuple[tuple[Table, int], ...]
+    galleries: tuple[Shots, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +157,8 @@ def _card(entry: Entry, identifier: str, folder: Path | None, shown: dict[Figure
         facts=tuple(facts.items()),
         figures=tuple(drawn),
         elsewhere=tuple(elsewhere),
+        tables=tuple((item, max(item.total - len(item.rows), 0)) for item in _of(entry, Table)),
+        galleries=tuple(_shots(item) for item in _of(entry, Gallery)),
     )
 
 
@@ -157,6 +172,19 @@ def _values(item: Values) -> tuple[str, str, str, str, str]:
     count = places("share", (item.reference, item.candidate))
     before, after = (written(number, count, missing="not a number") for number in (item.reference, item.candidate))
     return item.metric, before, item.names[0], after, item.names[1]
+
+
+def _shots(item: Gallery) -> Shots:
+    """A gallery with its pictures as they stand in the page."""
+    return Shots(
+        title=item.title,
+        note=item.note,
+        rows=tuple(
+            (str(example.id), example.words, tuple((address(part), part.title) for part in example.pictures))
+            for example in item.examples
+        ),
+        omitted=max(item.total - len(item.examples), 0),
+    )
 
 
 def _slice_table(table: Slices, unit: str) -> SliceTable:

@@ -142,7 +142,8 @@ def settled_by(gate: Gate, m: Bounded) -> str:
         known = m.sizing is not None or m.value == gate.limit
         return "no number of rows settles it" if known else "how many rows would settle it is not known"
     low_side = gate.operator in ("<", "<=")
-    passing = m.value is not None and (m.value < gate.limit if low_side else m.value > gate.limit)
+    value = m.number("value")
+    passing = value is not None and (value < gate.limit if low_side else value > gate.limit)
     outcome: Literal["PASS", "FAIL"] = "PASS" if passing else "FAIL"
     return f"{gate.needed_n} rows would settle it, as {outcome} if the observed rates hold"
 

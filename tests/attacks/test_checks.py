@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from robust.attacks.checks import CHECKS, RobustAccuracyOptions, default_eps
+from robust.attacks import checks
+from robust.attacks.checks import CHECKS, MinimalPerturbationOptions, RobustAccuracyOptions, default_eps
 from robust.auditing.discovery import discover
 from robust.check import Subject
 from robust.data.live import as_data
-from robust.errors import InvalidInput
+from robust.errors import Inapplicable, InvalidInput
 from robust.models.conversion import as_model
 
 
@@ -88,3 +89,36 @@ def test_the_example_s_gate_passes_and_a_tighter_one_does_not():
     m = run(subject, attack="pgd", eps=0.03)
     assert (m > 0.9).status == "PASS"
     assert (m > 0.999).status == "FAIL"
+
+
+class TestMinimalPerturbation:
+    check = next(check for check in CHECKS if check.name == "minimal_perturbation")
+
+    def run(self, model, data, **options):
+        subject = Subject(model=model, task="classification", test=data)
+        return self.check.run(subject, MinimalPerturbationOptions(**options))
+
+    def test_it_is_the_closed_form_on_a_linear_model(self, linear):
+        x = np.random.default_rng(0).normal(size=(101, 1))
+        m = self.run(linear([[-1.0], [1.0]]), as_data(x, (x[:, 0] > 0).astype(int)))
+        assert m.value == pytest.approx(np.median(np.abs(x)), rel=0.01)
+
+    def test_rows_are_sampled_and_said_to_be(self, linear):
+        x = np.random.default_rng(0).normal(size=(101, 1))
+        data = as_data(x, (x[:, 0] > 0).astype(int))
+        m = self.run(linear([[-1.0], [1.0]]), data, rows=20)
+        assert m.n == 20
+        assert "20 of 101, evenly spaced" in [getattr(item, "value", None) for item in m.evidence]
+
+    def test_wide_rows_are_fewer(self, linear, monkeypatch):
+        monkeypatch.setattr(checks, "_NUMBERS", 80)
+        x = np.random.default_rng(0).normal(size=(60, 2))
+        model, data = linear([[-1.0, 0.0], [1.0, 0.0]]), as_data(x, (x[:, 0] > 0).astype(int))
+        assert self.run(model, data).n == 40
+        monkeypatch.setattr(checks, "_NUMBERS", 8)
+        assert self.run(model, data).n == 32
+
+    def test_a_model_without_gradients_did_not_run(self):
+        still = as_model(lambda x: (x[:, 0] > 0).astype(int), name="sign")
+        with pytest.raises(Inapplicable, match="needs a candidate that gives gradients"):
+            self.run(still, as_data(np.array([[-1.0], [1.0]]), [0, 1]))

@@ -13,7 +13,7 @@ from robust.attacks.noise import RandomNoise
 from robust.attacks.obedience import obeys
 from robust.attacks.target import aim
 from robust.data.live import as_data
-from robust.errors import InvalidInput, ModelFault
+from robust.errors import InvalidInput
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
 
@@ -98,15 +98,19 @@ def test_a_model_that_never_changes_its_mind_ends_at_once(attack):
 
 
 @pytest.mark.parametrize("attack", BOTH, ids=["hop skip jump", "boundary"])
-def test_a_model_that_answers_nan_is_named(attack):
+def test_a_point_at_which_the_model_answers_nan_is_adversarial(attack):
     def forward(x):
         scores = np.column_stack([x[:, 0], 1 - x[:, 0]])
         scores[np.abs(x[:, 0] - 0.5) < 0.1] = np.nan
         return scores
 
     data = as_data(np.array([[0.0], [1.0], [1.9]]), [1, 0, 0], schema={"bounds": (0, 5)})
-    with pytest.raises(ModelFault, match="NaN"):
-        attack.at(0.1).perturb(as_model(forward, output="logits", name="odd"), data)
+    with metered() as meter:
+        found = attack.at(0.45).perturb(as_model(forward, output="logits", name="odd"), data)
+    assert 0.4 < found[0, 0] <= 0.45
+    (remark,) = meter.remarks.values()
+    assert "NaN" in remark
+    assert "odd" in remark
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -38,7 +38,8 @@ class TestEveryCheck:
     def test_code_and_name(self, check):
         assert re.fullmatch(r"[A-Z]{3}\d{3}", check.code)
         # The gate is called what the function is called, or a figure that it gives.
-        figures = {*ModelCost.__dataclass_fields__, "layer_sqnr"}  # of `cost(…)` and of `layer_errors(…).sqnr`
+        # Of `cost(…)`, `layer_errors(…).sqnr`, `robustness_curve(…).area()` and `fuzz(…).failures`.
+        figures = {*ModelCost.__dataclass_fields__, "layer_sqnr", "robustness_area", "fuzz_failures"}
         assert check.name == check.measure.__name__ or check.name in figures
 
     def test_says_why_and_what_to_do(self, check):

@@ -11,7 +11,7 @@ from robust.auditing.gates import build_gates
 from robust.auditing.running import Plan, run_audit
 from robust.check import Check, Subject
 from robust.data.live import as_data
-from robust.errors import InvalidInput, MissingExtra, ModelFault
+from robust.errors import Inapplicable, InvalidInput, MissingExtra, ModelFault
 from robust.measurement import Measurement
 from robust.measures.classification import accuracy
 from robust.models.base import Model
@@ -209,6 +209,13 @@ def test_a_gate_on_a_check_that_fails_is_never_a_pass(failure):
     assert audit(Catalogue(first=failure), {"first": "> 0"}).exit_code == 5
     assert audit(Catalogue(first=failure), {"first": "> 0", "third": "> 0.5"}).exit_code == 4
     assert audit(Catalogue(first=failure), {"first": "> 0", "third": "> 0.99"}).exit_code == 1
+
+
+def test_a_check_that_finds_that_it_does_not_apply_did_not_run():
+    catalogue = Catalogue(second=Inapplicable("needs a network that can be read"))
+    record = audit(catalogue)
+    (told,) = [item for item in record.skipped if item.name == "second"]
+    assert (told.failed, told.reason) == (False, "needs a network that can be read")
 
 
 def test_a_crash_is_no_finding(tmp_path):

@@ -14,12 +14,30 @@ import pytest
 import torch
 
 import robust.evidence as vocabulary
+from robust.attacks.accuracy_curve import robustness_curve
+from robust.attacks.minimal_rows import minimal_perturbation
+from robust.attacks.noise import RandomNoise
 from robust.baselines.skill import gain
 from robust.costing.timing import latency
 from robust.crosscheck.x_cross import agreement
 from robust.data.live import as_data
 from robust.errors import InvalidInput
-from robust.evidence import Fact, Figure, Finding, Flips, Rows, SelfCheck, Series, Slice, Slices, Values
+from robust.evidence import (
+    Example,
+    Fact,
+    Figure,
+    Finding,
+    Flips,
+    Gallery,
+    Picture,
+    Rows,
+    SelfCheck,
+    Series,
+    Slice,
+    Slices,
+    Table,
+    Values,
+)
 from robust.layers.layer_error import layer_errors
 from robust.measurement import Measurement
 from robust.measures.classification import accuracy, auc, f1, log_loss
@@ -78,6 +96,22 @@ EVERYTHING = (
         rules=(("x", 0.0, ""), ("y", 1.5, "limit")),
         note="n",
     ),
+    Table(title="t", headings=("row", "change"), rows=(("1", "age 43 → 45"), ("b", "")), note="n", total=7),
+    Gallery(
+        title="g",
+        examples=(
+            Example(
+                id="a",
+                words=("8 → 3", "change 0.01"),
+                pictures=(
+                    Picture(title="grey", width=2, height=1, channels=1, pixels=b"\x00\xff"),
+                    Picture(title="colour", width=1, height=1, channels=3, pixels=b"\x01\x80\xfe"),
+                ),
+            ),
+        ),
+        note="n",
+        total=3,
+    ),
 )
 
 
@@ -108,6 +142,45 @@ def test_every_kind_of_evidence_is_tried_here():
 def test_evidence_comes_back_as_it_was(evidence):
     m = number(evidence=(evidence,))
     assert parts(through_json(m).evidence) == parts((evidence,))
+
+
+@pytest.mark.parametrize(
+    ("value", "lower", "upper", "kept"),
+    [
+        (math.inf, 0.3, math.inf, {"value": 1}),
+        (math.inf, math.inf, math.inf, {"value": 1, "lower": 1}),
+        (-math.inf, -math.inf, 2.0, {"value": -1}),
+        (-math.inf, -math.inf, -math.inf, {"value": -1, "upper": -1}),
+        (0.2, -math.inf, math.inf, {}),
+    ],
+)
+def test_infinite_values_and_bounds_come_back_with_their_sign(value, lower, upper, kept):
+    m = number(value=value, lower=lower, upper=upper, unit="l2 norm")
+    assert bounded(m).infinities == kept
+    assert b"Infinity" not in encode(bounded(m))
+    again = through_json(m)
+    assert (again.value, again.lower, again.upper) == (value, lower, upper)
+    for limit in (-1.0, 0.25, 1.0):
+        assert (again > limit).status == (m > limit).status
+
+
+def test_a_median_of_changes_that_nothing_breaks_comes_back():
+    def logits(x):
+        return np.c_[np.zeros(len(x)), np.ones(len(x))]
+
+    still = as_model(
+        logits, gradients=lambda x, cotangent: (logits(x), np.zeros_like(x)), output="logits", name="still"
+    )
+    m = minimal_perturbation(still, as_data(np.arange(60.0)[:, None], np.ones(60, dtype=int)))
+    assert m.value == m.lower == math.inf
+    assert (through_json(m) > 5.0).status == (m > 5.0).status == "PASS"
+
+
+def test_a_value_that_is_no_number_stays_none():
+    broken = SelfCheck(name="defined", passed=False, reason="0/0", bias="either")
+    m = number(value=math.nan, lower=-math.inf, upper=math.inf, validity=(broken,))
+    assert bounded(m).infinities == {}
+    assert math.isnan(through_json(m).value)
 
 
 def sizing_classes():
@@ -154,6 +227,9 @@ def tricky(rows=60):
         for metric in ("rmse", "mae", "r2"):
             yield degradation(numbers, other, values, metric=metric)
             yield degradation(numbers, numbers, values, metric=metric)
+        curve = robustness_curve(same, data, RandomNoise(), eps=[0.1, 0.3, 0.6])
+        yield curve.area()
+        yield curve.margin([0.4, 0.3, 0.2])
         train = as_data(p + 0.01 * rng.normal(size=p.shape), y)
         yield gain(same, train, data)
     constant = as_data(p, np.zeros(rows))

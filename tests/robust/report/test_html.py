@@ -12,11 +12,12 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from robust.evidence import Figure
+from robust.evidence import Example, Figure, Gallery, Picture, Table
 from robust.record.codec import dump, load
 from robust.record.shape import Entry, Record
 from robust.report.bundle import bundle
 from robust.report.html import render_html
+from robust.report.pictures import address
 
 MakeEntry = Callable[..., Entry]
 MakeRecord = Callable[..., Record]
@@ -306,3 +307,30 @@ def test_a_figure_that_comes_again_is_a_link(
     text = render_html(make_record(*entries), cache=bundle_folder)
     assert text.count("<figure ") == 1
     assert '<a href="#MET011">loss against the reference</a>' in text
+
+
+DOT = Picture(title="original", width=1, height=1, channels=1, pixels=b"\x07")
+
+
+def test_pictures_and_tables_stand_in_the_page_itself(
+    make_entry: MakeEntry, make_record: MakeRecord, bundle_folder: Path
+) -> None:
+    gallery = Gallery(
+        title="Examples",
+        examples=(Example(id=f"9{EVIL}", words=(f"8 → 3{EVIL}",), pictures=(DOT,)),),
+        note="n",
+        total=4,
+    )
+    changes = Table(title=EVIL, headings=("row", "change"), rows=(("1", f"age 43 → 45{EVIL}"),), total=3)
+    page = Page(render_html(make_record(make_entry(evidence=(gallery, changes))), cache=bundle_folder))
+    sources = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
+    assert sources == [address(DOT)]
+    assert page.policy.startswith("default-src 'none'; ")
+    assert "img-src data:;" in page.policy
+    for text in ("3 more broken rows are not drawn", "2 more of them", f"8 → 3{EVIL}", f"age 43 → 45{EVIL}"):
+        assert text in page.text
+    assert len(page.scripts) == len(Page(render_html(make_record(make_entry()), cache=bundle_folder)).scripts)
+
+
+def test_without_pictures_none_is_allowed(page: Page) -> None:
+    assert "img-src" not in page.policy

@@ -2,6 +2,7 @@ import math
 from collections.abc import Callable
 
 import pytest
+from msgspec import structs
 
 from robust.record.shape import Entry
 from robust.report.numbers import Shown, brief, grouped, places, short, signed, written
@@ -91,3 +92,16 @@ def test_tiny_numbers_have_three_digits_and_a_power_of_ten(make_entry: Callable[
 )
 def test_thousands_stand_apart_from_ten_thousand_on(number: float | None, text: str) -> None:
     assert grouped(number) == text
+
+
+def test_what_has_no_end_is_told_from_what_is_not_proved(make_entry: Callable[..., Entry]) -> None:
+    entry = make_entry(value=None, lower=None, upper=None, status="PASS")
+    endless = structs.replace(
+        entry,
+        measurement=structs.replace(entry.measurement, infinities={"value": 1, "lower": 1}),
+        gate=structs.replace(entry.gate, decided_by="lower", operator=">", bound=None, margin=None),
+    )
+    shown = Shown(endless)
+    assert (shown.value, shown.bounds, shown.bound, shown.margin) == ("∞", "∞ .. no bound", "∞", "+∞")
+    plain = Shown(entry)
+    assert (plain.value, plain.bounds, plain.bound) == ("not a number", "no bound .. no bound", "no bound")
