@@ -11,7 +11,7 @@ from robust.attacks.target import Target
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 
 # Forward passes a row, and the share of the radius that the first of them takes away.
-_PROBES, _FIRST = 6, 0.01
+_PROBES, _FIRST = 5, 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -22,11 +22,11 @@ from robust.models.conversion import as_model
 from robust.predicting.metering import metered
 from robust.types import FloatArray, IntArray
 
-ROWS, RUNS = 250, 3
+ROWS, RUNS = 250, 5
 #: Our attack, foolbox's, the norm's order, the ratio of CPU seconds and the ratio of medians that are wanted.
 PAIRS: tuple[tuple[MinimalNorm, str, float, str], ...] = (
     (DDN(), "DDNAttack", 2, "wanted: >= 5, median <= 1.02"),
-    (DDN(steps=7), "L2FMNAttack", 2, "wanted: >= 8, median < 1"),
+    (DDN(steps=6), "L2FMNAttack", 2, "wanted: >= 8, median < 1"),
     (DDN(steps=5), "L2DeepFoolAttack", 2, "wanted: >= 8, median < 1"),
     (FMN(norm="linf", steps=10), "LInfFMNAttack", np.inf, "no bar"),
     (FMN(norm="l1"), "L1FMNAttack", 1, "no bar"),
