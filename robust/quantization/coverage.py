@@ -4,14 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from robust.costing.opening import Rows, example_inputs, read_rows
 from robust.costing.whole_model import cost
 from robust.errors import InvalidInput, MissingExtra, ModelFault
 from robust.models.base import Model, adapter_of
 from robust.models.conversion import as_model
 from robust.models.layer_bits import LayerBits
+from robust.types import AnyArray
 
 _SHOWN = 5
+#: On which other weights are tried.
+_ROWS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +61,8 @@ def coverage_by_layer(model: Any, *, data: Any = None, input_shape: Any = None) 
 
     ONNX files with QDQ pairs, integer operators or packed weights, torch modules and programs with tensors of torchao,
     quantized or fake-quantized layers. Stored widths count, not what a file's name says. A torch module is run on one
-    row, and what stands in its products is traced back to what it stores: a weight counts under any name, and a layer
-    that does not reach the output does not.
+    row, and what stands in its products is traced back to what it stores: a weight counts under any name. A quantized
+    layer of a file or module whose weights could be any others, since a run with others gives the same, does not.
 
     Args:
         model: Anything `as_model` takes.
@@ -122,7 +127,7 @@ def _layers(model: Model, rows: Rows) -> tuple[LayerBits, ...] | None:
     if model.framework == "onnx" and model.content is not None:
         from robust.quantization.coverage_onnx import onnx_layers
 
-        return onnx_layers(model.content())
+        return onnx_layers(model.content(), _some(rows))
     adapter = adapter_of(model)
     if model.framework == "torch" and hasattr(adapter, "module"):
         from robust.quantization.coverage_torch import torch_layers
@@ -133,6 +138,13 @@ def _layers(model: Model, rows: Rows) -> tuple[LayerBits, ...] | None:
             inputs = None  # nobody said what a row is
         return torch_layers(adapter, inputs, name=model.name)
     return None
+
+
+def _some(rows: Rows) -> tuple[AnyArray, ...] | None:
+    """A few rows of each input, where something said what a row is."""
+    if rows.data is not None:
+        return (rows.data.x[:_ROWS],)
+    return rows.values or (None if rows.shapes is None else tuple(np.zeros((1, *shape)) for shape in rows.shapes))
 
 
 def _share_of_weights(layers: Sequence[LayerBits]) -> tuple[float | None, str]:

@@ -1,6 +1,7 @@
 """Reads from an ONNX graph which weights are narrow, and which products have two narrow factors."""
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import Any
 
 import onnx
@@ -9,8 +10,9 @@ from onnx import TensorProto, helper, inliner
 from robust.costing.graph_onnx import reads, sort_nodes, subgraphs
 from robust.models.layer_bits import NARROW, LayerBits, merged
 from robust.models.layer_names import layer_of
-from robust.quantization.stored_factors_onnx import FLOATS, StoredWeight, constant_of, holders, made_of
+from robust.quantization.stored_factors_onnx import FLOATS, StoredWeight, constant_of, holders, made_of, varies
 from robust.quantization.stored_values_onnx import constants_of
+from robust.quantization.without_effect_onnx import without_effect
 from robust.types import AnyArray
 
 _INTEGER_FORMS = (
@@ -47,24 +49,39 @@ def initialiser_coverage(content: bytes) -> float | None:
     return sum(layer.quantized or 0 for layer in layers) / total if total else None
 
 
-def onnx_layers(content: bytes) -> tuple[LayerBits, ...]:
+def onnx_layers(content: bytes, rows: Sequence[AnyArray] | None = None) -> tuple[LayerBits, ...]:
     """Each layer of a file that multiplies, or has weights.
 
     Args:
         content: Bytes of an ONNX file.
+        rows: What it is run on with other weights in place of quantized ones, one array (n, …) an input; None for
+            numbers of the shapes that it declares.
 
     Returns:
-        The layers in the order of the run; a weight that several use belongs to the first.
+        The layers in the order of the run; a weight that several use belongs to the first. Quantized ones that could
+        be any others, since all outputs stay as they are, do not count.
     """
     model = onnx.load_model_from_string(content)
     if model.functions:
         model = inliner.inline_local_functions(model)
     sort_nodes(model.graph)
-    return merged(_layers(model.graph, {}, {}, set()))
+    held: dict[str, set[str]] = {}
+    layers = merged(_layers(model.graph, {}, {}, set(), held))
+    idle = without_effect(model, held, rows)
+    return tuple(_without_quantized(layer) if layer.name in idle else layer for layer in layers)
+
+
+def _without_quantized(layer: LayerBits) -> LayerBits:
+    narrow = layer.quantized or 0
+    return replace(layer, weights=layer.weights - narrow, quantized=layer.quantized and 0, integer=False)
 
 
 def _layers(
-    graph: Any, stored: Mapping[str, TensorProto], sources: Mapping[str, Any], seen: set[str]
+    graph: Any,
+    stored: Mapping[str, TensorProto],
+    sources: Mapping[str, Any],
+    seen: set[str],
+    held: dict[str, set[str]],
 ) -> Iterator[LayerBits]:
     """Layers of a graph and of the graphs inside it, which see what is around them."""
     stored = {**stored, **{tensor.name: tensor for tensor in graph.initializer}}
@@ -76,15 +93,22 @@ def _layers(
     unpacked |= {name for node in graph.node if node.op_type.startswith("QLinear") for name in node.input}
     live, known = _live(graph), dict[str, list[StoredWeight] | None]()
     summed = _summed(graph)
+    made = [made_of(name, stored, sources, known) for place in live for name in _factors(graph.node[place]) if name]
+    # Looked up at stored places they are factors of the product that follows, and no table of their own.
+    palettes = {one.palette for found in made if found is not None for one in found if one.palette}
     for place, node in enumerate(graph.node):
-        if place not in live:
+        if place not in live or not palettes.isdisjoint(node.output):
             continue
         if node.op_type in _PRODUCTS or node.op_type in _TABLES or place in summed:
-            layer = _layer(node, place, stored, sources, seen, known=known, unpacked=unpacked)
+            layer = _layer(node, place, stored, sources, seen, held, known=known, unpacked=unpacked)
             if layer is not None:
                 yield layer
         for inner in subgraphs(node):
-            yield from _layers(inner, stored, sources, seen)
+            yield from _layers(inner, stored, sources, seen, held)
+
+
+def _factors(node: Any) -> list[str]:
+    return list(node.input) if node.op_type in _PRODUCTS else []
 
 
 def _summed(graph: Any) -> set[int]:
@@ -124,6 +148,7 @@ def _layer(
     stored: Mapping[str, TensorProto],
     sources: Mapping[str, Any],
     seen: set[str],
+    held: dict[str, set[str]],
     *,
     known: dict[str, list[StoredWeight] | None],
     unpacked: Set[str],
@@ -143,15 +168,17 @@ def _layer(
     if not weights and node.op_type not in _PRODUCTS:
         return None
     if node.op_type not in _PRODUCTS | _TABLES:
-        weights = [one for one in weights if sum(length > 1 for length in stored[one.name].dims) > 1]
+        weights = [one for one in weights if varies(one, stored)]
     if node.op_type == "MatMulNBits":
         weights = [_packed(node, weights)] if weights else []
     name, kind = layer_of(node, place, [weight.name for weight in weights])
-    new = [weight for weight in weights if weight.name not in seen]
-    seen.update(weight.name for weight in new)
+    new = [weight for weight in weights if weight.key not in seen]
+    seen.update(weight.key for weight in new)
     narrow = [weight for weight in new if weight.width <= NARROW]
+    if narrow:
+        held.setdefault(name, set()).update(weight.name for weight in narrow)
     multiplied = node.op_type not in _TABLES
-    held = all(weight.width <= NARROW and not weight.unknown for weight in weights)
+    all_narrow = all(weight.width <= NARROW and not weight.unknown for weight in weights)
     whole = node.op_type in _INTEGER or (
         node.op_type != "MatMulNBits" and all(_is_rounded(name, sources) for name in flows)
     )
@@ -161,7 +188,7 @@ def _layer(
         weights=sum(weight.size for weight in new),
         quantized=None if any(weight.unknown for weight in new) else sum(weight.size for weight in narrow),
         bits=max((weight.width for weight in new), default=None),
-        integer=multiplied and held and whole,
+        integer=multiplied and all_narrow and whole,
         simulated=any(weight.width <= NARROW < weight.bits for weight in new),
         multiplies=multiplied,
     )

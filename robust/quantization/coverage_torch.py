@@ -17,6 +17,7 @@ from robust.quantization.coverage_program_torch import live_nodes, program_layer
 from robust.quantization.held_weights_torch import Held, HeldWeights, bits_of, held_weights
 from robust.quantization.stored_flow_torch import stored_flow
 from robust.quantization.stored_tensors_torch import held_tensors, is_mask
+from robust.quantization.without_effect_torch import mark_idle
 from robust.types import AnyArray
 
 #: Types of places and counts, and of words that hold several weights each.
@@ -75,7 +76,9 @@ def _seen(adapter: TorchAdapter, inputs: Sequence[AnyArray] | None, name: str) -
         evaluating(module),
         blamed(name, "its weights were followed"),
     ):
-        return held_weights(stored_flow(module, batches))
+        flow = stored_flow(module, batches)
+        mark_idle(module, flow, batches)
+        return held_weights(flow)
 
 
 def _of_modules(module: torch.nn.Module, held: HeldWeights | None, *, within: str = "") -> Iterator[LayerBits]:

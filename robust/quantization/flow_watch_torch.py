@@ -1,8 +1,9 @@
 """Sees every operator of one run of a torch module, and what its factors are made of."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,13 +14,15 @@ from robust.costing.liveness import Buffer
 from robust.costing.operators_torch import arguments, is_free, rule_of
 from robust.costing.outside_torch import content
 from robust.costing.storages_torch import PLAIN, storages
+from robust.quantization.flow_torch import Flow, Use
 from robust.quantization.stored_tensors_torch import (
     Origin,
-    Root,
     Source,
     heard,
     held_tensors,
     is_mask,
+    looked_up,
+    numbers_of,
     roots_of,
     taken_by,
 )
@@ -36,59 +39,6 @@ _UNPACKING = ("bitwise_and", "__and__", "bitwise_right_shift", "__rshift__", "re
 _UNPACKED = frozenset(("_to_copy", "mul", "sub", "div"))
 
 
-@dataclass(slots=True, kw_only=True)
-class Use:
-    """One factor of one product, or one table.
-
-    Args:
-        origin: What it was made of.
-        size: How many numbers it has.
-        step: Number of the operator.
-        whole: Whether all factors are whole numbers.
-    """
-
-    origin: Origin
-    size: int
-    step: int
-    whole: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class Flow:
-    """What a run did with stored tensors.
-
-    Args:
-        roots: By identity.
-        uses: Factors and tables.
-        unread: Stored tensors that an operator took that nobody here knows, by the operator's number.
-        steps: Memory that each operator read and wrote, in order.
-        outputs: Memory of what the run returned; None where it returned no tensor that is seen.
-        outside: What the run took that is neither input nor stored by a module, as values that equal those of equal
-            tensors.
-        ran: Identities of the modules that were called, and of the parts in which these keep packed weights.
-    """
-
-    roots: dict[int, Root]
-    uses: list[Use] = field(default_factory=list)
-    unread: list[tuple[int, Origin]] = field(default_factory=list)
-    steps: list[tuple[frozenset[Buffer], frozenset[Buffer], bool]] = field(default_factory=list)
-    outputs: frozenset[Buffer] | None = None
-    outside: set[object] = field(default_factory=set)
-    ran: set[int] = field(default_factory=set)
-
-    def live(self) -> set[int]:
-        """Numbers of the operators whose results reach the output, or a number that the code went on with."""
-        if self.outputs is None:
-            return set(range(len(self.steps)))
-        wanted, found = set(self.outputs), set()
-        for place in reversed(range(len(self.steps))):
-            read, written, kept = self.steps[place]
-            if kept or not wanted.isdisjoint(written):
-                found.add(place)
-                wanted |= read
-        return found
-
-
 class FlowWatch(TorchDispatchMode):  # type: ignore[misc]
     """Sees every operator below autograd."""
 
@@ -98,7 +48,7 @@ class FlowWatch(TorchDispatchMode):  # type: ignore[misc]
         super().__init__()
         self._constant = constant
         self._looking = False
-        self.flow = Flow(roots={})
+        self.flow = Flow(roots={}, constant=constant)
         self._of: dict[Buffer, Source] = {}
         self._tables: dict[Buffer, Use] = {}
         self._kept: list[Any] = [batch]  # the address of memory that is freed is used again
@@ -125,7 +75,8 @@ class FlowWatch(TorchDispatchMode):  # type: ignore[misc]
                 smaller = func.decompose(*args, **kwargs)
             if smaller is not NotImplemented:
                 return smaller
-        name = "" if schema is None else schema.name.rpartition("::")[2].removesuffix("_")
+        name = "" if schema is None else schema.name.rpartition("::")[2]
+        name = name if name.startswith("__") else name.removesuffix("_")
         before = [(one, self._source(one)) for one in given]
         result = func(*args, **kwargs)
         made = _tensors(result)
@@ -145,15 +96,29 @@ class FlowWatch(TorchDispatchMode):  # type: ignore[misc]
         taking = [(one, source) for one, source in before if one is not replaced]
         data = any(source is None for _, source in taking)
         joined = Origin(unpacked=name.startswith(_UNPACKING))
-        for _, source in taking:
+        counted = numbers_of(name, args, taking)
+        for _, source in counted:
             joined |= source or Origin()
-        joined = replace(joined, taken=taken_by(taking, max((one.numel() for one in made), default=0)))
+        size = max((one.numel() for one in made), default=0)
+        if name in _LOOKING_UP and not data:
+            joined = looked_up(taking, size)
+        else:
+            joined = replace(joined, taken=taken_by(counted, size))
         joined = _after(joined, func, args, kwargs, name=name, given=given, made=made)
         written = frozenset(buffer for one in made for buffer in storages(one))
         self._of.update(dict.fromkeys(written, None if data else joined))
         read = frozenset(buffer for one in heard(name, args, before) for buffer in storages(one))
         self.flow.steps.append((read, written, not made))
         return result
+
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """Let operators pass that are none of the model's."""
+        self._looking = True
+        try:
+            yield
+        finally:
+            self._looking = False
 
     def _store(self, tensor: torch.Tensor) -> None:
         """Note a tensor that is stored."""
@@ -179,11 +144,8 @@ class FlowWatch(TorchDispatchMode):  # type: ignore[misc]
     def _enter(self, tensor: torch.Tensor) -> None:
         """A tensor that comes from elsewhere."""
         self._kept.append(tensor)
-        self._looking = True  # reading it is none of the model's operators
-        try:
+        with self.unseen():  # reading it is none of the model's operators
             value = content(tensor)
-        finally:
-            self._looking = False
         if value in self._constant:
             self._store(tensor)
         else:

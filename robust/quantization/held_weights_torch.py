@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from robust.models.layer_bits import NARROW
-from robust.quantization.flow_watch_torch import Flow, Use
+from robust.quantization.flow_torch import Flow, Use
 from robust.quantization.stored_tensors_torch import Root, is_mask
 
 
@@ -93,6 +93,7 @@ def _holders(use: Use, flow: Flow) -> Sequence[Root]:
     # Alone it says which numbers meet, such as a graph's edges; with a scale it is a weight of one bit.
     alone = len(roots) == 1 and not use.origin.unpacked
     whole = [root for root in roots if root not in floating and not (alone and is_mask(root.part))]
+    whole = [root for root in whole if root.part.numel() > 1]  # one number is a scale, a zero point or a place
     if large:
         return [root for root in large if not is_mask(root.part)] or large
     enough = sum(8 * root.part.numel() * root.part.element_size() for root in whole) >= use.size
@@ -115,7 +116,10 @@ def _read(root: Root, use: Use, flow: Flow) -> Held:
         return Held(size=part.numel(), bits=math.ceil(taken), whole=use.whole)
     words = use.origin.unpacked or part.element_size() > 1
     each = max(1, round(use.size / max(1, part.numel()))) if words else 1
-    return Held(size=part.numel() * each, bits=math.ceil(width / each), whole=use.whole)
+    bits = math.ceil(width / each)
+    if 0 < rounded < math.inf:  # places in a table
+        bits = min(bits, int(rounded))
+    return Held(size=part.numel() * each, bits=bits, whole=use.whole)
 
 
 def _taken(use: Use, flow: Flow) -> float:

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from robust.costing.graph_onnx import bits, reads
 from robust.models.layer_bits import NARROW
+from robust.quantization.looked_up_onnx import LOOKING_UP, looked_up
 
 FLOATS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
 _WHOLE = frozenset({"INT32", "INT64", "UINT32", "UINT64", "BOOL", "STRING"})
@@ -34,6 +35,7 @@ class StoredWeight:
         cast: Whether they are made floating ones as they are, without a scale.
         beside: Bits of other stored numbers that each of them takes: its other half, or a scale that varies along two
             axes and so does not come out of the sum of products.
+        palette: The result of the operator that looks these numbers up in a table, at stored places; empty for others.
     """
 
     name: str
@@ -44,6 +46,12 @@ class StoredWeight:
     unknown: bool = False
     cast: bool = False
     beside: float = 0.0
+    palette: str = ""
+
+    @property
+    def key(self) -> str:
+        """What tells it from others: two palettes may share a table, or places."""
+        return self.palette or self.name
 
     @property
     def narrowed(self) -> int:
@@ -93,6 +101,10 @@ def _traced(
         # Scales of the two operators that quantize may come from elsewhere.
         if part is None and (len(parts) == 1 or node.op_type not in ("QuantizeLinear", "DequantizeLinear")):
             return None
+    if node.op_type in LOOKING_UP and len(parts) == 2:
+        return _palette(node, parts, stored, sources)
+    if node.op_type == "Mul":
+        parts = _without_masks(parts, stored)
     if node.op_type == "DequantizeLinear" or node.op_type in _PAIRING:
         parts = _beside_each_other(parts, stored)
     if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
@@ -108,32 +120,64 @@ def _traced(
         found = [replace(one, axes=max(one.axes, 2)) for one in found]  # a flat one becomes a matrix
     elif node.op_type in _ROUNDING:
         found = [replace(one, unknown=True) for one in found]
-    return list({one.name: one for one in found}.values())
+    return list({one.key: one for one in found}.values())
+
+
+def _palette(
+    node: Any, parts: list[list[StoredWeight]], stored: Mapping[str, TensorProto], sources: Mapping[str, Any]
+) -> list[StoredWeight]:
+    """Numbers of a table at stored places: each takes its place, and its share of the table."""
+    found = looked_up(node, stored, sources)
+    if found is None:
+        return [replace(one, unknown=True, axes=max(one.axes, 2), palette=node.output[0]) for one in parts[0]]
+    table = sum(one.size * (one.narrowed + one.beside) for one in parts[0] if not _counts_places(stored[one.name]))
+    if not table:
+        return []  # places, or shapes
+    largest = max(parts[0], key=lambda one: one.size)
+    one = replace(
+        largest,
+        size=found.size,
+        axes=found.axes,
+        unknown=any(one.unknown for one in parts[0]),
+        palette=node.output[0],
+    )
+    each = (found.bits * found.places + table) / max(1, found.size)
+    if found.bits and table < found.size * NARROW:  # a small table: what tells numbers apart is the places
+        one = replace(one, bits=found.bits, rounded=None)
+    elif each < one.narrowed:
+        one = replace(one, bits=math.ceil(each), rounded=None)
+    return [replace(one, beside=max(0.0, each - one.narrowed))]
+
+
+def _without_masks(parts: list[list[StoredWeight]], stored: Mapping[str, TensorProto]) -> list[list[StoredWeight]]:
+    """What is multiplied, without the tensors that say which of its numbers are 0: these are no weights."""
+    sizes = [max((one.size for one in part if one.axes > 1), default=0) for part in parts]
+    masks = [bool(part) and all(_is_mask(stored[one.name]) and not one.palette for one in part) for part in parts]
+    kept = max((size for size, mask in zip(sizes, masks, strict=True) if not mask), default=0)
+    return [[] if mask and 2 * kept > size else part for part, size, mask in zip(parts, sizes, masks, strict=True)]
 
 
 def _beside_each_other(parts: list[list[StoredWeight]], stored: Mapping[str, TensorProto]) -> list[list[StoredWeight]]:
     """Numbers that are paired one with one each take the bits of the others, too; shared ones are stored once."""
-    numbers = [
-        [one for one in part if one.size > 1 and one.bits and not _counts_places(stored[one.name])] for part in parts
-    ]
+    numbers = [[one for one in part if one.size > 1 and one.bits and _is_number(one, stored)] for part in parts]
     # A scale that varies along one axis comes out of the sum of products where weights vary along two.
-    wide = [[one for one in part if sum(size > 1 for size in stored[one.name].dims) > 1] for part in numbers]
+    wide = [[one for one in part if varies(one, stored)] for part in numbers]
     whole = [[one for one in part if stored[one.name].data_type not in FLOATS] for part in numbers]
     numbers = wide if any(wide) else whole
     if sum(map(bool, numbers)) < 2:
         return parts
-    taken = [{one.name: one.size * one.narrowed for one in part if not _is_mask(stored[one.name])} for part in numbers]
+    taken = [{one.key: one.size * one.narrowed for one in part if not _is_mask(stored[one.name])} for part in numbers]
     found = []
     for part, own, kept in zip(parts, taken, numbers, strict=True):
         others = {name: bits for other in taken for name, bits in other.items() if name not in own}
         added = sum(others.values()) / max(1, sum(one.size for one in kept))
-        found.append([replace(one, beside=one.beside + added) if one.name in own else one for one in part])
+        found.append([replace(one, beside=one.beside + added) if one.key in own else one for one in part])
     return found
 
 
 def holders(weights: Sequence[StoredWeight], stored: Mapping[str, TensorProto]) -> list[StoredWeight]:
     """Those of the tensors behind a factor that hold its numbers."""
-    numbers = [one for one in weights if one.bits and one.axes > 1 and not _counts_places(stored[one.name])]
+    numbers = [one for one in weights if one.bits and one.axes > 1 and _is_number(one, stored)]
     largest = max((one.size for one in numbers), default=0)
     large = [one for one in numbers if 2 * one.size > largest and stored[one.name].data_type in FLOATS]
     if large:
@@ -142,13 +186,23 @@ def holders(weights: Sequence[StoredWeight], stored: Mapping[str, TensorProto]) 
     return [one for one in numbers if 2 * one.size > largest and not (alone and _is_mask(stored[one.name]))]
 
 
+def varies(one: StoredWeight, stored: Mapping[str, TensorProto]) -> bool:
+    """Whether numbers vary along two axes, as those of a matrix do."""
+    return one.axes > 1 if one.palette else sum(size > 1 for size in stored[one.name].dims) > 1
+
+
+def _is_number(one: StoredWeight, stored: Mapping[str, TensorProto]) -> bool:
+    return bool(one.palette) or not _counts_places(stored[one.name])
+
+
 def _counts_places(tensor: TensorProto) -> bool:
     return tensor.data_type not in FLOATS and TensorProto.DataType.Name(tensor.data_type) in _WHOLE
 
 
 def _is_mask(tensor: TensorProto) -> bool:
     """Whether a tensor says yes or no."""
-    if tensor.data_type not in (TensorProto.UINT8, *FLOATS) or onnx.external_data_helper.uses_external_data(tensor):
+    kinds = (TensorProto.UINT8, TensorProto.BOOL, *FLOATS)
+    if tensor.data_type not in kinds or onnx.external_data_helper.uses_external_data(tensor):
         return False
     values = numpy_helper.to_array(tensor)
     return bool(((values == 0) | (values == 1)).all())

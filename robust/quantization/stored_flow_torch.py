@@ -13,7 +13,8 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from robust.costing.storages_torch import storages
-from robust.quantization.flow_watch_torch import Flow, FlowWatch
+from robust.quantization.flow_torch import Flow
+from robust.quantization.flow_watch_torch import FlowWatch
 
 
 def stored_flow(module: torch.nn.Module, batches: Sequence[Sequence[torch.Tensor]]) -> Flow:

@@ -56,9 +56,42 @@ class Origin:
 #: None is what depends on the input.
 Source: TypeAlias = Origin | None
 
+#: Operators with the place of what says where numbers are taken from, or by how much they are shifted.
+_SELECTING = {
+    **dict.fromkeys(("bitwise_right_shift", "__rshift__", "bitwise_left_shift", "__lshift__", "masked_fill"), 1),
+    "where": 0,
+}
+#: Operators that make a number of one each of what they are given.
+_PAIRED = frozenset(("mul", "add", "sub", "rsub", "div"))
+
 
 def _largest(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:
     return {key: max(one.get(key, 0.0), other.get(key, 0.0)) for key in {*one, *other}}
+
+
+def looked_up(given: Sequence[tuple[torch.Tensor, Source]], numbers: int) -> Origin:
+    """Numbers of a stored table at stored places: each takes its place, and its share of the table.
+
+    A place takes as many bits as tell the entries of the table apart, whatever its type; one that follows the place
+    before says nothing.
+
+    Args:
+        given: The table, and the places.
+        numbers: How many numbers are taken.
+    """
+    (table, source), *places = given
+    taken = {} if source is None else dict(source.taken)
+    share = table.numel() / max(1, numbers)
+    found = Origin({} if source is None else source.roots, taken={key: bits * share for key, bits in taken.items()})
+    bits = max(1, (table.numel() - 1).bit_length())
+    for one, of in places:
+        if of is None or not of.roots:
+            continue
+        steady = _can_be_read(one) and bool((one.reshape(-1).diff() == 1).all())
+        each = 0.0 if steady else bits * min(1.0, one.numel() / max(1, numbers))
+        known = dict.fromkeys(of.roots, float(bits))
+        found |= replace(of, roots=known, taken=dict.fromkeys(of.taken, each))
+    return found
 
 
 def taken_by(given: Sequence[tuple[torch.Tensor, Source]], numbers: int) -> dict[int, float]:
@@ -81,6 +114,40 @@ def taken_by(given: Sequence[tuple[torch.Tensor, Source]], numbers: int) -> dict
         share = min(1.0, one.numel() / max(1, numbers))
         found = _largest(found, {key: bits * share for key, bits in taken.items()})
     return found
+
+
+def numbers_of(
+    name: str, args: Sequence[object], given: Sequence[tuple[torch.Tensor, Source]]
+) -> list[tuple[torch.Tensor, Source]]:
+    """What the numbers of an operator's result are made of: amounts of shifts, masks and conditions are none of it.
+
+    Scales and zero points along one axis, beside numbers that vary along two, come out of the sum of products.
+
+    Args:
+        name: Of the operator.
+        args: What it took.
+        given: The tensors among it, and what they were made of.
+    """
+    place = _SELECTING.get(name)
+    if place is not None and place < len(args):
+        return [(one, source) for one, source in given if one is not args[place]] or list(given)
+    if name not in _PAIRED:
+        return list(given)
+    wide = [one for one, source in given if source is not None and source.roots and _varies(one)]
+    weights = [one for one in wide if name != "mul" or not is_mask(one)]
+    size = max((one.numel() for one in weights), default=0)
+    return [
+        (one, source)
+        for one, source in given
+        if source is None
+        or not weights
+        or (_varies(one) and (one.numel() > 2 * size or any(one is w for w in weights)))
+    ]
+
+
+def _varies(tensor: torch.Tensor) -> bool:
+    """Whether numbers vary along two axes, as those of a matrix do."""
+    return len([length for length in tensor.shape if length > 1]) > 1
 
 
 def held_tensors(part: torch.nn.Module) -> Iterator[torch.Tensor]:

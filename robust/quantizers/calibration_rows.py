@@ -69,6 +69,10 @@ def calibration_rows(calibration: Any, *, batch: int, fixed: int | None) -> Cali
     """
     data = as_data(calibration)
     n = len(data)
+    if n == 0:
+        raise InvalidInput(
+            f"{data.name} has no rows: at least {LEAST} calibration rows, better {ENOUGH}, would be right"
+        )
     if n < LEAST:
         raise InvalidInput(
             f"{data.name} has {n} calibration {'row' if n == 1 else 'rows'}: a value of a new row would lie outside "

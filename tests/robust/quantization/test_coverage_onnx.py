@@ -168,6 +168,15 @@ def test_a_multiple_of_zero_does_not_count(zero):
     assert initialiser_coverage(graph(nodes, {**tensors, "z": zero + np.float32(1)})) == 0.5
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.uint8, np.bool_])
+def test_a_mask_is_no_weight(kind):
+    """By hand: 4 · 3 weights of 8 bits, as without it."""
+    nodes = [node("DequantizeLinear", "q", "s", out="c"), helper.make_node("Cast", ["mask"], ["m"], to=1)]
+    tensors = {"q": CODES, "s": SCALE, "mask": (FLOATS > 0).astype(kind)}
+    (layer,) = layers([*nodes, node("Mul", "c", "m", out="d"), node("MatMul", "x", "d")], tensors).values()
+    assert (layer.weights, layer.quantized, layer.bits) == (12, 12, 8)
+
+
 @pytest.mark.parametrize("between", ["Mul", "Sub"])
 def test_products_and_distances_that_are_written_number_by_number(between):
     nodes = [node("Unsqueeze", "x", "axes", out="pairs"), node(between, "pairs", "w", out="p")]

@@ -420,3 +420,56 @@ SMALL = torch.full((8, 16), 0.1)
 def test_what_several_stored_numbers_make_is_as_wide_as_all_of_them(how, stored, share):
     made = Made(how, **stored)
     assert shares(made, how(made).shape[1:])[0] == share
+
+
+NOUGHTS = (BYTE % 3 == 0).float()
+SIXTEEN = torch.linspace(-1, 1, 16)
+NIBBLES = torch.arange(64, dtype=torch.int32).reshape(8, 8) * 0x1234567
+WIDER = torch.arange(512).reshape(16, 32) % 16
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bool, torch.uint8])
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda m: m.q.float() * m.s * m.mask,
+        lambda m: m.mask * (m.q.float() * m.s),
+        lambda m: torch.where(m.mask.bool(), m.q.float() * m.s, 0.0),
+        lambda m: (m.q.float() * m.s).masked_fill(m.mask.bool(), 0.0),
+    ],
+)
+def test_a_mask_is_no_weight(how, kind):
+    """By hand: 8 · 16 weights of 8 bits, as without it."""
+    made = Made(how, q=BYTE.char(), s=torch.full((8, 1), 0.1), mask=NOUGHTS.to(kind))
+    assert shares(made, (16,)) == (1.0, {"Made": (128, 8)})
+
+
+def test_noughts_and_ones_with_a_scale_are_weights_of_their_own():
+    made = Made(lambda m: m.mask.float() * m.s, mask=NOUGHTS.to(torch.uint8), s=torch.full((8, 1), 0.1))
+    assert shares(made, (16,)) == (1.0, {"Made": (128, 8)})
+
+
+def test_amounts_of_shifts_and_zero_points_are_no_weights():
+    """By hand: eight numbers of 4 bits in each of 64 words."""
+    made = Made(
+        lambda m: (((m.words[..., None] >> m.by) & m.low).flatten(1) - m.zero).float() * m.s,
+        words=NIBBLES,
+        by=torch.arange(0, 32, 4, dtype=torch.int32),
+        low=torch.tensor(15, dtype=torch.int32),
+        zero=torch.full((8, 1), 8, dtype=torch.int32),
+        s=torch.full((8, 1), 0.1),
+    )
+    assert shares(made, (64,)) == (1.0, {"Made": (512, 4)})
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int32, torch.int64])
+def test_a_palette_is_a_few_bits_a_weight_whatever_type_its_places_have(kind):
+    """By hand: 4 bits, and 16 · 32 bits of the palette for 512 weights: one bit more."""
+    made = Made(lambda m: m.table[m.places.long()], table=SIXTEEN, places=WIDER.to(kind))
+    assert shares(made, (32,)) == (1.0, {"Made": (512, 4)})
+
+
+def test_a_palette_for_a_few_weights_is_as_wide_as_floats():
+    """By hand: 4 bits, and 16 · 32 bits for 32 weights: 20 in all."""
+    made = Made(lambda m: m.table[m.places.long()], table=SIXTEEN, places=WIDER[:2, :16].to(torch.uint8))
+    assert shares(made, (16,)) == (0.0, {"Made": (32, 20)})

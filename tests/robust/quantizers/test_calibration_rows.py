@@ -39,6 +39,8 @@ def test_the_digest_is_of_the_inputs_that_are_run():
 
 
 def test_few_rows_are_refused_and_told_with_the_probability_of_two_in_n_plus_one():
+    with pytest.raises(InvalidInput, match=r" has no rows: at least 8 calibration rows, better 100, would be right"):
+        calibration_rows(as_data(X).rows([]), batch=64, fixed=None)
     with pytest.raises(InvalidInput, match=r"has 7 calibration rows.*2/\(n \+ 1\) = 25%; at least 8, better 100"):
         calibration_rows(X[:7], batch=64, fixed=None)
     assert "2/(n + 1) = 22.2%" in texts(calibration_rows(X[:8], batch=64, fixed=None))[0]
