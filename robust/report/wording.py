@@ -55,14 +55,15 @@ _METHODS = {
     "abc": "Bounds in closed form that agree with a bootstrap to second order (DiCiccio and Efron 1992).",
     "logit-jackknife": "Bounds on the logit scale, from how much each row moves the value (Tukey 1958).",
     "summed-gaps": "Bounds on a sum of absolute gaps between confidence and success, which chance alone makes larger.",
-    "order-statistics": "Distribution-free bounds on a median or another quantile: values of the sorted rows, picked by the binomial law.",
+    "order-statistics": "Distribution-free bounds on a median or another quantile: values of the sorted rows, picked by "
+    "the binomial law.",
     "median-order-statistics": "Distribution-free bounds on the median call: times picked by the binomial law.",
     "clopper-pearson-differences": "Exact binomial bounds of two parts of the rows, put together so that both hold at "
     "once.",
-    "gaffke": "Bounds on a mean of independent numbers from 0 to 1 (Gaffke 2005): exact binomial ones where all are 0 or "
-    "1; for others no distribution is known for which they miss too often, which is not yet proved.",
-    "clopper-pearson below, joint clopper-pearson above": "Exact binomial bounds: below, each point's own; above, those "
-    "that hold at all budgets at once.",
+    "gaffke": "Bounds on a mean of independent numbers from 0 to 1 (Gaffke 2005): exact binomial ones where all are 0 "
+    "or 1; for others no distribution is known for which they miss too often, which is not yet proved.",
+    "clopper-pearson below, joint clopper-pearson above": "Exact binomial bounds: below, each point's own; above, "
+    "those that hold at all budgets at once.",
     "bootstrap-differences": "Bootstrap over blocks or groups of the difference between part of the rows and the rest.",
     "clopper-pearson-simultaneous": "Exact binomial bounds that hold for all candidates at once (Bonferroni).",
     "none": "No bounds: nothing could be proved about the spread.",
