@@ -10,6 +10,7 @@ import numpy as np
 from robust.attacks.base import Attack, Swept
 from robust.attacks.curve_joint import RobustnessCurve
 from robust.attacks.faint_features import faint_features
+from robust.attacks.flat_rows import flat_rows
 from robust.attacks.foreign import template
 from robust.attacks.hidden_features import hidden_features
 from robust.attacks.keeping import kept, kept_in_blocks, resumable
@@ -17,6 +18,7 @@ from robust.attacks.noise import RandomNoise
 from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.outcome_evidence import NAMES
 from robust.attacks.rungs import FLOOR_DRAWS
+from robust.attacks.second_opinion import climbing, second_opinion
 from robust.attacks.self_checks import (
     features_seen,
     gradients_seen,
@@ -33,7 +35,7 @@ from robust.attacks.slope import realised_slope
 from robust.attacks.target import Target, aim
 from robust.attacks.transfer import twins
 from robust.attacks.unlimited import sampled
-from robust.data.budget import read_eps
+from robust.data.budget import read_eps, read_norm
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import Fact, SelfCheck, Values
@@ -140,7 +142,11 @@ def _pinned(model: Model) -> Model:
 
 def _template(attack: object, norm: str) -> Attack:
     """An attack of this package, or one of another library."""
-    return attack if isinstance(attack, Attack) else template(attack, norm=norm)
+    if not isinstance(attack, Attack):
+        return template(attack, norm=norm)
+    if read_norm(norm) not in ("linf", attack.norm):
+        raise InvalidInput(f"norm got {norm!r}, but {attack!r} has its own; leaving norm out would be right")
+    return attack
 
 
 def _grid(attack: Attack, eps: Sequence[float]) -> list[float]:
@@ -191,12 +197,15 @@ def _checks(
     shared: tuple[SelfCheck, ...] = (strength(attack),)
     slopes: list[FloatArray] = []
     hidden: list[tuple[int, float]] = []
-    if attack.gradients:
-        shared = (*shared, unlimited_budget(attack, part, seed=seed))
-        budgets = [attack.at(budget) for budget in grid]
-        slopes = realised_slope(attack, part, budgets, seed=seed)
-        hidden = hidden_features(attack, part, budgets, seed=seed)
-        shared = (*shared, slope_of_features(faint_features(attack, part, budgets, seed=seed)))
+    climb = climbing(attack, part)
+    flat = np.zeros(len(part), dtype=bool)
+    if climb is not None:
+        flat = swept.flat[right] if attack.gradients else flat_rows(part)
+        shared = (*shared, unlimited_budget(climb, part, seed=seed))
+        budgets = [climb.at(budget) for budget in grid]
+        slopes = realised_slope(climb, part, budgets, seed=seed)
+        hidden = hidden_features(climb, part, budgets, seed=seed)
+        shared = (*shared, slope_of_features(faint_features(climb, part, budgets, seed=seed)))
     sample = sampled(part, seed=seed)
     noise = None
     if not isinstance(attack, RandomNoise):
@@ -206,12 +215,15 @@ def _checks(
     checks = []
     for k, budget in enumerate(grid):
         held = swept.survived[k + 1][right]
-        own = [room_to_move(attack.at(budget), part), plausible_units(attack.at(budget), part)] if budget > 0 else []
+        mine = attack.at(budget)
+        own = [room_to_move(mine, part), plausible_units(mine, part)] if budget > 0 else []
+        opinion = second_opinion(mine, part, ~held, seed=seed) if budget > 0 else None
+        own += [] if opinion is None else [opinion]
         if noise is not None:
             own.append(stronger_than_noise(~noise.survived[k + 1], ~held[sample]))
-        if attack.gradients:
+        if climb is not None:
             own.append(slope_told(slopes[k]))
             own.append(features_seen(*hidden[k]))
-            own.append(gradients_seen(part, held & swept.flat[right], seed=seed))
+            own.append(gradients_seen(part, held & flat, seed=seed))
         checks.append((*shared, *own))
     return checks

@@ -24,6 +24,7 @@ from robust.attacks.keeping import resumable
 from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.outcome_evidence import outcome_evidence
 from robust.attacks.rungs import Outcome, plan, require_question, run_ladder
+from robust.attacks.second_opinion import climbing, second_opinion
 from robust.attacks.self_checks import (
     claims_hold,
     features_seen,
@@ -167,17 +168,22 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
     ladder, n = outcome.ladder, len(target)
     attack = ladder.strongest
     checks = [room_to_move(attack, target), repeats(target, seed=seed)]
-    if attack.gradients:
+    climb = climbing(attack, target)
+    if climb is not None:
         held = flat_rows(target) & ~outcome.broken
-        checks += [gradients_seen(target, held, seed=seed), unlimited_budget(attack, target, seed=seed)]
-        checks += [slope_told(rises) for rises in realised_slope(attack, target, [attack], seed=seed)]
-        checks += [features_seen(*found) for found in hidden_features(attack, target, [attack], seed=seed)]
-        checks.append(slope_of_features(faint_features(attack, target, [attack], seed=seed)))
+        checks += [gradients_seen(target, held, seed=seed), unlimited_budget(climb, target, seed=seed)]
+        checks += [slope_told(rises) for rises in realised_slope(climb, target, [climb], seed=seed)]
+        checks += [features_seen(*found) for found in hidden_features(climb, target, [climb], seed=seed)]
+        checks.append(slope_of_features(faint_features(climb, target, [climb], seed=seed)))
         if target.kind == "probabilities":
             checks.append(unrounded_outputs(target))
+    if attack.gradients:
         checks += _indicators(attack, target, outcome, seed=seed)
     if isinstance(attack, Foreign):
         checks.append(claims_hold(attack))
+    if not ladder.cascade:
+        opinion = second_opinion(attack, target, outcome.broken, seed=seed)
+        checks += [] if opinion is None else [opinion]
     if ladder.floor is not None:
         checks.append(stronger_than_noise(outcome.floor, outcome.attacked))
     if target.data.schema.relations:

@@ -103,7 +103,7 @@ def iterations_suffice(attack: Attack, target: Target, broken: BoolArray, *, see
     longer = _with_more_steps(attack)
     if longer is None:
         return None
-    found, passed, rows = _left_over(longer, target, broken, seed=seed)
+    found, passed, rows = left_over((longer,), target, broken, seed=seed)
     if not rows:
         return None
     reason = f"twice as many steps break {found} of {rows} rows that held"
@@ -127,7 +127,7 @@ def weaker_black_box(box: Attack, target: Target, broken: BoolArray, *, seed: in
     Source:
         Athalye, Carlini and Wagner (2018), section 3.1.
     """
-    found, passed, rows = _left_over(box, target, broken, seed=seed)
+    found, passed, rows = left_over((box,), target, broken, seed=seed)
     if not rows:
         return None
     reason = f"{title(box)}, which sees scores alone, breaks {found} of {rows} rows that gradients left"
@@ -211,13 +211,24 @@ def _some(target: Target, rows: IntArray, *, seed: int) -> IntArray:
     return np.sort(rows[sampled(target.part(rows), seed=seed, most=ROWS)])
 
 
-def _left_over(attack: Attack, target: Target, broken: BoolArray, *, seed: int) -> tuple[int, bool, int]:
-    """What another attack breaks of a sample of the rows that held: how many, whether these are few, of how many."""
+def left_over(attacks: tuple[Attack, ...], target: Target, broken: BoolArray, *, seed: int) -> tuple[int, bool, int]:
+    """What other attacks break of a sample of the rows that held.
+
+    Args:
+        attacks: Attacks with a budget.
+        target: The classifier and the rows, all right (n, d).
+        broken: Which of them are broken already (n,).
+        seed: Picks the sample, and seeds the attacks.
+
+    Returns:
+        How many they break, whether these are few, and of how many.
+    """
     held = np.flatnonzero(~broken)
     if not len(held):
         return 0, True, 0
     rows = _some(target, held, seed=seed)
-    found = int(_broken_by(attack, target, rows, seed=seed).sum())
+    out = np.any([_broken_by(attack, target, rows, seed=seed) for attack in attacks], axis=0)
+    found = int(out.sum())
     # The sample stands for the rows that held; what counts is the share of all of them.
     return found, _rare(found, len(rows), share=min(1.0, _FEW * len(target) / len(held))), len(rows)
 

@@ -53,7 +53,8 @@ def cascade(
     towards nine classes in few steps, since it is the class that decides there, then climbs the margin loss from four
     starts in many, for models whose slopes mislead, and adds a minimal-norm attack and Square. A row that holds costs
     it about 1,600 passes. Linear models and trees are attacked through their own closed form or leaves. Without
-    gradients: the rows of the surrogate, and an attack that sees scores (labels where there are none) alone.
+    gradients: the rows of the surrogate, a search that sees scores alone, and a walk that sees labels alone, since
+    scores that saturate, or are decisions themselves, tell a search nothing.
 
     Args:
         target: The classifier and the rows.
@@ -70,14 +71,14 @@ def cascade(
         twin = as_model(surrogate)
         require_gradients(twin)
         rungs = tuple(Transfer(attack=rung, surrogate=twin) for rung in _by_gradients(eps, norm, strength, black=False))
-        return (*rungs, _black_box(target, eps, norm, strength))
+        return (*rungs, *_black_box(target, eps, norm, strength))
     if linear_scores(model) is not None:
         return (FGSM(eps=eps, norm=norm), LinearExact(eps=eps, norm=norm))
     if model.gradients is not None:
         return _by_gradients(eps, norm, strength, black=True)
     if tree_ensemble(model) is not None:
         return (TreeAttack(eps=eps, norm=norm),)
-    return (_black_box(target, eps, norm, strength),)
+    return _black_box(target, eps, norm, strength)
 
 
 def _by_gradients(eps: Eps, norm: Norm, strength: Strength, *, black: bool) -> tuple[Attack, ...]:
@@ -101,11 +102,24 @@ def _by_gradients(eps: Eps, norm: Norm, strength: Strength, *, black: bool) -> t
     return (*rungs, Square(eps=eps, norm=norm, queries=500)) if black else rungs
 
 
-def _black_box(target: Target, eps: Eps, norm: Norm, strength: Strength) -> Attack:
-    """An attack that needs nothing but answers."""
+def _black_box(target: Target, eps: Eps, norm: Norm, strength: Strength) -> tuple[Attack, ...]:
+    """Attacks that need nothing but answers."""
+    walk = HopSkipJump(eps=eps, norm=norm, steps=_STEPS[strength])
     if target.kind == "labels":
-        return HopSkipJump(eps=eps, norm=norm, steps=_STEPS[strength])
+        return (walk,)
+    return (by_scores(target, eps, norm, queries=_QUERIES[strength]), walk)
+
+
+def by_scores(target: Target, eps: Eps, norm: Norm, *, queries: int) -> Attack:
+    """The search by scores that fits the features: those that move by steps, or together, need one of their own.
+
+    Args:
+        target: The classifier and the rows.
+        eps: The budget.
+        norm: Its norm.
+        queries: Forward passes a row.
+    """
     schema = target.data.schema
     if schema.mask("integer", "binary", "one_hot", "categorical").any() or schema.relations:
-        return RandomSearch(eps=eps, norm=norm, queries=_QUERIES[strength])
-    return Square(eps=eps, norm=norm, queries=_QUERIES[strength])
+        return RandomSearch(eps=eps, norm=norm, queries=queries)
+    return Square(eps=eps, norm=norm, queries=queries)

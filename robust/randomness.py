@@ -6,8 +6,11 @@ mix(key(seed, row, stream) + (column + 1)·γ), γ = 0x9E3779B97F4A7C15, that is
 published generator started at key(seed, row, stream) = mix(mix(row + γ) xor mix(mix(seed + γ) + stream + γ)).
 """
 
+from numbers import Integral
+
 import numpy as np
 
+from robust.errors import InvalidInput
 from robust.types import AnyArray, FloatArray, IntArray
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
@@ -36,13 +39,18 @@ def row_words(row_keys: AnyArray, columns: int, *, seed: int, stream: int | IntA
     Returns:
         Words (n, columns), uint64.
 
+    Raises:
+        InvalidInput: If the seed is no whole number of at least 0.
+
     >>> int(row_words(np.array([7]), 3, seed=0, stream=0)[0, 2]) == int(
     ...     row_words(np.array([9, 7]), 3, seed=0, stream=0)[1, 2]
     ... )
     True
     """
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise InvalidInput(f"seed got {seed!r}; a whole number of at least 0 would be right")
     keys: IntArray = np.asarray(row_keys).astype(np.uint64)
-    start = np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)
+    start = np.array([int(seed) & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)
     each = np.array([stream & 0xFFFFFFFFFFFFFFFF] if isinstance(stream, int) else stream, dtype=np.uint64)
     with np.errstate(over="ignore"):
         base = _mix(_mix(start + _GAMMA) + each + _GAMMA)

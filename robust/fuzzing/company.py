@@ -1,5 +1,6 @@
 """Whether an answer belongs to its row: asked again, beside other rows, and alone."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -49,25 +50,37 @@ def changed_by_neighbours(
     """Some rows at their place in a batch of the same size and form, the others replaced.
 
     Kernels choose their order of summation by the size of a batch and a row's place in it: both stay, so that the bits
-    of an honest model do. Where rows are odd, these are replaced and the ordinary ones stay.
+    of an honest model do. Where rows are odd, these are replaced and the ordinary ones stay; else first every other
+    row, then the rest, since a model may let all rows see one.
 
     Also, in another order of memory, the same values must give the same answers.
     """
     found = []
     if not form.plain and form.dtype is None and form.layout != "rows":
         found += _compared(asker, expected, rows, PLAIN, outputs, np.ones(len(rows), dtype=bool), "memory")
-    stays = np.arange(len(rows)) % 2 == 0
-    replaced = rows.copy()
+    for stays, replaced in _replacements(rows, ordinary, base):
+        faults = _compared(asker, expected, replaced, form, outputs, stays, "neighbours")
+        if faults:
+            return [*found, *faults]
+    return found
+
+
+def _replacements(rows: AnyArray, ordinary: BoolArray | None, base: AnyArray) -> Iterator[tuple[BoolArray, AnyArray]]:
+    """Batches in which some rows were replaced, and which were not: each row stays once and is replaced once."""
     if ordinary is not None and not ordinary.all():
-        stays = ordinary
-        replaced[~stays] = base
-    else:
+        if ordinary.any():
+            yield ordinary, np.where(ordinary[:, None], rows, base)
+        return
+    if len(rows) < 2:
+        return
+    places = np.arange(len(rows))
+    for first in (1, 0):
+        replaced = rows.copy()
         # Half of them by the simplest row there is, half by rows from elsewhere in the batch.
-        replaced[1::4] = base
-        replaced[3::4] = rows[(np.arange(3, len(rows), 4) - len(rows) // 2 - 1) % len(rows)]
-    if stays.all() or not stays.any():
-        return found
-    return [*found, *_compared(asker, expected, replaced, form, outputs, stays, "neighbours")]
+        replaced[first::4] = base
+        others = places[first + 2 :: 4]
+        replaced[others] = rows[(others - len(rows) // 2 - 1) % len(rows)]
+        yield places % 2 != first, replaced
 
 
 def changed_by_size(

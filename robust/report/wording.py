@@ -55,8 +55,8 @@ _METHODS = {
     "abc": "Bounds in closed form that agree with a bootstrap to second order (DiCiccio and Efron 1992).",
     "logit-jackknife": "Bounds on the logit scale, from how much each row moves the value (Tukey 1958).",
     "summed-gaps": "Bounds on a sum of absolute gaps between confidence and success, which chance alone makes larger.",
-    "order-statistics": "Distribution-free bounds on a median or another quantile: values of the sorted rows, picked by "
-    "the binomial law.",
+    "order-statistics": "Distribution-free bounds on a median or another quantile: values of the sorted rows, picked "
+    "by the binomial law.",
     "median-order-statistics": "Distribution-free bounds on the median call: times picked by the binomial law.",
     "clopper-pearson-differences": "Exact binomial bounds of two parts of the rows, put together so that both hold at "
     "once.",

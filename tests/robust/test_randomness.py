@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from robust.errors import InvalidInput
 from robust.randomness import row_uniform, row_words
 
 MASK = 0xFFFFFFFFFFFFFFFF
@@ -36,7 +37,7 @@ def test_the_reference_is_the_published_generator():
     assert splitmix(1234567, 3) == [6457827717110365317, 3203168211198807973, 9817491932198370423]
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2**64 - 1, -1, 2**70 + 3])
+@pytest.mark.parametrize("seed", [0, 1, 2**64 - 1, 2**63, 2**70 + 3])
 @pytest.mark.parametrize("stream", [0, 5])
 def test_words_equal_the_reference(seed, stream):
     keys = [0, 1, 7, 2**63, MASK]
@@ -127,3 +128,9 @@ def test_the_checks_catch_a_bad_generator():
     numbers = (bad >> np.uint64(40)).astype(np.float64) / 2**24
     z = (numbers.mean(axis=1) - 0.5) * np.sqrt(12 * 64)
     assert stats.kstest(z, "norm").pvalue < 1e-6
+
+
+@pytest.mark.parametrize("seed", [1.5, -1, True, "1", None])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(InvalidInput, match="a whole number of at least 0"):
+        row_words(np.arange(3), 1, seed=seed, stream=0)

@@ -1,6 +1,7 @@
 """Batch invariance: rounding of the host is none of a model's faults, however small the answer beside it."""
 
 import numpy as np
+import pytest
 
 from robust import as_data, as_model
 from robust.fuzzing import fuzz
@@ -49,3 +50,17 @@ def test_gaps_of_what_is_no_number():
     one = np.array([[np.nan, 1.0], [np.inf, 1.0], [np.inf, 1.0], [np.nan, 1.0], [1.0, 2.0]])
     other = np.array([[np.nan, 1.0], [np.inf, 1.5], [-np.inf, 1.0], [0.0, 1.0], [1.25, 2.0]])
     assert answer_gaps(one, other).tolist() == [0.0, 0.5, np.inf, np.inf, 0.25]
+
+
+@pytest.mark.parametrize("leak", ["first", "last", "the one before"])
+def test_what_leaks_from_one_row_to_the_others_is_seen(leak):
+    def forward(x):
+        own = x @ WEIGHTS
+        if len(x) < 2:
+            return own
+        other = own[0] if leak == "first" else own[-1] if leak == "last" else np.roll(own, 1)
+        return own + np.float32(0.01) * other
+
+    found = fuzz(forward, as_data(UNIT), n=600, levels=["inside"])
+    assert (found.failures == 0).status == "FAIL"
+    assert "neighbours" in {example.kind for example in found.examples}

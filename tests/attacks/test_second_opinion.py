@@ -1,0 +1,118 @@
+"""Attacks that did not look are held against those that do."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from robust.attacks.accuracy_curve import robustness_curve
+from robust.attacks.accuracy_under_attack import robust_accuracy
+from robust.attacks.hop_skip_jump import HopSkipJump
+from robust.attacks.noise import RandomNoise
+from robust.attacks.pgd import PGD
+from robust.attacks.random_search import RandomSearch
+from robust.attacks.square import Square
+from robust.errors import InvalidInput
+from robust.models.conversion import as_model
+
+EPS = 0.15
+
+
+@pytest.fixture(scope="module")
+def net(fit, digits):
+    def build():
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+
+    return fit(build, digits.x, digits.y)
+
+
+def failed(measured):
+    return {check.name for check in measured.validity if not check.passed}
+
+
+def does_nothing(model, x, y):
+    return x
+
+
+def test_an_attack_that_does_nothing_passes_nothing(net, digits):
+    model = as_model(net, output="logits")
+    m = robust_accuracy(model, digits, attack=does_nothing, eps=EPS)
+    assert (m > 0.5).status == "INVALID"
+    assert "second opinion" in failed(m)
+    assert robust_accuracy(model, digits, eps=EPS).value < m.value - 0.2
+    area = robustness_curve(model, digits, does_nothing, eps=[EPS / 2, EPS]).area()
+    assert (area > 0.5).status == "INVALID"
+
+
+def test_attacks_that_hardly_look(foolbox, net, digits):
+    model = as_model(net, output="logits")
+    for attack in (foolbox.attacks.LinfBasicIterativeAttack(steps=1, rel_stepsize=1e-9), Square(eps=EPS, queries=1)):
+        options = {} if isinstance(attack, Square) else {"eps": EPS}
+        m = robust_accuracy(model, digits, attack=attack, **options)
+        assert "second opinion" in failed(m)
+
+
+def test_attacks_that_look_pass(foolbox, net, digits):
+    model = as_model(net, output="logits")
+    for attack, options in (
+        (foolbox.attacks.LinfPGD(steps=40), {"eps": 0.02}),
+        (PGD(eps=0.02), {}),
+        (Square(eps=0.02, queries=500), {}),
+    ):
+        m = robust_accuracy(model, digits, attack=attack, **options)
+        assert not failed(m), attack
+        assert (m > 0.5).status == "PASS"
+
+
+class Rounded(nn.Module):
+    """Logits in whole numbers: no gradient anywhere."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(x).round()
+
+
+def test_hidden_gradients_are_seen_behind_another_librarys_attack(foolbox, net, digits):
+    model = as_model(Rounded(net), output="logits")
+    m = robust_accuracy(model, digits, attack=foolbox.attacks.LinfPGD(steps=40), eps=EPS)
+    assert (m > m.lower - 0.02).status == "INVALID"
+    assert "gradients" in failed(m)
+    curve = robustness_curve(model, digits, foolbox.attacks.LinfPGD(steps=40), eps=[EPS / 2, EPS])
+    assert all("gradients" in failed(point) for point in curve)
+
+
+def decisions(net):
+    def forward(x):
+        with torch.no_grad():
+            scores = net(torch.from_numpy(np.asarray(x, dtype=np.float32))).numpy()
+        return np.eye(10)[scores.argmax(axis=1)]
+
+    return as_model(forward, output="probabilities", name="decisions")
+
+
+@pytest.mark.parametrize("attack", [Square(eps=EPS), RandomSearch(eps=EPS)], ids=["square", "random search"])
+def test_scores_that_are_decisions_tell_a_search_nothing(net, digits, attack):
+    model = decisions(net)
+    m = robust_accuracy(model, digits, attack=attack)
+    assert "second opinion" in failed(m)
+    whole = robust_accuracy(model, digits, eps=EPS)
+    assert not failed(whole)
+    assert whole.value < m.value - 0.1
+    walk = robust_accuracy(model, digits, attack=HopSkipJump(eps=EPS, steps=10))
+    assert whole.value <= walk.value + 0.02  # a walk starts from the rows beside it
+
+
+def test_noise_is_what_it_is(net, digits):
+    m = robust_accuracy(as_model(net, output="logits"), digits, attack=RandomNoise(eps=EPS, draws=1))
+    assert "second opinion" not in {check.name for check in m.validity}
+    assert "a weak one" in next(check for check in m.validity if check.name == "strength").reason
+
+
+def test_the_norm_of_a_curve_is_its_attacks(net, digits):
+    with pytest.raises(InvalidInput, match="has its own"):
+        robustness_curve(as_model(net, output="logits"), digits, PGD(), eps=[0.1], norm="l2")
+    with pytest.raises(InvalidInput, match="norm got 'l3'"):
+        robustness_curve(as_model(net, output="logits"), digits, PGD(), eps=[0.1], norm="l3")
