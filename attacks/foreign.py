@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -221,7 +221,10 @@ def foreign(attack: object, *, eps: object, norm: str) -> Foreign:
 def _norm_of(attack: object) -> Norm | None:
     """The norm of a foolbox attack that is also one of ours."""
     known: dict[float, Norm] = {1.0: "l1", 2.0: "l2", float("inf"): "linf"}
-    return known.get(getattr(getattr(attack, "distance", None), "p", None))  # type: ignore[arg-type]
+    power = None
+    with suppress(ValueError):  # some have none until they are given one; then what the user says counts
+        power = getattr(getattr(attack, "distance", None), "p", None)
+    return None if power is None else known.get(power)
 
 
 @contextmanager

@@ -159,3 +159,9 @@ def test_rows_that_are_no_numbers_are_given_back():
     assert found.value == 1.0
     assert "200 were no numbers" in check(found, "obeys budget and schema").reason
     assert (found > 0.5).status == "INVALID"
+
+
+def test_an_attack_whose_norm_nobody_knows_is_named():
+    attack = foolbox.attacks.LinearSearchBlendedUniformNoiseAttack()
+    with pytest.raises(ModelFault, match="LinearSearchBlendedUniformNoiseAttack"):
+        robust_accuracy(linear(), DATA, attack=attack, eps=0.1)
