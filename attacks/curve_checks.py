@@ -8,6 +8,7 @@ from robust.attacks.accuracy_curve import robustness_curve
 from robust.attacks.base import Attack
 from robust.attacks.checks import default_eps
 from robust.attacks.fgsm import FGSM
+from robust.attacks.hop_skip_jump import HopSkipJump
 from robust.attacks.noise import RandomNoise
 from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.pgd import PGD
@@ -71,8 +72,12 @@ def _attack(subject: Subject, name: str | None, norm: Norm) -> Attack:
         climb: Attack = FGSM(norm=norm) if name == "fgsm" else PGD(norm=norm)
         return Transfer(attack=climb, surrogate=twin) if borrowed else climb
     own = with_own_gradients(model, subject.test, wanted=False)
-    last = cascade(aim(own, subject.test), eps=1.0, norm=norm, strength="quick")[-1]
-    # The quick cascade climbs in few steps, which a curve need not: it bisects the budgets.
+    rungs = cascade(aim(own, subject.test), eps=1.0, norm=norm, strength="quick")
+    # The quick cascade climbs in few steps, which a curve need not: it bisects the budgets. A search by scores is cheap
+    # beside a walk by labels, which is its self-check.
+    last = rungs[-1]
+    if isinstance(last, HopSkipJump):
+        last = rungs[0]
     return PGD(norm=norm) if isinstance(last, PGD) else replace(last, eps=None)  # type: ignore[type-var]
 
 

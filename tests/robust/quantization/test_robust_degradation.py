@@ -113,12 +113,12 @@ def test_transfer_hands_bit_equal_rows_to_both(example):
     met = [points_by_row(part, data) for part in seen]
     right = [model.forward(data.x).argmax(axis=1) == data.y for model in (old, new)]
     assert (right[0] == right[1]).all()  # or else rows that only one gets right would be attacked for it alone
-    # Those that both hold were never asked anything else; those that one loses may be looked at more closely.
-    held = np.all([measured(attack)(model, data).row_values == 1 for model in (old, new)], axis=0)
-    assert held.sum() > len(data) / 4
+    # Self-checks look at some rows more closely, at each model's own; what counts is asked of both.
+    handed = attack.perturb(old, data)
+    assert not np.array_equal(handed[right[0]], data.x[right[0]])
     for i in np.flatnonzero(right[0]):
-        assert met[0][i] & met[1][i]
-        assert met[0][i] == met[1][i] or not held[i]
+        assert handed[i].tobytes() in met[0][i]
+        assert handed[i].tobytes() in met[1][i]
     assert m.provenance.cost.backward_rows > 0
     again = degradation(old, new, data, metric=measured(attack))
     assert (again.value, again.lower, again.upper) == (m.value, m.lower, m.upper)
