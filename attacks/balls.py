@@ -8,6 +8,7 @@ from robust.attacks.l1_ball import L1Ball
 from robust.attacks.l2_ball import L2Ball
 from robust.attacks.linf_ball import LinfBall
 from robust.attacks.projection import Space
+from robust.attacks.related_ball import RelatedBall
 from robust.attacks.rounding import drawn_in, rounded_down
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 
@@ -61,7 +62,7 @@ class Ball(Protocol):
 
 
 def ball_around(space: Space, x: AnyArray, *, eps: FloatArray | None = None) -> Ball:
-    """Centre a space on rows.
+    """Centre a space on rows; where features are related, points and steps of the ball keep the relations.
 
     Args:
         space: Budget and schema.
@@ -71,6 +72,12 @@ def ball_around(space: Space, x: AnyArray, *, eps: FloatArray | None = None) -> 
     Returns:
         The ball.
     """
+    ball = _boxed(space, x, eps)
+    return ball if space.planes is None else RelatedBall(inner=ball, planes=space.planes)
+
+
+def _boxed(space: Space, x: AnyArray, eps: FloatArray | None) -> LinfBall | L2Ball | L1Ball:
+    """The ball inside the bounds alone."""
     budget = space.eps[None, :] if eps is None else np.where(space.eps > 0, eps, 0.0)
     if space.norm != "linf":
         origin, missing = x.astype(np.float64), np.isnan(x)

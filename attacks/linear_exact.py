@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robust.attacks.balls import ball_around
 from robust.attacks.base import Attack
 from robust.attacks.near_points import near_points
 from robust.attacks.projection import Space
@@ -24,8 +25,8 @@ class LinearExact(Attack):
     and what they leave of the budget spent on the other features (water-filling).
 
     A row that it does not break has no adversarial row within the budget, up to rounding. That is so in every norm for
-    continuous features, in linf also with whole, binary, one-hot and immutable ones; relations, and in l2 and l1 whole
-    steps, make it a strong attack instead of an exact one.
+    continuous features, in linf also with whole, binary, one-hot and immutable ones, or relations between continuous
+    ones; other relations, and in l2 and l1 whole steps, make it a strong attack instead of an exact one.
 
     For scikit-learn's linear classifiers, also behind feature-wise scalers, and torch `Linear` layers.
 
@@ -64,12 +65,19 @@ class LinearExact(Attack):
         low, high = space.lower - x, space.upper - x
         for other in range(len(weights)):
             slope = weights[other] - weights[y]
-            move = best_moves(slope * space.eps, *_rooms(low, high, space), norm=space.norm)
-            points = near_points(space, x, _wished(x, move, slope, space), taste=slope)
+            points = near_points(space, x, self._wish(x, slope, low, high, space), taste=slope)
             lead = np.sum(slope * points, axis=1) + bias[other] - bias[y]
             better = (y != other) & (lead > best)
             found[better], best[better] = points[better], lead[better]
         return found
+
+    def _wish(self, x: AnyArray, slope: FloatArray, low: FloatArray, high: FloatArray, space: Space) -> FloatArray:
+        """The rows at which a slope leads farthest."""
+        if space.planes is None:
+            move = best_moves(slope * space.eps, *_rooms(low, high, space), norm=space.norm)
+            return _wished(x, move, slope, space)
+        state = ball_around(space, x).optimum(slope)
+        return state.astype(np.float64) if space.norm == "linf" else x.astype(np.float64) + state
 
 
 def best_moves(slope: FloatArray, low: FloatArray, high: FloatArray, *, norm: Norm) -> FloatArray:

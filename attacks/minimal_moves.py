@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robust.attacks.balls import ball_around
+from robust.attacks.balls import Ball, ball_around
 from robust.attacks.minimal_sizes import dual_norms, move_sizes, smallest_move
 from robust.attacks.projection import Space
 from robust.types import AnyArray, BoolArray, FloatArray
@@ -105,6 +105,9 @@ class Moves:
             ball = ball_around(self.space, x, eps=radius[:, None] * self.space.eps)
             rate = np.divide(length, radius, out=np.zeros(len(x)), where=radius > 0)
             return np.asarray(ball.ascend(move.astype(np.float64), gradient, rate[:, None]), dtype=self.dtype)
+        if self.space.planes is not None:
+            rate = np.divide(length, radius, out=np.zeros(len(x)), where=radius > 0)[:, None]
+            return self._related(x, move, radius, lambda ball, state: ball.ascend(state, gradient, rate))
         if self.space.norm == "linf":
             step = np.sign(gradient, dtype=self.dtype) * (self.units * length[:, None].astype(self.dtype))
             return self.onto(x, move + step, radius, room, stretch=False)
@@ -125,6 +128,9 @@ class Moves:
         stretch: bool = True,
     ) -> FloatArray:
         """Moves brought to some radii (m,), inside the bounds; shorter ones are stretched first, if wished."""
+        if self.space.planes is not None:
+            factor = self._factor(move, radius) if stretch or self.space.norm != "linf" else 1.0
+            return self._related(x, move * factor, radius, lambda ball, state: ball.nearest(state))
         if self.space.norm == "linf":
             if stretch:
                 move = move * self._factor(move, radius)
@@ -151,6 +157,16 @@ class Moves:
             top: Their sizes (m,).
             straight: Which of them are best moves of that loss, and stay so on the way (m,).
         """
+        if self.space.planes is not None:
+            # The ray to a point that keeps the relations keeps them, too.
+            def ray(radius: FloatArray) -> FloatArray:
+                share = np.divide(radius, top, out=np.ones(len(top)), where=top > 0)
+                moves = held * share[:, None].astype(self.dtype)
+                if straight.any():
+                    moves[straight] = self.optimum(x[straight], gradient[straight], radius[straight])
+                return moves
+
+            return ray
         room = self.room(x)
         if self.space.norm != "l2":
 
@@ -183,6 +199,15 @@ class Moves:
         if space.norm == "linf":
             inside = np.clip(inside, -eps, eps)
         return space.settle(x, inside, eps, slope if space.groups else None)
+
+    def _related(
+        self, x: AnyArray, move: FloatArray, radius: FloatArray, change: Callable[[Ball, FloatArray], FloatArray]
+    ) -> FloatArray:
+        """Moves after a change of the states of balls of some radii, inside which they are brought first."""
+        ball = ball_around(self.space, x, eps=radius[:, None] * self.space.eps)
+        state = change(ball, ball.state_of(x.astype(np.float64) + move))
+        moves = np.nan_to_num(state.astype(np.float64) - x) if self.space.norm == "linf" else state
+        return np.asarray(moves, dtype=self.dtype)
 
     def _factor(self, move: FloatArray, radius: FloatArray) -> FloatArray:
         """By how much moves are too short (m, 1); at least 1."""

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from robust.attacks.relation_planes import Planes, planes_of
+from robust.attacks.relation_settling import closed, snapped
 from robust.attacks.rounding import drawn_in, overspent
 from robust.data.schema import FeatureSchema
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray, Norm
@@ -36,6 +38,7 @@ class Space:
         groups: Members of each one-hot group.
         slack: Rounding error of x ± eps (d,), by which budgets are shortened; None where each value is
             checked.
+        planes: Relations that moves can break; None where there are none.
     """
 
     schema: FeatureSchema
@@ -49,6 +52,7 @@ class Space:
     members: BoolArray
     groups: tuple[IntArray, ...]
     slack: FloatArray | None
+    planes: Planes | None = None
 
     @property
     def smooth(self) -> bool:
@@ -60,8 +64,9 @@ class Space:
         """Rows that obey the schema, from moves inside the ball.
 
         Whole features are truncated toward the original, one-hot groups jump to the member that the move
-        prefers if the jump fits the budget, values are rounded toward the original, and rows that break a
-        relation go back to it.
+        prefers if the jump fits the budget, the other features of a broken relation close its gap where they can and
+        stay where they cannot, and values are rounded toward the original. A row that rounding takes off a relation
+        goes back to the original.
 
         Args:
             x: Original rows (m, d).
@@ -73,8 +78,13 @@ class Space:
         Returns:
             Rows (m, d) of the data's number type.
         """
+        if self.planes is not None:
+            delta = snapped(delta, self.steps, eps)
         if self.steps.any() or self.members.any():
             delta = self._stepped(x, delta, eps, slope)
+        if self.planes is not None:
+            rigid, box = self.steps | self.members, (self.lower, self.upper)
+            delta = closed(self.planes, x, delta, eps=eps, rigid=rigid, steps=self.steps, box=box, norm=self.norm)
         rows = self._rounded(x, delta)
         for relation in self.schema.relations:
             broken = relation.violated(rows)
@@ -172,6 +182,7 @@ def space_of(
         steps=steps,
         members=members,
         groups=tuple(np.array(group) for _, group in schema.groups),
+        planes=planes_of(schema, eps),
         slack=_slack(lower, upper, eps[eps > 0].min(initial=np.inf) if finest is None else finest, work),
     )
 

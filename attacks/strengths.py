@@ -28,6 +28,8 @@ STRENGTHS: tuple[Strength, ...] = get_args(Strength)
 #: Forward passes a row of an attack that sees scores alone, and steps of one that sees labels alone.
 _QUERIES = {"quick": 100, "standard": 300, "thorough": 2000}
 _STEPS = {"quick": 5, "standard": 10, "thorough": 25}
+#: Queries at least of the search among rows that keep relations.
+_RELATED = 300
 #: Gradient steps of PGD, None for its own; where much stronger rungs follow, it is there for rows that break easily.
 _PGD_STEPS = {"quick": 10, "standard": None, "thorough": 20}
 
@@ -54,7 +56,8 @@ def cascade(
     starts in many, for models whose slopes mislead, and adds a minimal-norm attack and Square. A row that holds costs
     it about 1,600 passes. Linear models and trees are attacked through their own closed form or leaves. Without
     gradients: the rows of the surrogate, a search that sees scores alone, and a walk that sees labels alone, since
-    scores that saturate, or are decisions themselves, tell a search nothing.
+    scores that saturate, or are decisions themselves, tell a search nothing. Where relations bind features, a search
+    among rows that keep them takes part, whatever the model.
 
     Args:
         target: The classifier and the rows.
@@ -66,6 +69,15 @@ def cascade(
     Returns:
         The attacks, cheap to strong.
     """
+    rungs = _by_model(target, eps, norm, strength, surrogate)
+    related = target.data.schema.relations and target.kind != "labels"
+    if not related or any(isinstance(rung, RandomSearch) for rung in rungs):
+        return rungs
+    return (*rungs, RandomSearch(eps=eps, norm=norm, queries=max(_QUERIES[strength], _RELATED)))
+
+
+def _by_model(target: Target, eps: Eps, norm: Norm, strength: Strength, surrogate: object | None) -> tuple[Attack, ...]:
+    """The attacks that the kind of model calls for."""
     model = target.caller.model
     if surrogate is not None and model.gradients is None:
         twin = as_model(surrogate)

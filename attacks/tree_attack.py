@@ -6,7 +6,9 @@ import numpy as np
 
 from robust.attacks.base import Attack
 from robust.attacks.losses import margins
+from robust.attacks.near_points import near_points
 from robust.attacks.projection import Space
+from robust.attacks.relation_moves import mended
 from robust.attacks.target import Target
 from robust.attacks.tree_choices import Choices, Thresholds, thresholds_of
 from robust.attacks.tree_leaves import Leaves, reachable_leaves
@@ -21,6 +23,7 @@ from robust.types import AnyArray, BoolArray, FloatArray, IntArray, Norm
 _STREAM = 66 << 32
 _DRAWS = 4  # random leaves that a restart enters
 _STEPS = 50
+_MENDS = 3  # features of a broken relation that are tried, to close its gap
 _ROUNDING = 1e-9  # of sums of leaves, which are probabilities or log-odds
 # Leaves times options of one row that the exact search takes on by default.
 _LARGEST = 200_000
@@ -36,7 +39,8 @@ class TreeAttack(Attack):
     adversarial row or proves that there is none.
 
     Integer, one-hot, categorical and immutable features are options like any other, so the exact search is exact under
-    them; relations are checked afterwards. The model is asked once a row, to verify: its trees are read, not called.
+    them. A row that breaks a relation is mended by one more of its features; such a row counts as proved only if no
+    leaves break it even without relations. The model is asked once a row, to verify: its trees are read, not called.
     Supports scikit-learn's decision trees, random forests, ExtraTrees, gradient boosting and histogram gradient
     boosting (without categorical splits).
 
@@ -122,7 +126,9 @@ class _Row:
     ) -> None:
         self.trees, self.columns, self.y, self.ties = trees, columns, y, ties
         self.broken = False
-        self.schema = thresholds.space.schema
+        self.space = thresholds.space
+        self.schema = self.space.schema
+        self.categories = np.flatnonzero(categories > 0)
         self.choices: Choices = thresholds.choices(x, categories)
         self.leaves: Leaves = reachable_leaves(trees, self.choices, columns)
 
@@ -143,7 +149,7 @@ class _Row:
             if turn is not draws[0]:
                 state = self._drawn(turn)
             row, margin = self._climbed(state)
-            if margin > height:
+            if margin > height and self._related(row[None])[0]:
                 best, height = row, margin
             if height > 0 or (len(self.trees.roots) == 1 and not self.schema.relations):
                 return best, height, True
@@ -160,10 +166,11 @@ class _Row:
             told, ended = exact_state(choices, self.leaves, gain, offset, tie=tie, nodes=nodes)
             settled &= ended
             if told is not None:
-                rows = choices.rows(told[None])
-                margin = float(self._margins(rows)[0])
-                if margin > height and choices.affordable(told[None])[0] and self._related(rows)[0]:
-                    best, height = rows[0], margin
+                rows = self._tried(told[None])[1]
+                if len(rows) and choices.affordable(told[None])[0]:
+                    heights = self._margins(rows)
+                    if heights.max() > height:
+                        best, height = rows[heights.argmax()], float(heights.max())
                 if height > 0:
                     return best, height, True
                 settled = False  # a relation forbids what the solver found, or its tolerance let it through
@@ -172,24 +179,46 @@ class _Row:
     def _climbed(self, state: IntArray) -> tuple[AnyArray, float]:
         """From leaf to leaf while the margin rises."""
         choices = self.choices
-        here = choices.rows(state[None])
+        here = self._tried(state[None])[1][:1]
+        if len(here) == 0:
+            here = choices.x[None]
         margin = float(self._margins(here)[0])
         for _ in range(_STEPS):
             states = np.unique(self.leaves.entered(choices, state), axis=0)
             states = states[choices.affordable(states)]
-            rows = choices.rows(states)
-            fine = self._related(rows)
-            states, rows = states[fine], rows[fine]
-            if len(states) == 0:
+            place, rows = self._tried(states)
+            if len(rows) == 0:
                 break
             heights = self._margins(rows)
             top = int(heights.argmax())
             if heights[top] <= margin:
                 break
-            state, here, margin = states[top], rows[top : top + 1], float(heights[top])
+            state, here, margin = states[place[top]], rows[top : top + 1], float(heights[top])
             if margin > 0:
                 break
         return here[0], margin
+
+    def _tried(self, states: IntArray) -> tuple[IntArray, AnyArray]:
+        """Rows of states that keep the relations, mended where they broke them, and which state each is of."""
+        rows, place = self.choices.rows(states), np.arange(len(states))
+        fine = self._related(rows)
+        if fine.all():
+            return place, rows
+        broken = np.flatnonzero(~fine)
+        # In l2 and l1 what another category costs is not known to the ball: such rows are left out.
+        changed = (rows[np.ix_(broken, self.categories)] != self.choices.x[self.categories]).any(axis=1)
+        broken = broken[~changed] if self.space.norm != "linf" else broken
+        first, second = rows[fine], rows[broken]
+        all_rows, all_places = [first], [place[fine]]
+        x = np.repeat(self.choices.x[None], len(broken), axis=0)
+        for turn in range(_MENDS if len(broken) else 0):
+            u = np.full((len(broken), len(self.schema.relations)), (turn + 0.5) / _MENDS)
+            near = near_points(self.space, x, mended(second.astype(np.float64), x, self.space, u)).copy()
+            near[:, self.categories] = second[:, self.categories]
+            kept = self._related(near)
+            all_rows.append(near[kept])
+            all_places.append(place[broken[kept]])
+        return np.concatenate(all_places), np.concatenate(all_rows)
 
     def _drawn(self, turn: FloatArray) -> IntArray:
         """A random state within the budget: into a few random leaves, one after the other."""
