@@ -13,6 +13,7 @@ from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.evidence import SelfCheck
 from robust.models.base import Model, adapter_of
+from robust.models.calibrated import Calibrated
 from robust.models.layer_bits import NARROW, HeldBits, LayerBits
 from robust.types import FloatArray
 
@@ -50,6 +51,12 @@ class Simulation:
     def layers(self) -> tuple[SimulatedLayer, ...]:
         """The layers whose widths can be chosen, in the model's order."""
         return self.simulator.layers
+
+    @property
+    def calibrated(self) -> Calibrated:
+        """The rows that ranges were taken from."""
+        rows = self.calibration
+        return Calibrated(name=rows.name, row=rows.x.shape[1:], shared=lambda data: shared_rows(rows, data))
 
     @property
     def batch(self) -> int:
@@ -92,6 +99,7 @@ class Simulation:
             weights=lambda: key,
             content=None,
             held=HeldBits(layers=self._held(setting), rom=self.size(setting), imitated=self.model),
+            calibrated=self.calibrated if any(one.activations for one in setting.layers.values()) else None,
         )
 
     def together(self, settings: Sequence[Setting]) -> Iterator[tuple[int, Model]]:
@@ -186,14 +194,8 @@ class Simulation:
                 f"ranges rest on {self.ranges.rows} calibration rows: {FEW} or more, such as the model was trained on, "
                 "would be right"
             )
-        if data is not None:
-            shared = shared_rows(self.calibration, data)
-            if shared:
-                told.append(
-                    f"leakage: {shared} of {len(data)} rows of {data.name} are among the calibration rows of "
-                    f"{self.calibration.name}: ranges fit them better than new rows; calibrate on others"
-                )
-        return told
+        leakage = None if data is None else self.calibrated.leakage(data)
+        return told if leakage is None else [*told, leakage]
 
     def _plan(self, setting: Setting, ends: Mapping[str, tuple[float, float]]) -> dict[str, Plan]:
         """What each layer runs with."""

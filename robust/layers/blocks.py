@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, Self, TypeAlias, TypeVar
 
 from robust.layers.shifts import times
+from robust.layers.wide_ranges import Codes
 from robust.types import AnyArray, FloatArray
 
 Tensor = TypeVar("Tensor", bound=Hashable)
@@ -188,6 +189,13 @@ class Watched(Protocol):
 
         Returns:
             What this model itself has at each of these points before it is replaced.
+        """
+        ...
+
+    def codes(self, end: str) -> Codes | None:
+        """What the codes of a point stand for that was asked for; None where one scale for all does not say so.
+
+        None also behind a function whose own range decides the scale, such as Sigmoid.
         """
         ...
 

@@ -94,7 +94,7 @@ def layer_errors(
             ),
             data=taken,
             sums=compared.sums,
-            remarks=meter.findings(),
+            remarks=(*compared.wide, *meter.findings()),
             output_point=compared.output,
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
-from robust.evidence import SelfCheck
+from robust.evidence import Finding, SelfCheck
 from robust.layers.blocks import ENTRY, OUTPUT, RECURRENT, Block, Values, Watched
 from robust.layers.compared_share import layers_compared
 from robust.layers.layer_checks import layer_checks, self_comparison
@@ -16,6 +16,7 @@ from robust.layers.layer_result import LayerError, Sums, with_losses
 from robust.layers.matching import Match, Unmatched, matched
 from robust.layers.point_sums import ROUNDING, PointSums, weight_sqnr
 from robust.layers.weights import folded
+from robust.layers.wide_ranges import Filled, wide_ranges
 from robust.models.base import Model
 from robust.predicting.metering import count_rows
 from robust.types import AnyArray
@@ -35,6 +36,7 @@ class Compared:
         unmatched: Layers that were not compared.
         checks: Self-checks.
         output: Key of the row of what the models give; None where that was not compared.
+        wide: Activations of the candidate with scales that are too wide.
     """
 
     rows: tuple[LayerError, ...]
@@ -42,6 +44,7 @@ class Compared:
     unmatched: tuple[Unmatched, ...]
     checks: tuple[SelfCheck, ...]
     output: str | None
+    wide: tuple[Finding, ...]
 
 
 def compare_layers(old: Model, new: Model, first: Watched, second: Watched, data: Dataset) -> Compared:
@@ -88,7 +91,16 @@ def compare_layers(old: Model, new: Model, first: Watched, second: Watched, data
         *layer_checks(rows, self_comparison(first, pairs, probe), models, pairs, probe),
         layers_compared(rows, unmatched, ((old, first), (new, second)), probe, output=given),
     )
-    return Compared(rows=rows, sums=kept, unmatched=unmatched, checks=checks, output=given)
+    return Compared(
+        rows=rows, sums=kept, unmatched=unmatched, checks=checks, output=given, wide=_wide(second, pairs, sums)
+    )
+
+
+def _wide(candidate: Watched, pairs: tuple[Match, ...], sums: Mapping[str, Sums]) -> tuple[Finding, ...]:
+    """Activations of the candidate whose values leave codes unused."""
+    points = [(ENTRY, ENTRY, ENTRY), *((p.reference.label, p.reference.end, p.candidate.end) for p in pairs)]
+    known = [(label, candidate.codes(end), sums[key].together) for label, key, end in points]
+    return wide_ranges(Filled(label=label, codes=codes, sums=one) for label, codes, one in known if codes is not None)
 
 
 def _with_output(pairs: tuple[Match, ...], old: Block, new: Block) -> tuple[tuple[Match, ...], str]:

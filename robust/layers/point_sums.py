@@ -21,6 +21,8 @@ class PointSums:
         reference: Σr² of each row (n,).
         candidate: Σq² of each row (n,).
         product: Σrq of each row (n,).
+        least: Least of r and q of each row (n,).
+        most: Largest of r and q of each row (n,).
         items: Elements of a row.
         largest: Largest |r − q|.
         absolute: Σ|r − q| of all rows.
@@ -33,6 +35,8 @@ class PointSums:
     reference: FloatArray = field(init=False)
     candidate: FloatArray = field(init=False)
     product: FloatArray = field(init=False)
+    least: FloatArray = field(init=False)
+    most: FloatArray = field(init=False)
     items: int = 0
     largest: float = 0.0
     absolute: float = 0.0
@@ -41,7 +45,7 @@ class PointSums:
 
     def __post_init__(self) -> None:
         """Start at 0."""
-        for name in ("error", "reference", "candidate", "product"):
+        for name in ("error", "reference", "candidate", "product", "least", "most"):
             setattr(self, name, np.zeros(self.rows))
 
     def add(self, part: slice, r: AnyArray, q: AnyArray) -> None:
@@ -58,6 +62,8 @@ class PointSums:
         self.shape, self.items = tuple(r.shape[1:]), first.shape[1]
         if not self.items:
             return
+        self.least[part] = np.minimum(first.min(axis=1), second.min(axis=1))
+        self.most[part] = np.maximum(first.max(axis=1), second.max(axis=1))
         with np.errstate(invalid="ignore", over="ignore"):
             gap = second - first
             self.error[part] = np.einsum("ij,ij->i", gap, gap)

@@ -16,6 +16,7 @@ from robust.layers.blocks import ENTRY, OUTPUT, Block, Values
 from robust.layers.blocks_onnx import blocks_of, output_of, source_of
 from robust.layers.flow_onnx import Flow, read_flow
 from robust.layers.modules_onnx import whole_modules
+from robust.layers.wide_ranges import Codes
 from robust.models.adapter_onnx import OnnxAdapter
 from robust.models.base import Model, adapter_of
 from robust.models.foreign_errors import blamed
@@ -27,6 +28,10 @@ from robust.types import AnyArray, FloatArray
 
 _ERRORS_ONLY = 3
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
+#: Operators whose own range, [0, 1], is that of the codes, whatever of it the rows fill.
+_BOUNDED = frozenset(("Sigmoid", "HardSigmoid", "Softmax", "QLinearSigmoid", "QLinearSoftmax"))
+#: What a quantizer of graphs adds to the name of an output, or of a tensor of integers.
+_ADDED = ("_QuantizeLinear_Input", "_quantized")
 _ELEMENTS = {np.dtype(np.float16): 10, np.dtype(np.float32): 1, np.dtype(np.float64): 11}
 
 
@@ -55,6 +60,7 @@ class WatchedOnnx:
     _asked: set[str] = field(default_factory=set, init=False)
     _feeding: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False)
     _types: dict[str, np.dtype[Any]] = field(default_factory=dict, init=False)
+    _codes: dict[str, tuple[str, np.dtype[Any]]] = field(default_factory=dict, init=False)
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
@@ -108,6 +114,7 @@ class WatchedOnnx:
             given = session.run(names, {self.adapter.input: feed}) if names else []
         raw = {name: np.asarray(value) for name, value in zip(names, given, strict=True)}
         found = {end: self._numbers(source, raw[source]) for end, source in sources.items()}
+        self._codes.update({end: (source, raw[source].dtype) for end, source in sources.items()})
         if ENTRY not in found:
             found[ENTRY] = self._numbers(self.adapter.input, feed)
         self._types.update({end: raw[source].dtype for end, source in sources.items() if source == end})
@@ -132,6 +139,25 @@ class WatchedOnnx:
         if OUTPUT in given and OUTPUT not in found:  # the output is a point that was given: nothing comes after it
             found[OUTPUT] = given[self.output.end]
         return rows_first({end: array for end, array in found.items() if array is not None}, axes)
+
+    def codes(self, end: str) -> Codes | None:
+        """What the codes of a point stand for, by one scale for all."""
+        source, dtype = self._codes.get(end, ("", np.dtype(np.float32)))
+        name = self.flow.inputs[0] if end == ENTRY else self._source(end) if end == OUTPUT else end
+        read = self.flow.unpacked(source)
+        maker = self.flow.makers.get(name)
+        if dtype.kind not in "iu" or (read is not None and read[0].size != 1):
+            return None
+        if maker is not None and maker.op_type in _BOUNDED:
+            return None
+        edge = np.iinfo(dtype)
+        numbers = self._numbers(source, np.array([[edge.min], [edge.max], [edge.max - 1]], dtype=dtype))
+        if numbers is None or numbers.shape != (3, 1):
+            return None
+        low, high, before = (float(one) for one in numbers[:, 0])
+        for ending in _ADDED:
+            name = name.removesuffix(ending)
+        return Codes(name=name, low=low, high=high, step=high - before)
 
     def answers(self, x: AnyArray) -> tuple[FloatArray, FloatArray]:
         """Its outputs while its points are watched, and while they are not."""

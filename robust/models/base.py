@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from robust.errors import InvalidInput
+from robust.models.calibrated import Calibrated
 from robust.models.layer_bits import HeldBits
 from robust.types import AnyArray, FloatArray, Output, Task
 
@@ -48,6 +49,7 @@ class Model:
         weights: Content hash of the weights alone, or None where it cannot be known.
         content: The bytes of the model file, for analyses that read how weights are stored; None where there is none.
         held: What a simulated build would hold, or None where the model is what it is.
+        calibrated: The rows that its ranges were taken from, where it was built here; None elsewhere, also for a file.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Model:
     weights: Callable[[], str | None] = lambda: None
     content: Callable[[], bytes] | None = None
     held: HeldBits | None = None
+    calibrated: Calibrated | None = None
 
     def __post_init__(self) -> None:
         """Refuse options that no model can have."""

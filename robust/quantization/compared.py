@@ -99,8 +99,8 @@ class Comparison:
             told, size = floor.evidence(), floor.size
         else:
             told, size = (Fact(name="host floor", value="not measured: the metric is a callable"),), 0.0
-        if read is not None:
-            told = (Finding(text=read), *told)
+        leakage = None if new.model.calibrated is None else new.model.calibrated.leakage(self.data)
+        told = (*(Finding(text=text) for text in (leakage, read) if text is not None), *told)
         host = host_facts([new.model, old.model])
 
         def at(level: float) -> Measurement:

@@ -25,6 +25,7 @@ from robust.quantization.stored_tensors_torch import (
     numbers_of,
     roots_of,
     taken_by,
+    tells_apart,
 )
 
 #: Arguments of products that are added, scaled by or started from: no factors.
@@ -164,7 +165,9 @@ class FlowWatch(TorchDispatchMode):  # type: ignore[misc]
 
     def _look_up(self, before: Sequence[tuple[torch.Tensor, Source]], made: Sequence[torch.Tensor], name: str) -> None:
         table, source = before[0]
-        if source is None or (name != "embedding" and all(one is not None for _, one in before)):
+        stored = all(one is not None for _, one in before)
+        # Of a palette, what is made of it is the weight.
+        if source is None or (stored and (name != "embedding" or any(tells_apart(*one) for one in before[1:]))):
             return
         if name != "embedding" and sum(length > 1 for length in table.shape) < 2:
             return  # one number a row: a scale or an offset

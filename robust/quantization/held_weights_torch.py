@@ -106,6 +106,8 @@ def _read(root: Root, use: Use, flow: Flow) -> Held:
     if owner is not part:
         return Held(size=owner.numel(), bits=bits_of(owner), whole=use.whole)
     width, rounded = 8 * part.element_size(), use.origin.roots[id(part)]
+    if id(part) in use.origin.vectors and not math.isinf(rounded):  # the places and the table, spread over the numbers
+        return Held(size=use.size, bits=max(1, math.ceil(_taken(use, flow))), whole=use.whole)
     if part.is_floating_point() or part.is_complex():
         bits = None if math.isinf(rounded) else min(width, int(rounded)) if rounded else width
         return Held(size=part.numel(), bits=bits, whole=use.whole)

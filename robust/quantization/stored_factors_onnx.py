@@ -142,7 +142,8 @@ def _palette(
         palette=node.output[0],
     )
     each = (found.bits * found.places + table) / max(1, found.size)
-    if found.bits and table < found.size * NARROW:  # a small table: what tells numbers apart is the places
+    vectors = found.places < found.size  # each place stands for several numbers, which share its bits
+    if found.bits and not vectors and table < found.size * NARROW:  # what tells numbers apart is the places
         one = replace(one, bits=found.bits, rounded=None)
     elif each < one.narrowed:
         one = replace(one, bits=math.ceil(each), rounded=None)

@@ -33,12 +33,14 @@ class Origin:
         unpacked: Whether bits were picked out of words on the way.
         recast: Bits of the floating type that stored bytes were read as; 0 where they were not.
         taken: Bits of each stored tensor that one number takes, by identity.
+        vectors: Numbers that each entry of a table of vectors gives, by the identities of the table and of the places.
     """
 
     roots: Mapping[int, float] = field(default_factory=dict)
     unpacked: bool = False
     recast: int = 0
     taken: Mapping[int, float] = field(default_factory=dict)
+    vectors: Mapping[int, float] = field(default_factory=dict)
 
     def __or__(self, other: "Origin") -> "Origin":
         return Origin(
@@ -46,6 +48,7 @@ class Origin:
             self.unpacked or other.unpacked,
             max(self.recast, other.recast),
             _largest(self.taken, other.taken),
+            _largest(self.vectors, other.vectors),
         )
 
     def rounded(self, bits: float) -> "Origin":
@@ -73,7 +76,8 @@ def looked_up(given: Sequence[tuple[torch.Tensor, Source]], numbers: int) -> Ori
     """Numbers of a stored table at stored places: each takes its place, and its share of the table.
 
     A place takes as many bits as tell the entries of the table apart, whatever its type; one that follows the place
-    before says nothing.
+    before says nothing. Where a place stands for a vector of the table, as in product quantization, its numbers share
+    these bits.
 
     Args:
         given: The table, and the places.
@@ -83,15 +87,29 @@ def looked_up(given: Sequence[tuple[torch.Tensor, Source]], numbers: int) -> Ori
     taken = {} if source is None else dict(source.taken)
     share = table.numel() / max(1, numbers)
     found = Origin({} if source is None else source.roots, taken={key: bits * share for key, bits in taken.items()})
-    bits = max(1, (table.numel() - 1).bit_length())
-    for one, of in places:
-        if of is None or not of.roots:
-            continue
-        steady = _can_be_read(one) and bool((one.reshape(-1).diff() == 1).all())
-        each = 0.0 if steady else bits * min(1.0, one.numel() / max(1, numbers))
+    chosen = [(one, of) for one, of in places if of is not None and of.roots]
+    for one, of in chosen:
+        length = numbers // max(1, one.numel()) if len(chosen) == 1 and table.dim() > 1 else 1
+        bits = max(1, (table.numel() // max(1, length) - 1).bit_length())
+        telling = tells_apart(one, of)
+        each = bits * min(1.0, one.numel() / max(1, numbers)) if telling else 0.0
         known = dict.fromkeys(of.roots, float(bits))
         found |= replace(of, roots=known, taken=dict.fromkeys(of.taken, each))
+        if length > 1 and telling:
+            found = replace(found, vectors=dict.fromkeys(found.roots, float(length)))
     return found
+
+
+def tells_apart(places: torch.Tensor, source: Source) -> bool:
+    """Whether stored places hold a part of the numbers that are looked up: not where each follows the one before.
+
+    Args:
+        places: In a table.
+        source: What they were made of.
+    """
+    if source is None or not source.roots:
+        return False
+    return not (_can_be_read(places) and bool((places.reshape(-1).diff() == 1).all()))
 
 
 def taken_by(given: Sequence[tuple[torch.Tensor, Source]], numbers: int) -> dict[int, float]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,8 @@ def _quantized(
         repr(recipe),
     )
     made = kept(store, parts, lambda: quantized_file(content, rows, recipe, name=source.name))
-    return opened(made, _told(source, name or f"{source.name} {recipe.label}"))
+    candidate = opened(made, _told(source, name or f"{source.name} {recipe.label}"))
+    return candidate if rows is None or not recipe.calibrated else replace(candidate, calibrated=rows.calibrated())
 
 
 def _float_file(source: Model, rows: CalibrationRows | None, store: ArrayCache) -> bytes:

@@ -14,6 +14,7 @@ from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import Finding
 from robust.measures.row_contents import row_contents
+from robust.models.calibrated import Calibrated
 from robust.types import AnyArray
 
 #: A value of a new row lies outside the range of n others with probability 2 / (n + 1): 22 % with 8 rows.
@@ -47,6 +48,11 @@ class CalibrationRows:
         edges = np.arange(steps + 1) * self.used // steps
         for start, end in pairwise(edges):
             yield np.array(self.data.x[start:end])
+
+    def calibrated(self) -> Calibrated:
+        """What a model that is calibrated on them keeps of them: a hash of each row that is run."""
+        data = self.data if self.used == len(self.data) else self.data.rows(np.arange(self.used))
+        return Calibrated(name=data.name, row=data.x.shape[1:], shared=row_contents(data).shared)
 
     def digest(self) -> str:
         """Content hash of the inputs that are run, in hex."""
@@ -97,14 +103,9 @@ def calibration_findings(rows: CalibrationRows, test: Dataset | None = None) -> 
     """
     name, n = rows.data.name, len(rows.data)
     found = []
-    if test is not None and test.x.shape[1:] == rows.data.x.shape[1:]:
-        shared = row_contents(rows.data).shared(test)
-        if shared:
-            found.append(
-                f"leakage: {shared} of {len(test)} rows of {test.name} are among the calibration rows of {name}: the "
-                "ranges fit them better than new rows, so that the loss looks smaller than it is; calibrate on "
-                "training rows"
-            )
+    leakage = None if test is None else rows.calibrated().leakage(test)
+    if leakage is not None:
+        found.append(leakage)
     if n < ENOUGH:
         found.append(
             f"{name} has {n} calibration rows: a value of a new row lies outside their range with probability "

@@ -102,3 +102,19 @@ def test_what_cannot_be_read_is_unknown():
 def test_places_outside_the_table_are_not_read():
     stored = {"t": numpy_helper.from_array(PALETTE), "i": numpy_helper.from_array(np.array([16]))}
     assert looked_up(helper.make_node("Gather", ["t", "i"], ["w"]), stored, {}) is None
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64])
+@pytest.mark.parametrize(("rows", "told"), [(512, (32768, 32768, 3)), (128, (8192, 8192, 6)), (20, (1280, 0, 28))])
+def test_a_table_of_vectors_counts_the_numbers_of_the_product(rows, told, kind):
+    """By hand: 256 vectors of 4 numbers, (8 · n / 4 + 256 · 4 · 32) / n bits for n = 64 · rows numbers."""
+    places = RNG.integers(0, 256, rows * 16).astype(kind)
+    nodes = [
+        helper.make_node("Cast", ["places"], ["to"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["table", "to"], ["v"]),
+        helper.make_node("Reshape", ["v", "shape"], ["w"]),
+        helper.make_node("MatMul", ["x", "w"], ["out"]),
+    ]
+    table = RNG.normal(size=(256, 4)).astype(np.float32)
+    (one,) = layers(nodes, {"table": table, "places": places, "shape": np.array([64, rows])})
+    assert (one.weights, one.quantized, one.bits) == told

@@ -473,3 +473,12 @@ def test_a_palette_for_a_few_weights_is_as_wide_as_floats():
     """By hand: 4 bits, and 16 · 32 bits for 32 weights: 20 in all."""
     made = Made(lambda m: m.table[m.places.long()], table=SIXTEEN, places=WIDER[:2, :16].to(torch.uint8))
     assert shares(made, (16,)) == (0.0, {"Made": (32, 20)})
+
+
+@pytest.mark.parametrize("look_up", [nn.functional.embedding, lambda places, table: table[places]])
+@pytest.mark.parametrize(("rows", "told"), [(512, (32768, 3)), (128, (8192, 6)), (20, (1280, 28))])
+def test_a_table_of_vectors_counts_the_numbers_of_the_product(look_up, rows, told):
+    """By hand: 256 vectors of 4 numbers, (8 · n / 4 + 256 · 4 · 32) / n bits for n = 64 · rows numbers."""
+    places = torch.randint(0, 256, (rows * 16,), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    made = Made(lambda m: look_up(m.places.int(), m.table).reshape(rows, 64), table=torch.randn(256, 4), places=places)
+    assert shares(made, (64,)) == (float(told[1] <= 8), {"Made": told})

@@ -197,3 +197,26 @@ def test_the_table_of_a_bag_of_embeddings_counts():
     words = np.random.default_rng(0).integers(0, 50, size=(64, 5))
     found = coverage_by_layer(quantize(net, words, method="qoperator"))
     assert [(layer.name, layer.weights, layer.quantized) for layer in found.layers] == [("0", 800, 800), ("1", 64, 64)]
+
+
+def leaks(measured):
+    return [one.text for one in measured.evidence if getattr(one, "text", "").startswith("leakage")]
+
+
+def test_a_loss_on_the_calibration_rows_is_told_to_be_one(train, test, tmp_path):
+    """Also where the candidate comes from the cache, and where some rows alone are shared; not after a file."""
+    first, again = (quantize(FLOAT, test, cache=tmp_path) for _ in range(2))
+    for candidate in (first, again):
+        (told,) = leaks(degradation(FLOAT, candidate, test, quantized=True))
+        assert told.startswith(f"leakage: 719 of 719 rows of {test.name} are among the calibration rows of ")
+        assert "(100 %)" in told
+    (told,) = leaks(degradation(FLOAT, first, test.rows(np.arange(200)), quantized=True))
+    assert told.startswith("leakage: 200 of 200 rows")
+    some = quantize(FLOAT, test.rows(np.arange(150)))
+    (told,) = leaks(degradation(FLOAT, {"some": some}, test)["some"])
+    assert told.startswith("leakage: 150 of 719 rows")
+    assert "(20.9 %)" in told
+    honest = degradation(FLOAT, quantize(FLOAT, train), test)
+    assert leaks(honest) == leaks(degradation(FLOAT, quantize(FLOAT, test, method="dynamic"), test)) == []
+    quantize(FLOAT, test, out=tmp_path / "written.onnx")
+    assert leaks(degradation(FLOAT, load_model(tmp_path / "written.onnx"), test)) == []
