@@ -27,6 +27,13 @@ def _mix(word: IntArray) -> IntArray:
     return word
 
 
+def _read_seed(seed: object) -> int:
+    """A user's seed, which comes here unread."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or int(seed) < 0:
+        raise InvalidInput(f"seed got {seed!r}; a whole number of at least 0 would be right")
+    return int(seed)
+
+
 def row_words(row_keys: AnyArray, columns: int, *, seed: int, stream: int | IntArray) -> IntArray:
     """Uniform 64-bit words.
 
@@ -47,10 +54,8 @@ def row_words(row_keys: AnyArray, columns: int, *, seed: int, stream: int | IntA
     ... )
     True
     """
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
-        raise InvalidInput(f"seed got {seed!r}; a whole number of at least 0 would be right")
     keys: IntArray = np.asarray(row_keys).astype(np.uint64)
-    start = np.array([int(seed) & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)
+    start = np.array([_read_seed(seed) & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)
     each = np.array([stream & 0xFFFFFFFFFFFFFFFF] if isinstance(stream, int) else stream, dtype=np.uint64)
     with np.errstate(over="ignore"):
         base = _mix(_mix(start + _GAMMA) + each + _GAMMA)
