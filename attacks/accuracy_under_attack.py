@@ -77,10 +77,10 @@ def robust_accuracy(
     It is an upper bound on the accuracy under the worst change of that size: an attack finds adversarial
     rows, it cannot prove that there are none. Given `eps` alone, a cascade runs from cheap to strong, each
     attack on the rows that are left, and a row that any of them breaks is broken: noise, FGSM, PGD;
-    `standard` adds APGD on the margin loss and towards the nearest classes, `thorough` longer ones, a
-    minimal-norm attack and Square. Linear models and trees are attacked through what they are, ONNX files
-    through a torch conversion; a model without gradients meets the rows of its surrogate, and an attack that
-    sees its scores, or labels, alone.
+    `standard` adds APGD on the margin loss and towards the nearest classes, `thorough` APGD towards nine
+    classes and on the margin loss from four starts, a minimal-norm attack and Square. Linear models and
+    trees are attacked through what they are, ONNX files through a torch conversion; a model without
+    gradients meets the rows of its surrogate, a search that sees its scores, and a walk that sees its labels.
 
     A row on which the model raises, or gives no finite numbers, is not right; it is named, the others go on. If it does
     so on a row that an attack made inside budget and schema, that row is broken.

@@ -23,7 +23,7 @@ def second_opinion(attack: Attack, target: Target, broken: BoolArray, *, seed: i
     """Whether other attacks of the same budget do not break what this one left.
 
     An attack of another library may not have looked at all, one that sees scores learns nothing where these do not
-    change, and one that climbs cannot leave a relation between features. Each is held against what it is not: the
+    change, and one that climbs may be stuck between relations of features. Each is held against what it is not: the
     gradients of the model where it has some, a search by scores, a walk by labels.
 
     Args:
@@ -71,10 +71,10 @@ def climbing(attack: Attack, target: Target) -> Attack | None:
 
 def _others(attack: Attack, target: Target) -> tuple[Attack, ...]:
     """Attacks of the same budget and another kind."""
-    eps, norm = require_budget(attack), attack.norm
-    scores = by_scores(target, eps, norm, queries=_QUERIES)
     if isinstance(attack, RandomNoise):
         return ()
+    eps, norm = require_budget(attack), attack.norm
+    scores = by_scores(target, eps, norm, queries=_QUERIES)
     if attack.gradients:
         return (scores,) if target.data.schema.relations else ()
     found: list[Attack] = []
