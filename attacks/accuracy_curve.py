@@ -9,10 +9,9 @@ import numpy as np
 
 from robust.attacks.base import Attack, Swept
 from robust.attacks.curve_joint import RobustnessCurve
-from robust.attacks.faint_features import faint_features
 from robust.attacks.flat_rows import flat_rows
 from robust.attacks.foreign import template
-from robust.attacks.hidden_features import hidden_features
+from robust.attacks.gradient_checks import gradient_checks
 from robust.attacks.keeping import kept, kept_in_blocks, resumable
 from robust.attacks.noise import RandomNoise
 from robust.attacks.onnx_gradients import with_own_gradients
@@ -20,18 +19,15 @@ from robust.attacks.outcome_evidence import NAMES
 from robust.attacks.rungs import FLOOR_DRAWS
 from robust.attacks.second_opinion import climbing, second_opinion
 from robust.attacks.self_checks import (
-    features_seen,
     gradients_seen,
     plausible_units,
     repeats,
     room_to_move,
-    slope_of_features,
-    slope_told,
     strength,
     stronger_than_noise,
     unlimited_budget,
+    usual_ranges,
 )
-from robust.attacks.slope import realised_slope
 from robust.attacks.target import Target, aim
 from robust.attacks.transfer import twins
 from robust.attacks.unlimited import sampled
@@ -44,7 +40,7 @@ from robust.measures.row_means import share_interval
 from robust.models.base import Model, require_gradients
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
-from robust.types import BoolArray, FloatArray
+from robust.types import BoolArray
 
 
 def robustness_curve(
@@ -195,18 +191,14 @@ def _checks(
         return [()] * len(grid)
     part = target.part(right)
     shared: tuple[SelfCheck, ...] = (strength(attack),)
-    slopes: list[FloatArray] = []
-    hidden: list[tuple[int, float]] = []
+    told: list[tuple[SelfCheck, ...]] = [()] * len(grid)
     climb = climbing(attack, part)
     flat = np.zeros(len(part), dtype=bool)
     if climb is not None:
         flat = swept.flat[right] if attack.gradients else flat_rows(part)
         shared = (*shared, unlimited_budget(climb, part, seed=seed))
-        budgets = [climb.at(budget) for budget in grid]
-        slopes = realised_slope(climb, part, budgets, seed=seed)
-        hidden = hidden_features(climb, part, budgets, seed=seed)
-        shared = (*shared, slope_of_features(faint_features(climb, part, budgets, seed=seed)))
-    sample = sampled(part, seed=seed)
+        told = gradient_checks(climb, part, [climb.at(budget) for budget in grid], seed=seed)
+    sample, ranges = sampled(part, seed=seed), usual_ranges(part)
     noise = None
     if not isinstance(attack, RandomNoise):
         floor = RandomNoise(norm=attack.norm, draws=FLOOR_DRAWS)
@@ -216,14 +208,12 @@ def _checks(
     for k, budget in enumerate(grid):
         held = swept.survived[k + 1][right]
         mine = attack.at(budget)
-        own = [room_to_move(mine, part), plausible_units(mine, part)] if budget > 0 else []
+        own = [room_to_move(mine, part), plausible_units(mine, part, ranges)] if budget > 0 else []
         opinion = second_opinion(mine, part, ~held, seed=seed) if budget > 0 else None
         own += [] if opinion is None else [opinion]
         if noise is not None:
             own.append(stronger_than_noise(~noise.survived[k + 1], ~held[sample]))
         if climb is not None:
-            own.append(slope_told(slopes[k]))
-            own.append(features_seen(*hidden[k]))
-            own.append(gradients_seen(part, held & flat, seed=seed))
+            own += [*told[k], gradients_seen(part, held & flat, seed=seed)]
         checks.append((*shared, *own))
     return checks

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from robust.attacks.base import Attack, require_budget
-from robust.attacks.faint_features import faint_features
 from robust.attacks.fgsm import FGSM
 from robust.attacks.flat_rows import flat_rows
 from robust.attacks.foreign import Foreign
-from robust.attacks.hidden_features import hidden_features
+from robust.attacks.gradient_checks import gradient_checks
 from robust.attacks.indicators import (
     beats_single_step,
     iterations_suffice,
@@ -27,20 +26,16 @@ from robust.attacks.rungs import Outcome, plan, require_question, run_ladder
 from robust.attacks.second_opinion import climbing, second_opinion
 from robust.attacks.self_checks import (
     claims_hold,
-    features_seen,
     gradients_seen,
     plausible_units,
     relations_passable,
     repeats,
     room_to_move,
-    slope_of_features,
-    slope_told,
     strength,
     stronger_than_noise,
     unlimited_budget,
     unrounded_outputs,
 )
-from robust.attacks.slope import realised_slope
 from robust.attacks.square import Square
 from robust.attacks.target import Target, aim, classified
 from robust.attacks.transfer import Transfer, twins
@@ -172,9 +167,7 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
     if climb is not None:
         held = flat_rows(target) & ~outcome.broken
         checks += [gradients_seen(target, held, seed=seed), unlimited_budget(climb, target, seed=seed)]
-        checks += [slope_told(rises) for rises in realised_slope(climb, target, [climb], seed=seed)]
-        checks += [features_seen(*found) for found in hidden_features(climb, target, [climb], seed=seed)]
-        checks.append(slope_of_features(faint_features(climb, target, [climb], seed=seed)))
+        checks += gradient_checks(climb, target, [climb], seed=seed)[0]
         if target.kind == "probabilities":
             checks.append(unrounded_outputs(target))
     if attack.gradients:

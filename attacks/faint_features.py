@@ -8,9 +8,10 @@ import numpy as np
 from robust.attacks.base import Attack, require_budget
 from robust.attacks.keeping import kept
 from robust.attacks.losses import log_margins
-from robust.attacks.slope import margin_gradient, rounding_of
+from robust.attacks.probe import Probe
+from robust.attacks.slope import rounding_of
 from robust.attacks.target import Target
-from robust.attacks.unlimited import BEYOND, full_ranges, sampled
+from robust.attacks.unlimited import BEYOND, full_ranges
 from robust.data.budget import feature_eps
 from robust.randomness import row_uniform
 from robust.types import AnyArray, BoolArray, FloatArray
@@ -43,7 +44,7 @@ class Faint:
         return self.ratio * self.features / max(self.movable, 1)
 
 
-def faint_features(attack: Attack, target: Target, budgets: Sequence[Attack], *, seed: int) -> Faint:
+def faint_features(attack: Attack, probe: Probe, budgets: Sequence[Attack], *, seed: int) -> Faint:
     """How far features move the loss at random, against what their gradients promise.
 
     √(Σ (L(x + δ) − L(x))² / Σ (g·δ)²) over rows and draws, δ = ±h at random on the group and 0 elsewhere, L the margin
@@ -56,14 +57,15 @@ def faint_features(attack: Attack, target: Target, budgets: Sequence[Attack], *,
 
     Args:
         attack: A gradient attack.
-        target: The classifier and the rows, all right (n, d).
+        probe: The classifier, rows that are all right, and their gradients (m, d).
         budgets: The attack at each budget that is asked about, which say what may move.
-        seed: Seed of the directions, and of the sample of rows.
+        seed: Seed of the directions.
 
     Returns:
         The group with the largest ratio times its share of the features.
     """
-    sample = target.part(sampled(target, seed=seed)[:_ROWS])
+    few = probe.first(_ROWS)
+    sample, gradient = few.sample, few.gradient
     schema, x = sample.data.schema, sample.x
     may = np.any([feature_eps(require_budget(at), schema) > 0 for at in budgets], axis=0)
     may &= ~schema.mask("integer", "binary", "one_hot")
@@ -72,7 +74,6 @@ def faint_features(attack: Attack, target: Target, budgets: Sequence[Attack], *,
     step = np.where(may, _STEP * _usual_ranges(sample), 0.0)
 
     def run() -> AnyArray:
-        gradient = margin_gradient(sample, x)
         sizes = np.where(may, np.abs(gradient).mean(axis=0) * step, np.inf)
         order = np.argsort(sizes, kind="stable")[: int(may.sum())]
         scores = sample.scores(x).astype(np.float64)

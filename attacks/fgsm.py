@@ -67,16 +67,18 @@ class FGSM(Attack):
         flat = np.zeros(len(target), dtype=bool)
         for start in range(0, len(target), target.batch):
             rows = np.arange(start, min(start + target.batch, len(target)))
-            scores, gradient = target.gradient(target.x[rows], rows)
+            x = target.x[rows]
+            scores, gradient = target.gradient(x, rows)
             flat[rows], right = ~gradient.any(axis=1), ~target.wrong(scores, rows)
             survived[0, rows] = right
             if space.smooth and space.norm == "linf":
                 gradient = np.sign(gradient).astype(space.work)  # all that is asked of it below
             for k, eps in enumerate(grid):
-                rows, gradient = rows[right], gradient[right]
+                if not right.all():
+                    rows, x, gradient = rows[right], x[right], gradient[right]
                 if len(rows) == 0:
                     break
-                ball = ball_around(space, target.x[rows], eps=np.full((1, 1), eps))
+                ball = ball_around(space, x, eps=np.full((1, 1), eps))
                 points = ball.points(_stepped(ball, gradient, space), gradient)
                 right = ~target.wrong(target.scores(points), rows)
                 survived[k + 1, rows] = right

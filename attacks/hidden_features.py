@@ -8,9 +8,9 @@ import numpy as np
 from robust.attacks.base import Attack, require_budget
 from robust.attacks.keeping import kept
 from robust.attacks.noise import RandomNoise
+from robust.attacks.probe import Probe
 from robust.attacks.projection import space_of
 from robust.attacks.target import Target
-from robust.attacks.unlimited import sampled
 from robust.data.budget import feature_eps
 from robust.types import AnyArray, BoolArray
 
@@ -19,7 +19,7 @@ _DRAWS = 5
 _CLEAR = 16.0
 
 
-def hidden_features(attack: Attack, target: Target, budgets: Sequence[Attack], *, seed: int) -> list[tuple[int, float]]:
+def hidden_features(attack: Attack, probe: Probe, budgets: Sequence[Attack], *, seed: int) -> list[tuple[int, float]]:
     """Features without any gradient, and the share of rows whose scores follow them all the same.
 
     blind = {j that may move: g_j(x_i) = 0 for all rows i}; x'_i = x_i + noise on blind features alone; the share
@@ -31,18 +31,21 @@ def hidden_features(attack: Attack, target: Target, budgets: Sequence[Attack], *
 
     Args:
         attack: A gradient attack; says which norm.
-        target: The classifier and the rows, all right (n, d).
+        probe: The classifier, rows that are all right, and their gradients (m, d).
         budgets: The attack at each budget that is asked about.
-        seed: Seed of the noise, and of the sample of rows.
+        seed: Seed of the noise.
 
     Returns:
         For each budget the number of blind features, and the share of rows in [0, 1]; 0 is best.
     """
-    sample = target.part(sampled(target, seed=seed))
+    sample = probe.sample
     limits = np.array([feature_eps(require_budget(at), sample.data.schema) for at in budgets])
 
     def run() -> AnyArray:
-        dark = _dark(sample, sample.x)
+        dark = ~probe.gradient.any(axis=0)
+        if (dark & (limits > 0)).any():
+            # A class that is no row's own and no row's next best may follow them yet.
+            dark &= _dark(sample, sample.x)
         return np.array([_followed(sample, dark & (eps > 0), eps, attack, seed=seed) for eps in limits])
 
     found = kept(sample, "hidden features", attack.norm, limits, str(seed), compute=run)

@@ -4,24 +4,19 @@ import numpy as np
 
 from robust.attacks.balls import ball_around, numbers_a_row
 from robust.attacks.base import Attack
-from robust.attacks.faint_features import faint_features
 from robust.attacks.flat_rows import flat_rows
-from robust.attacks.hidden_features import hidden_features
+from robust.attacks.gradient_checks import gradient_checks
 from robust.attacks.keeping import kept
 from robust.attacks.minimal_sizes import sizes_of
 from robust.attacks.projection import Space
 from robust.attacks.rungs import FLOOR_DRAWS
 from robust.attacks.self_checks import (
-    features_seen,
     gradients_seen,
     relations_passable,
     repeats,
-    slope_of_features,
-    slope_told,
     strength,
     unlimited_budget,
 )
-from robust.attacks.slope import realised_slope
 from robust.attacks.target import Target
 from robust.attacks.unlimited import full_ranges
 from robust.evidence import SelfCheck
@@ -60,9 +55,7 @@ def self_checks(
     at = budgeted(attack, target, space, norms)
     held = np.isinf(norms)
     checks += [gradients_seen(target, flat_rows(target) & held, seed=seed), unlimited_budget(at, target, seed=seed)]
-    checks += [slope_told(rises) for rises in realised_slope(at, target, [at], seed=seed)]
-    checks += [features_seen(*found) for found in hidden_features(at, target, [at], seed=seed)]
-    checks += [slope_of_features(faint_features(at, target, [at], seed=seed)), smaller_than_noise(lucky)]
+    checks += [*gradient_checks(at, target, [at], seed=seed)[0], smaller_than_noise(lucky)]
     if target.data.schema.relations:
         checks.append(relations_passable(stuck=int(held.sum()), n=len(target)))
     return (*checks, strength(attack))

@@ -13,8 +13,7 @@ import numpy as np
 
 from robust.attacks.apgd import APGD
 from robust.attacks.base import Attack, require_budget
-from robust.attacks.faint_features import faint_features
-from robust.attacks.hidden_features import hidden_features
+from robust.attacks.gradient_checks import gradient_checks
 from robust.attacks.indicators import ROWS
 from robust.attacks.linear_exact import best_moves
 from robust.attacks.noise import RandomNoise
@@ -24,15 +23,7 @@ from robust.attacks.output_target import OutputTarget
 from robust.attacks.output_trees import TreeOutput
 from robust.attacks.pgd import PGD, STEPS
 from robust.attacks.projection import Space
-from robust.attacks.self_checks import (
-    features_seen,
-    plausible_units,
-    relations_passable,
-    room_to_move,
-    slope_of_features,
-    slope_told,
-)
-from robust.attacks.slope import realised_slope
+from robust.attacks.self_checks import plausible_units, relations_passable, room_to_move
 from robust.attacks.unlimited import sampled
 from robust.data.budget import Eps
 from robust.evidence import SelfCheck
@@ -78,10 +69,8 @@ def output_self_checks(
         checks.append(_gradients_seen(pushes, seed=seed))
         # A step that is not small beside what outputs span is misled where they are clipped, honestly.
         small = attack.at(_scaled(require_budget(attack), _SMALL))
-        checks += [slope_told(rises) for rises in realised_slope(attack, target, [small], seed=seed)]
-        checks += [features_seen(*found) for found in hidden_features(attack, target, [attack], seed=seed)]
-        checks.append(slope_of_features(faint_features(attack, target, [attack], seed=seed)))
-        checks += [_no_weaker_than_search(lead, attack, seed=seed)]
+        checks += gradient_checks(attack, target, [attack], steps=[small], seed=seed)[0]
+        checks.append(_no_weaker_than_search(lead, attack, seed=seed))
     if attack.gradients:
         checks += [_closed_form(attack, target, seed=seed), _enough_steps(lead, attack, seed=seed)]
         checks += [_planted(lead, attack, seed=seed), _more_budget(lead, attack, seed=seed)]

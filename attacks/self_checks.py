@@ -7,7 +7,6 @@ stands.
 import numpy as np
 
 from robust.attacks.base import Attack, require_budget
-from robust.attacks.faint_features import Faint
 from robust.attacks.foreign import Foreign
 from robust.attacks.linear_exact import LinearExact
 from robust.attacks.noise import RandomNoise
@@ -25,15 +24,6 @@ from robust.types import BoolArray, FloatArray
 # Share of the rows that may lack a gradient, or be sent back by a relation, before the figure is not believed.
 _FEW = 0.05
 _LEVEL = 0.95
-# Realised over promised rise: 1 for plain networks at any scale, 0.1 at most behind ripples, −1 if reversed; above 30
-# the gradient is of another order of magnitude than the slope.
-_HONEST = (0.3, 30.0)
-# That ratio is judged on at least so many rows that change, in sum, by this many of its standard errors: numbers with
-# few bits rise by rare stairs, whose sum is the slope. Where nearly all rows change, the median row must tell it too.
-_JUDGED, _SURE = 10, 3.0
-# Realised over promised change at random of all features, and as many times more of fewer: up to 1.5 for networks, also
-# those of four bits, 5 and more behind bins. Of few features with small gradients honest stairs are large.
-_FAINT = 5.0
 # Rows that are enough to tell a feature's range.
 _SPANNING = 10
 
@@ -158,60 +148,6 @@ def gradients_seen(target: Target, held: BoolArray, *, seed: int) -> SelfCheck:
     return SelfCheck(name="gradients", passed=passed, reason=reason, bias="raises")
 
 
-def slope_told(rises: FloatArray) -> SelfCheck:
-    """Whether a step along the gradient raises the loss as the gradient says it would.
-
-    Args:
-        rises: Realised and promised rise of the margin loss, of rows whose gradient promises one (2, m).
-    """
-    realised, promised = rises[:, np.isfinite(rises).all(axis=0)]  # no answer tells no slope
-    m, moved = len(promised), int(np.count_nonzero(realised))
-    if moved < _JUDGED:
-        reason = f"a small step along the gradient changes the loss of {moved} rows, too few to tell its slope"
-        return SelfCheck(name="gradient tells the slope", passed=True, reason=reason, bias="raises")
-    ratio = realised.sum() / promised.sum()
-    error = np.sqrt(m / (m - 1) * np.sum((realised - ratio * promised) ** 2)) / promised.sum()
-    middle, smooth = float(np.median(realised / promised)), moved >= (1 - _FEW) * m
-    low, high = _HONEST
-    passed = bool(ratio + _SURE * error >= low and ratio - _SURE * error <= high)
-    passed = passed and (low <= middle <= high or not smooth)
-    reason = f"small steps along the gradient raise the loss {ratio:.2g} times as much as it promises, of {m} rows"
-    reason += f" taken together, {middle:.2g} times in the median row" if smooth else " taken together"
-    if not passed:
-        reason += ": a gradient that is not the model's slope is masked"
-    return SelfCheck(name="gradient tells the slope", passed=passed, reason=reason, bias="raises")
-
-
-def features_seen(blind: int, share: float) -> SelfCheck:
-    """Whether every feature that the model follows has a gradient somewhere.
-
-    Args:
-        blind: Features that may move, and have a gradient of exactly zero wherever it was asked.
-        share: Share of rows whose scores change when these alone move.
-    """
-    passed = share <= _FEW
-    reason = f"{blind} features have no gradient on any row"
-    if blind:
-        reason += f", and scores of {share:.0%} of the rows follow them"
-    if not passed:
-        reason += ": the attack cannot see what these do, as behind bins or rounding"
-    return SelfCheck(name="hidden features", passed=passed, reason=reason, bias="raises")
-
-
-def slope_of_features(faint: Faint) -> SelfCheck:
-    """Whether features move the loss about as far as their gradients say.
-
-    Args:
-        faint: The group of features whose gradients say least of what they do.
-    """
-    passed = faint.weighted <= _FAINT
-    which = "all" if faint.features == faint.movable else f"the {faint.features} with the smallest gradients"
-    reason = f"of {faint.movable} features, {which} move the loss {faint.ratio:.2g} times as much as gradients say"
-    if not passed:
-        reason += ": what these do is hidden from the attack, as behind bins or rounding beside a smooth summary"
-    return SelfCheck(name="slope of features", passed=passed, reason=reason, bias="raises")
-
-
 def unlimited_budget(attack: Attack, target: Target, *, seed: int) -> SelfCheck:
     """Whether rows that can be broken are broken when the whole range of every feature is the budget.
 
@@ -252,14 +188,17 @@ def relations_passable(*, stuck: int, n: int) -> SelfCheck:
     return SelfCheck(name="relations", passed=passed, reason=reason, bias="raises")
 
 
-def plausible_units(attack: Attack, target: Target) -> SelfCheck:
+def plausible_units(attack: Attack, target: Target, ranges: tuple[FloatArray, FloatArray] | None = None) -> SelfCheck:
     """Whether the budget fits into the features' ranges; one that does not is often in other units than the data.
 
-    A feature without bounds has the range that the rows span, where these are several and differ.
+    Args:
+        attack: Has the budget.
+        target: The rows.
+        ranges: `usual_ranges` of them, where these have been asked for.
     """
     schema = target.data.schema
     budget = feature_eps(require_budget(attack), schema)
-    low, high = _ranges(target)
+    low, high = usual_ranges(target) if ranges is None else ranges
     width = high - low
     wide = np.flatnonzero((budget > width) & ~schema.mask("binary", "one_hot"))
     if attack.norm != "linf" and len(wide):
@@ -278,7 +217,7 @@ def plausible_units(attack: Attack, target: Target) -> SelfCheck:
     return SelfCheck(name="units", passed=False, reason=reason, bias="none")
 
 
-def _ranges(target: Target) -> tuple[FloatArray, FloatArray]:
+def usual_ranges(target: Target) -> tuple[FloatArray, FloatArray]:
     """Bounds of each feature; where there are none, what the rows span, and no bounds if that is nothing (d,)."""
     schema, x = target.data.schema, target.x.astype(np.float64)
     low, high = schema.lower.astype(np.float64), schema.upper.astype(np.float64)

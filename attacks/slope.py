@@ -7,8 +7,8 @@ import numpy as np
 from robust.attacks.base import Attack, require_budget
 from robust.attacks.keeping import kept
 from robust.attacks.losses import log_margins
+from robust.attacks.probe import Probe
 from robust.attacks.target import Target
-from robust.attacks.unlimited import full_ranges, sampled
 from robust.data.budget import feature_eps
 from robust.types import AnyArray, BoolArray, FloatArray
 
@@ -20,7 +20,7 @@ _STEP, _WIDEST = 1 / 4, 0.1
 _CLEAR = 16.0
 
 
-def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *, seed: int) -> list[FloatArray]:
+def realised_slope(attack: Attack, probe: Probe, budgets: Sequence[Attack]) -> list[FloatArray]:
     """Realised and promised rise of the margin loss, row by row, for a step along the gradient.
 
     L(x') − L(x) and Σ g_j·(x'_j − x_j) with x' = x + h·sign(g), or h along g/‖g‖ in l2, inside the bounds; h is
@@ -32,27 +32,26 @@ def realised_slope(attack: Attack, target: Target, budgets: Sequence[Attack], *,
 
     Args:
         attack: A gradient attack; says which norm.
-        target: The classifier and the rows, all right (n, d).
+        probe: The classifier, rows that are all right, and their gradients (m, d).
         budgets: The attack at each budget that is asked about.
-        seed: Picks the sample of rows, by their ids.
 
     Returns:
         For each budget the two rises of the rows that are left (2, m); equal for a linear model, opposite for a
         reversed gradient.
     """
-    sample = target.part(sampled(target, seed=seed))
+    sample, gradient = probe.sample, probe.gradient
     schema, x = sample.data.schema, sample.x
     if x.dtype.kind != "f":
         return [np.empty((2, 0)) for _ in budgets]
     moves = ~schema.mask("integer", "binary", "one_hot")
-    widest = _WIDEST * full_ranges(target)
+    widest = _WIDEST * probe.ranges
     steps = np.array([np.minimum(feature_eps(require_budget(at), schema) * _STEP, widest) * moves for at in budgets])
     if attack.norm == "l1":  # ‖δ‖₁ ≤ √d·‖δ‖₂: a step along the gradient that stays in the ball
         steps = steps / np.sqrt(schema.width)
 
     def run() -> AnyArray:
         # Scores of rows and points come from one pass of one shape, so that equal inputs give equal bits.
-        scores, gradient = sample.scores(x).astype(np.float64), margin_gradient(sample, x)
+        scores = sample.scores(x).astype(np.float64)
         before, found = log_margins(scores, sample.y, scale=sample.scale), np.full((len(steps), 2, len(x)), np.nan)
         noise = rounding_of(scores if sample.scale == "logits" else None, before)
         for k, step in enumerate(steps):
@@ -72,15 +71,6 @@ def rounding_of(scores: FloatArray | None, losses: FloatArray) -> FloatArray:
     """Changes of a loss that are rounding, by row (n,); given scores (n, k) count, too."""
     sizes = np.abs(losses) if scores is None else np.maximum(np.abs(losses), np.abs(scores).max(axis=1))
     return np.asarray(_CLEAR * np.finfo(np.float32).eps * sizes)
-
-
-def margin_gradient(target: Target, x: AnyArray) -> FloatArray:
-    """Gradients of the margin loss, in double precision."""
-    parts = [
-        target.gradient(x[start : start + target.batch], slice(start, start + target.batch), loss="log_margin")[1]
-        for start in range(0, len(x), target.batch)
-    ]
-    return np.concatenate(parts).astype(np.float64)
 
 
 def _stepped(x: AnyArray, gradient: FloatArray, step: FloatArray, target: Target, *, l2: bool) -> AnyArray:

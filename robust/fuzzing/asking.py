@@ -4,7 +4,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -13,7 +13,7 @@ import numpy as np
 from robust.errors import ModelFault
 from robust.fuzzing.batch_forms import PLAIN, BatchForm
 from robust.fuzzing.subject import Subject
-from robust.models.contract import output_columns
+from robust.models.contract import output_columns, same_bits
 from robust.models.foreign_errors import brief
 from robust.predicting.memory import OutOfMemory as OutOfMemory
 from robust.predicting.memory import lacks_memory
@@ -107,7 +107,7 @@ class Asker:
             own = form.arranged(given)
             # In the plain form the memory given is a copy of `given`, which stays as it is.
             before = given if form.dtype is None and form.layout == "rows" else own.copy()
-            with _limited(self.budget):
+            with nullcontext() if self.budget is None else _limited(self.budget):
                 found = subject.ask(own)
         except KeyboardInterrupt:
             raise
@@ -120,7 +120,7 @@ class Asker:
                 raise OutOfMemory from error
             return Answer(error=error)
         self.clock.seconds += found.seconds
-        changed = found.changed or own.tobytes() != before.tobytes()
+        changed = found.changed or not same_bits(own, before)
         try:
             outputs = columns_of(found.outputs, len(rows))[:asked]
         except ModelFault as error:
@@ -145,14 +145,11 @@ def _patience(budget: float) -> float:
 
 
 @contextmanager
-def _limited(budget: float | None) -> Iterator[None]:
+def _limited(budget: float) -> Iterator[None]:
     """Give a call up after ten budgets where that can be done: in the main thread, where nobody else has set an alarm.
 
     Python's own code is interrupted; a kernel of a library runs on until it returns.
     """
-    if budget is None:
-        yield
-        return
     able = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
     if not able or signal.getitimer(signal.ITIMER_REAL)[0] or signal.getsignal(signal.SIGALRM) != signal.SIG_DFL:
         yield

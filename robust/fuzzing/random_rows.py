@@ -113,11 +113,12 @@ def table_values(table: AnyArray, words: IntArray) -> AnyArray:
     """Values of each feature (…, d) from a table (t, d), by numbers 0 … 65535 (…, d)."""
     if len(table) == 1:
         return np.broadcast_to(table[0], words.shape)
-    # One flat place a value: indexing by two arrays takes three times as long.
-    place = words * np.int64(len(table))
+    # One flat place a value: indexing by two arrays takes three times as long. Half words hold it but in huge tables.
+    whole = np.uint32 if table.size < 1 << 16 else np.int64
+    place = words * whole(len(table))
     place >>= 16
-    place *= table.shape[1]
-    place += np.arange(table.shape[1])
+    place *= whole(table.shape[1])
+    place += np.arange(table.shape[1]).astype(whole)
     return np.asarray(table.ravel().take(place))
 
 

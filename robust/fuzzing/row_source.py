@@ -8,7 +8,7 @@ import numpy as np
 from robust.types import AnyArray, FloatArray, IntArray
 
 #: Rows are made in blocks of at most so many, fewer where they are wide; a block is what one key draws.
-_BLOCK, _CELLS = 1024, 1 << 17
+_BLOCK, _CELLS = 2048, 1 << 17
 #: The rows of a block take turns in these many styles.
 TURNS = 8
 #: Blocks of at least so many rows are whole multiples of it: kinds of odd values take turns, too.
@@ -63,7 +63,7 @@ def block_rows(width: int) -> int:
     """Rows of a block of rows of d features: a multiple of `ROUND`, of `TURNS` where fewer fit.
 
     >>> block_rows(10), block_rows(1000), block_rows(3000), block_rows(10**6)
-    (1024, 128, 32, 8)
+    (2048, 128, 32, 8)
     """
     fit = min(_BLOCK, _CELLS // max(width, 1))
     return fit // ROUND * ROUND or max(TURNS, fit // TURNS * TURNS)

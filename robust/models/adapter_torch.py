@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from threading import RLock
 
 import numpy as np
@@ -163,9 +164,13 @@ def _restore(module: torch.nn.Module, modes: list[tuple[torch.nn.Module, bool]])
 
 def placement(module: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
     """Where a module lives, and in which floating type it computes."""
-    tensors = [*module.parameters(), *module.buffers()]
-    device = tensors[0].device if tensors else torch.device("cpu")
-    return device, next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.float32)
+    device = torch.device("cpu")
+    # Asked at each call: a large module's tensors are not all listed for the first of them.
+    for i, tensor in enumerate(chain(module.parameters(), module.buffers())):
+        device = tensor.device if i == 0 else device
+        if tensor.is_floating_point():
+            return device, tensor.dtype
+    return device, torch.float32
 
 
 def starts_with_embedding(module: torch.nn.Module) -> bool:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from robust.errors import ModelFault
-from robust.types import FloatArray
+from robust.types import AnyArray, FloatArray
 
 CHANGES_INPUT = "it changes its input in place: whoever uses the rows afterwards gets other rows; let it work on a copy"
 
@@ -41,3 +41,15 @@ def output_columns(outputs: object, rows: int) -> FloatArray:
             "target: wrap it in a function or module that picks, averages or flattens what is to be judged"
         )
     return found.reshape(rows, -1).astype(np.float64)
+
+
+def same_bits(one: AnyArray, other: AnyArray) -> bool:
+    """Whether two arrays of one type are the same to the last bit: NaN, which equals nothing, may stand in both.
+
+    >>> same_bits(np.array([np.nan, 0.0]), np.array([np.nan, 0.0])), same_bits(np.array([0.0]), np.array([-0.0]))
+    (True, False)
+    """
+    whole = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}.get(one.dtype.itemsize)
+    if whole is None or one.dtype.hasobject:
+        return one.shape == other.shape and one.tobytes() == other.tobytes()
+    return np.array_equal(one.view(whole), other.view(whole))

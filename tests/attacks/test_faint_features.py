@@ -9,6 +9,7 @@ from robust.attacks.accuracy_under_attack import robust_accuracy
 from robust.attacks.faint_features import faint_features
 from robust.attacks.fgsm import FGSM
 from robust.attacks.pgd import PGD
+from robust.attacks.probe import probed
 from robust.attacks.target import aim
 from robust.data.live import as_data
 from robust.models.conversion import as_model
@@ -124,7 +125,7 @@ def test_a_linear_model_moves_as_its_gradient_says(linear):
     data = as_data(x, (x @ weights[1] > 0).astype(int))
     target = aim(linear(weights), data)
     attack = FGSM(eps=0.1)
-    faint = faint_features(attack, target, [attack], seed=0)
+    faint = faint_features(attack, probed(target, seed=0), [attack], seed=0)
     assert (faint.movable, faint.ratio) == (4, pytest.approx(1.0, abs=1e-5))
 
 
@@ -132,6 +133,6 @@ def test_features_that_must_stay_are_not_asked(linear):
     data = as_data(np.random.default_rng(0).random((30, 3)), np.ones(30, dtype=int), schema={"x1": {"immutable": True}})
     target = aim(linear([[0.0] * 3, [1.0] * 3]), data)
     attack = FGSM(eps=0.1)
-    assert faint_features(attack, target, [attack], seed=0).movable == 2
+    assert faint_features(attack, probed(target, seed=0), [attack], seed=0).movable == 2
     idle = FGSM(eps=0.0)
-    assert faint_features(idle, target, [idle], seed=0).features == 0
+    assert faint_features(idle, probed(target, seed=0), [idle], seed=0).features == 0

@@ -8,9 +8,10 @@ from torch import nn
 from robust.attacks.accuracy_curve import robustness_curve
 from robust.attacks.accuracy_under_attack import robust_accuracy
 from robust.attacks.fgsm import FGSM
+from robust.attacks.gradient_checks import features_seen
 from robust.attacks.hidden_features import hidden_features
 from robust.attacks.pgd import PGD
-from robust.attacks.self_checks import features_seen
+from robust.attacks.probe import probed
 from robust.attacks.target import aim
 from robust.attacks.transfer import Transfer
 from robust.data.live import as_data
@@ -49,7 +50,7 @@ HIDES = {
 
 
 def blind(model, data, *attacks):
-    return hidden_features(attacks[0], aim(model, data), list(attacks), seed=0)
+    return hidden_features(attacks[0], probed(aim(model, data), seed=0), list(attacks), seed=0)
 
 
 @pytest.mark.parametrize("name", HIDES)

@@ -8,9 +8,10 @@ from scipy.special import softmax
 from torch import nn
 
 from robust.attacks.fgsm import FGSM
+from robust.attacks.gradient_checks import slope_told
 from robust.attacks.losses import log_margin_cotangent, log_margins, margins
 from robust.attacks.pgd import PGD
-from robust.attacks.self_checks import slope_told
+from robust.attacks.probe import probed
 from robust.attacks.slope import realised_slope
 from robust.attacks.target import aim
 from robust.data.live import as_data
@@ -20,7 +21,7 @@ from robust.models.conversion import as_model
 def rises(attack, model, data):
     target = aim(model, data)
     right = ~target.wrong(target.scores(target.x), slice(None))
-    return realised_slope(attack, target.part(right), [attack], seed=0)[0]
+    return realised_slope(attack, probed(target.part(right), seed=0), [attack])[0]
 
 
 def ratios(attack, model, data):
