@@ -23,12 +23,11 @@ from robust.attacks.keeping import resumable
 from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.outcome_evidence import outcome_evidence
 from robust.attacks.rungs import Outcome, plan, require_question, run_ladder
-from robust.attacks.second_opinion import climbing, second_opinion
+from robust.attacks.second_opinion import climbing, relations_passable, second_opinion
 from robust.attacks.self_checks import (
     claims_hold,
     gradients_seen,
     plausible_units,
-    relations_passable,
     repeats,
     room_to_move,
     strength,
@@ -160,7 +159,7 @@ def robust_accuracy(
 
 def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck, ...]:
     """The self-checks that apply."""
-    ladder, n = outcome.ladder, len(target)
+    ladder = outcome.ladder
     attack = ladder.strongest
     checks = [room_to_move(attack, target), repeats(target, seed=seed)]
     climb = climbing(attack, target)
@@ -180,7 +179,8 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
     if ladder.floor is not None:
         checks.append(stronger_than_noise(outcome.floor, outcome.attacked))
     if target.data.schema.relations:
-        checks.append(relations_passable(stuck=int((~outcome.broken & ~outcome.moved).sum()), n=n))
+        stuck, budget = ~outcome.broken & ~outcome.moved, require_budget(attack)
+        checks.append(relations_passable(target, stuck, eps=budget, norm=attack.norm, seed=seed))
     return (*checks, strength(attack), plausible_units(attack, target))
 
 

@@ -8,10 +8,11 @@ from robust.attacks.accuracy_curve import robustness_curve
 from robust.attacks.base import Attack
 from robust.attacks.checks import default_eps
 from robust.attacks.fgsm import FGSM
-from robust.attacks.hop_skip_jump import HopSkipJump
 from robust.attacks.noise import RandomNoise
 from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.pgd import PGD
+from robust.attacks.random_search import RandomSearch
+from robust.attacks.square import Square
 from robust.attacks.strengths import cascade
 from robust.attacks.target import aim
 from robust.attacks.transfer import Transfer
@@ -75,9 +76,7 @@ def _attack(subject: Subject, name: str | None, norm: Norm) -> Attack:
     rungs = cascade(aim(own, subject.test), eps=1.0, norm=norm, strength="quick")
     # The quick cascade climbs in few steps, which a curve need not: it bisects the budgets. A search by scores is cheap
     # beside a walk by labels, which is its self-check.
-    last = rungs[-1]
-    if isinstance(last, HopSkipJump):
-        last = rungs[0]
+    last = next((rung for rung in rungs if isinstance(rung, Square | RandomSearch)), rungs[-1])
     return PGD(norm=norm) if isinstance(last, PGD) else replace(last, eps=None)  # type: ignore[type-var]
 
 

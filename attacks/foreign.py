@@ -31,6 +31,7 @@ class Claims:
         kept: How many of them break it after they were projected.
         outside: How many of its rows were outside the budget, the bounds or the schema.
         unusable: How many were no numbers.
+        unmoved: How many stayed where they were.
     """
 
     rows: int = 0
@@ -38,6 +39,7 @@ class Claims:
     kept: int = 0
     outside: int = 0
     unusable: int = 0
+    unmoved: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -111,6 +113,8 @@ class Foreign(Attack):
             state = ball.state_of(given)
             points = ball.points(state, given - target.x[rows].astype(np.float64) if space.groups else None)
             claims.unusable += int((~usable).sum())
+            x = target.x[rows].astype(np.float64)
+            claims.unmoved += int(np.all((points == x) | np.isnan(x), axis=1).sum())
             claims.outside += int(
                 np.any(~np.isclose(points, given, rtol=1e-5, atol=1e-6, equal_nan=True), axis=1).sum()
             )
@@ -123,7 +127,7 @@ class Foreign(Attack):
             claims.broken += int(broken.sum())
             claims.kept += int(still.sum())
             found[rows] = points
-        for name in ("rows", "broken", "kept", "outside", "unusable"):
+        for name in ("rows", "broken", "kept", "outside", "unusable", "unmoved"):
             setattr(self.claims, name, getattr(claims, name))
         return found
 

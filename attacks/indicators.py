@@ -27,8 +27,8 @@ from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 #: Rows of a sample.
 ROWS = 32
 _DRAWS = 10
-# Share of the rows that may be missed, as elsewhere in the self-checks.
-_FEW, _LEVEL = 0.05, 0.95
+#: Share of the rows that may be missed, as elsewhere in the self-checks.
+FEW, _LEVEL = 0.05, 0.95
 # Share of planted rows that may be missed. Numbers with few bits rise by stairs: below one stair, the best of ten draws
 # climbs by luck where no gradient leads, in a quarter of the rows; a search without gradients misses nearly all.
 _MISSED = 0.5
@@ -103,9 +103,10 @@ def iterations_suffice(attack: Attack, target: Target, broken: BoolArray, *, see
     longer = _with_more_steps(attack)
     if longer is None:
         return None
-    found, passed, rows = left_over((longer,), target, broken, seed=seed)
+    found, rows = left_over((longer,), target, broken, seed=seed)
     if not rows:
         return None
+    passed = _few_left(found, rows, broken)
     reason = f"twice as many steps break {found} of {rows} rows that held"
     if not passed:
         reason += ": it had not converged"
@@ -127,9 +128,10 @@ def weaker_black_box(box: Attack, target: Target, broken: BoolArray, *, seed: in
     Source:
         Athalye, Carlini and Wagner (2018), section 3.1.
     """
-    found, passed, rows = left_over((box,), target, broken, seed=seed)
+    found, rows = left_over((box,), target, broken, seed=seed)
     if not rows:
         return None
+    passed = _few_left(found, rows, broken)
     reason = f"{title(box)}, which sees scores alone, breaks {found} of {rows} rows that gradients left"
     if not passed:
         reason += ": gradients that see less than scores are masked"
@@ -206,12 +208,14 @@ def unstable_loss(target: Target, *, eps: Eps, norm: str, seed: int) -> Fact:
     return Fact(name="unstable loss", value=float(f"{np.mean(changes):.3g}"))
 
 
-def _some(target: Target, rows: IntArray, *, seed: int) -> IntArray:
-    """At most `ROWS` of some rows, picked by their ids."""
-    return np.sort(rows[sampled(target.part(rows), seed=seed, most=ROWS)])
+def _some(target: Target, rows: IntArray, *, seed: int, most: int = ROWS) -> IntArray:
+    """At most so many of some rows, picked by their ids."""
+    return np.sort(rows[sampled(target.part(rows), seed=seed, most=most)])
 
 
-def left_over(attacks: tuple[Attack, ...], target: Target, broken: BoolArray, *, seed: int) -> tuple[int, bool, int]:
+def left_over(
+    attacks: tuple[Attack, ...], target: Target, broken: BoolArray, *, seed: int, most: int = ROWS
+) -> tuple[int, int]:
     """What other attacks break of a sample of the rows that held.
 
     Args:
@@ -219,18 +223,22 @@ def left_over(attacks: tuple[Attack, ...], target: Target, broken: BoolArray, *,
         target: The classifier and the rows, all right (n, d).
         broken: Which of them are broken already (n,).
         seed: Picks the sample, and seeds the attacks.
+        most: Rows of the sample, at most.
 
     Returns:
-        How many they break, whether these are few, and of how many.
+        How many they break, and of how many.
     """
     held = np.flatnonzero(~broken)
     if not len(held):
-        return 0, True, 0
-    rows = _some(target, held, seed=seed)
+        return 0, 0
+    rows = _some(target, held, seed=seed, most=most)
     out = np.any([_broken_by(attack, target, rows, seed=seed) for attack in attacks], axis=0)
-    found = int(out.sum())
-    # The sample stands for the rows that held; what counts is the share of all of them.
-    return found, _rare(found, len(rows), share=min(1.0, _FEW * len(target) / len(held))), len(rows)
+    return int(out.sum()), len(rows)
+
+
+def _few_left(found: int, rows: int, broken: BoolArray) -> bool:
+    """Whether few of all rows are what a sample of those that held tells of."""
+    return _rare(found, rows, share=min(1.0, FEW / float(np.mean(~broken))))
 
 
 def _broken_by(attack: Attack, target: Target, rows: IntArray, *, seed: int) -> BoolArray:
@@ -246,7 +254,7 @@ def _margins(part: Target, x: AnyArray) -> FloatArray:
     return kept(part, "margins", x, compute=run)
 
 
-def _rare(count: int, n: int, *, share: float = _FEW) -> bool:
+def _rare(count: int, n: int, *, share: float = FEW) -> bool:
     """Whether a share of 5 % explains a count, at a level of 95 %."""
     return n == 0 or clopper_pearson_bounds(count, n, _LEVEL)[0] <= share
 

@@ -3,16 +3,16 @@
 import numpy as np
 
 from robust.attacks.balls import ball_around, numbers_a_row
-from robust.attacks.base import Attack
+from robust.attacks.base import Attack, require_budget
 from robust.attacks.flat_rows import flat_rows
 from robust.attacks.gradient_checks import gradient_checks
 from robust.attacks.keeping import kept
 from robust.attacks.minimal_sizes import sizes_of
 from robust.attacks.projection import Space
 from robust.attacks.rungs import FLOOR_DRAWS
+from robust.attacks.second_opinion import relations_passable
 from robust.attacks.self_checks import (
     gradients_seen,
-    relations_passable,
     repeats,
     strength,
     unlimited_budget,
@@ -57,7 +57,7 @@ def self_checks(
     checks += [gradients_seen(target, flat_rows(target) & held, seed=seed), unlimited_budget(at, target, seed=seed)]
     checks += [*gradient_checks(at, target, [at], seed=seed)[0], smaller_than_noise(lucky)]
     if target.data.schema.relations:
-        checks.append(relations_passable(stuck=int(held.sum()), n=len(target)))
+        checks.append(relations_passable(target, held, eps=require_budget(at), norm=at.norm, seed=seed))
     return (*checks, strength(attack))
 
 

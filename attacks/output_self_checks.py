@@ -23,7 +23,7 @@ from robust.attacks.output_target import OutputTarget
 from robust.attacks.output_trees import TreeOutput
 from robust.attacks.pgd import PGD, STEPS
 from robust.attacks.projection import Space
-from robust.attacks.self_checks import plausible_units, relations_passable, room_to_move
+from robust.attacks.self_checks import plausible_units, room_to_move
 from robust.attacks.unlimited import sampled
 from robust.data.budget import Eps
 from robust.evidence import SelfCheck
@@ -76,8 +76,7 @@ def output_self_checks(
         checks += [_planted(lead, attack, seed=seed), _more_budget(lead, attack, seed=seed)]
     checks.append(_stronger_than_noise(pushes))
     if target.data.schema.relations:
-        stuck = np.all([np.all(_same(push.rows, push.target.x), axis=1) for push in pushes], axis=0)
-        checks.append(relations_passable(stuck=int(stuck.sum()), n=len(target)))
+        checks.append(_relations_passable(pushes, attack, seed=seed))
     told = [msgspec.structs.replace(check, bias=bias) if check.bias == "raises" else check for check in checks]
     return (*told, _same_twice(lead), _strength(attack, target), plausible_units(attack, target))
 
@@ -163,6 +162,22 @@ def _no_weaker_than_search(push: Pushed, attack: Attack, *, seed: int) -> SelfCh
     if not passed:
         reason += ": gradients that see less than outputs are masked"
     return SelfCheck(name="stronger than black-box", passed=passed, reason=reason, bias="raises")
+
+
+def _relations_passable(pushes: Sequence[Pushed], attack: Attack, *, seed: int) -> SelfCheck:
+    """Whether a search that keeps the schema's relations moves outputs of rows that the attacks left alone."""
+    stuck = np.flatnonzero(np.all([np.all(_same(push.rows, push.target.x), axis=1) for push in pushes], axis=0))
+    n, target, passed = len(pushes[0].target), pushes[0].target, True
+    reason = f"{len(stuck)} of {n} rows stayed where they were"
+    if len(stuck) > _FEW * n:
+        part = target.part(stuck[sampled(target.part(stuck), seed=seed, most=ROWS)])
+        box = black_box(part, require_budget(attack), attack.norm, queries=_QUERIES)
+        moved = int((pushed_rows(box, part, seed=seed)[1] > _rounding(part)).sum())
+        passed = moved / len(part) * len(stuck) <= _FEW * n
+        reason += f"; a search among rows that keep the relations moves the outputs of {moved} of {len(part)} of them"
+    if not passed:
+        reason += ": the attacks do not know how to move along them"
+    return SelfCheck(name="relations", passed=passed, reason=reason, bias="raises")
 
 
 def _enough_steps(push: Pushed, attack: Attack, *, seed: int) -> SelfCheck:

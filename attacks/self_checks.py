@@ -118,8 +118,11 @@ def claims_hold(attack: Foreign) -> SelfCheck:
         f"of {claims.rows} rows, {attack.title} gave {claims.broken} that break the model as they came, {claims.kept} "
         f"that do inside budget, bounds and schema; {claims.outside} lay outside, {claims.unusable} were no numbers"
     )
-    passed = lost <= _FEW * claims.rows and claims.unusable <= _FEW * claims.rows
-    if not passed:
+    still = claims.unmoved >= (1.0 - _FEW) * claims.rows > 0
+    passed = lost <= _FEW * claims.rows and claims.unusable <= _FEW * claims.rows and not still
+    if still:
+        reason += f"; {claims.unmoved} stayed where they were: it has not looked"
+    elif not passed:
         reason += ": it does not know these rules, and has not looked where they lead"
     return SelfCheck(name="obeys budget and schema", passed=passed, reason=reason, bias="raises")
 
@@ -177,15 +180,6 @@ def unrounded_outputs(target: Target) -> SelfCheck:
     if lost:
         reason += '; outputs before the softmax, declared as output="logits", can be attacked harder'
     return SelfCheck(name="logits", passed=lost == 0, reason=reason, bias="none")
-
-
-def relations_passable(*, stuck: int, n: int) -> SelfCheck:
-    """Whether rows held because every point that was tried broke a relation of the schema."""
-    reason = f"{stuck} of {n} rows held where they were, sent back by the schema's relations"
-    passed = stuck <= _FEW * n
-    if not passed:
-        reason += ": the attack does not know how to move along them"
-    return SelfCheck(name="relations", passed=passed, reason=reason, bias="raises")
 
 
 def plausible_units(attack: Attack, target: Target, ranges: tuple[FloatArray, FloatArray] | None = None) -> SelfCheck:

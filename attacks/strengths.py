@@ -12,6 +12,7 @@ from robust.attacks.linear_exact import LinearExact, linear_scores
 from robust.attacks.pgd import PGD
 from robust.attacks.random_search import RandomSearch
 from robust.attacks.square import Square
+from robust.attacks.substitute import Substitute
 from robust.attacks.target import Target
 from robust.attacks.transfer import Transfer
 from robust.attacks.tree_attack import TreeAttack
@@ -25,8 +26,10 @@ from robust.types import Norm
 Strength: TypeAlias = Literal["quick", "standard", "thorough"]
 STRENGTHS: tuple[Strength, ...] = get_args(Strength)
 
-#: Forward passes a row of an attack that sees scores alone, and steps of one that sees labels alone.
+#: Forward passes a row of an attack that sees scores alone, points a row that a substitute learns from, and steps of a
+#: walk that sees labels alone.
 _QUERIES = {"quick": 100, "standard": 300, "thorough": 2000}
+_TAUGHT = {"quick": 50, "standard": 200, "thorough": 500}
 _STEPS = {"quick": 5, "standard": 10, "thorough": 25}
 #: Queries at least of the search among rows that keep relations.
 _RELATED = 300
@@ -55,9 +58,9 @@ def cascade(
     towards nine classes in few steps, since it is the class that decides there, then climbs the margin loss from four
     starts in many, for models whose slopes mislead, and adds a minimal-norm attack and Square. A row that holds costs
     it about 1,600 passes. Linear models and trees are attacked through their own closed form or leaves. Without
-    gradients: the rows of the surrogate, a search that sees scores alone, and a walk that sees labels alone, since
-    scores that saturate, or are decisions themselves, tell a search nothing. Where relations bind features, a search
-    among rows that keep them takes part, whatever the model.
+    gradients: the rows of the surrogate, those of a network that is fitted to the model's labels, a search that sees
+    scores alone, and a walk that sees labels alone, since scores that saturate, or are decisions themselves, tell a
+    search nothing. Where relations bind features, a search among rows that keep them takes part, whatever the model.
 
     Args:
         target: The classifier and the rows.
@@ -116,10 +119,11 @@ def _by_gradients(eps: Eps, norm: Norm, strength: Strength, *, black: bool) -> t
 
 def _black_box(target: Target, eps: Eps, norm: Norm, strength: Strength) -> tuple[Attack, ...]:
     """Attacks that need nothing but answers."""
+    twin = Substitute(eps=eps, norm=norm, queries=_TAUGHT[strength])
     walk = HopSkipJump(eps=eps, norm=norm, steps=_STEPS[strength])
     if target.kind == "labels":
-        return (walk,)
-    return (by_scores(target, eps, norm, queries=_QUERIES[strength]), walk)
+        return (twin, walk)
+    return (twin, by_scores(target, eps, norm, queries=_QUERIES[strength]), walk)
 
 
 def by_scores(target: Target, eps: Eps, norm: Norm, *, queries: int) -> Attack:

@@ -32,6 +32,7 @@ ATTACKS = {
     "pgd": ("robust.attacks.pgd", "PGD"),
     "random-search": ("robust.attacks.random_search", "RandomSearch"),
     "square": ("robust.attacks.square", "Square"),
+    "substitute": ("robust.attacks.substitute", "Substitute"),
     "tree": ("robust.attacks.tree_attack", "TreeAttack"),
 }
 _ONE_NORM = {"ddn": "l2"}

@@ -3,6 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from robust.attacks.accuracy_curve import robustness_curve
@@ -12,6 +16,7 @@ from robust.attacks.noise import RandomNoise
 from robust.attacks.pgd import PGD
 from robust.attacks.random_search import RandomSearch
 from robust.attacks.square import Square
+from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.models.conversion import as_model
 
@@ -42,6 +47,41 @@ def test_an_attack_that_does_nothing_passes_nothing(net, digits):
     assert robust_accuracy(model, digits, eps=EPS).value < m.value - 0.2
     area = robustness_curve(model, digits, does_nothing, eps=[EPS / 2, EPS]).area()
     assert (area > 0.5).status == "INVALID"
+
+
+def test_an_attack_that_moves_nothing_has_not_looked_at_any_budget(net, digits):
+    model = as_model(net, output="logits")
+    m = robust_accuracy(model, digits, attack=does_nothing, eps=1e-3)
+    check = next(check for check in m.validity if check.name == "obeys budget and schema")
+    assert not check.passed
+    assert check.reason.endswith("stayed where they were: it has not looked")
+    assert (m > 0.5).status == "INVALID"
+
+
+def test_a_second_opinion_looks_at_a_hundred_rows(net, digits):
+    """Weak attacks miss a few rows in a hundred, which thirty-two rows would not tell."""
+    model = as_model(net, output="logits")
+    for eps in (0.08, 0.1, 0.12):
+        weak = robust_accuracy(model, digits, attack=HopSkipJump(eps=eps, steps=1))
+        found = robust_accuracy(model, digits, eps=eps).value
+        if weak.value > found + 0.08:
+            assert "second opinion" in failed(weak)
+        assert "second opinion" not in failed(robust_accuracy(model, digits, attack=PGD(eps=eps)))
+    assert weak.value > found + 0.08
+
+
+def test_trees_and_weights_give_an_opinion():
+    x, y = load_breast_cancer(return_X_y=True)
+    x = StandardScaler().fit_transform(x)
+    data = as_data(x[400:500], y[400:500])
+    for model, name, eps in (
+        (LogisticRegression(C=1e4, max_iter=5000), "LinearExact", 0.1),
+        (DecisionTreeClassifier(random_state=0), "TreeAttack", 0.3),
+    ):
+        m = robust_accuracy(model.fit(x[:400], y[:400]), data, attack=lambda f, rows, _: rows + 0.01, eps=eps)
+        check = next(check for check in m.validity if check.name == "second opinion")
+        assert not check.passed
+        assert check.reason.startswith(name)
 
 
 def test_attacks_that_hardly_look(foolbox, net, digits):

@@ -97,7 +97,7 @@ def test_with_a_surrogate_the_cascade_is_transferred(example):
     figure = next(e for e in m.evidence if isinstance(e, Figure))
     assert figure.columns[0].values == (
         *("clean", "noise floor", "FGSM, transferred", "PGD, transferred"),
-        *("APGD margin, transferred", "APGD targeted, transferred", "Square", "HopSkipJump"),
+        *("APGD margin, transferred", "APGD targeted, transferred", "Substitute", "Square", "HopSkipJump"),
     )
     (meaning,) = [e.value for e in m.evidence if isinstance(e, Fact) and e.name == "what a pass means"]
     assert f"surrogate={twin.name!r}" in meaning
