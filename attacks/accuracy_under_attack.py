@@ -47,6 +47,7 @@ from robust.measures.assembling import assemble
 from robust.measures.row_means import share_interval
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
+from robust.randomness import read_seed
 
 # Of the search that gradients are compared with, on a sample of the rows that held.
 _QUERIES = 100
@@ -114,7 +115,7 @@ def robust_accuracy(
     >>> m.value, m.n, m.method  # rows at ±0.5 can be moved across 0, rows at ±3 cannot
     (0.5, 4, 'clopper-pearson')
     """
-    model, data = as_model(model), as_data(data)
+    model, data, seed = as_model(model), as_data(data), read_seed(seed)
     require_question(attack=attack, eps=eps, norm=norm, strength=strength, surrogate=surrogate)
     with metered() as meter, resumable():
         wanted = isinstance(attack, Attack) and attack.gradients

@@ -27,8 +27,12 @@ def _mix(word: IntArray) -> IntArray:
     return word
 
 
-def _read_seed(seed: object) -> int:
-    """A user's seed, which comes here unread."""
+def read_seed(seed: object) -> int:
+    """Check a user's seed.
+
+    Raises:
+        InvalidInput: If it is no whole number of at least 0.
+    """
     if isinstance(seed, bool) or not isinstance(seed, Integral) or int(seed) < 0:
         raise InvalidInput(f"seed got {seed!r}; a whole number of at least 0 would be right")
     return int(seed)
@@ -55,7 +59,7 @@ def row_words(row_keys: AnyArray, columns: int, *, seed: int, stream: int | IntA
     True
     """
     keys: IntArray = np.asarray(row_keys).astype(np.uint64)
-    start = np.array([_read_seed(seed) & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)
+    start = np.array([read_seed(seed) & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)
     each = np.array([stream & 0xFFFFFFFFFFFFFFFF] if isinstance(stream, int) else stream, dtype=np.uint64)
     with np.errstate(over="ignore"):
         base = _mix(_mix(start + _GAMMA) + each + _GAMMA)

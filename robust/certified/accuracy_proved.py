@@ -26,6 +26,7 @@ from robust.predicting.calling import bind
 from robust.predicting.metering import metered
 from robust.predicting.predictions import Predictions, class_indices, predict
 from robust.predicting.settings import current_settings
+from robust.randomness import read_seed
 from robust.types import BoolArray, FloatArray, IntArray
 
 _METHODS = ("interval", "linear", "smoothing")
@@ -97,7 +98,7 @@ def certified_accuracy(
         raise InvalidInput(f"method got {method!r}; None or one of {', '.join(map(repr, _METHODS))} would be right")
     if sigma is not None:
         raise InvalidInput(f'sigma got {sigma!r}; it belongs to method="smoothing"')
-    budget, ball = require_eps(eps), read_norm(norm)
+    budget, ball, seed = require_eps(eps), read_norm(norm), read_seed(seed)
     model, data = as_model(model), as_data(data)
     with metered() as meter:
         predictions, y, right = judged(predict(model, data), data)

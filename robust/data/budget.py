@@ -13,6 +13,8 @@ from robust.limits import is_number
 from robust.types import FloatArray, Norm
 
 Eps: TypeAlias = float | Mapping[str, float]
+# Sizes whose squares and inverses are numbers, also beside those of a feature in single precision.
+_SMALLEST, _LARGEST = 1e-30, 1e30
 NORMS: tuple[Norm, ...] = get_args(Norm)
 
 
@@ -26,8 +28,8 @@ def read_eps(eps: object) -> Eps | None:
         The same, as a float or a dict of floats.
 
     Raises:
-        InvalidInput: If a number is negative, not finite or no number, or a dict is empty or has other keys
-            than names.
+        InvalidInput: If a number is negative, not finite, of a size that overflows, or no number, or a dict is empty or
+            has other keys than names.
 
     >>> read_eps({"age": 1})
     {'age': 1.0}
@@ -161,4 +163,9 @@ def _amount(value: object, what: str) -> float:
     number = float(value) if is_number(value) else math.nan
     if not (math.isfinite(number) and number >= 0):
         raise InvalidInput(f"{what} got {value!r}; a finite number of at least 0, in the data's units, would be right")
+    if number and not _SMALLEST <= number <= _LARGEST:
+        raise InvalidInput(
+            f"{what} got {value!r}; 0, or a number between {_SMALLEST:g} and {_LARGEST:g} would be right: steps of "
+            "other sizes overflow or vanish, so declare the data in another unit"
+        )
     return number

@@ -6,6 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from robust.attacks.accuracy_under_attack import robust_accuracy
 from robust.certified import accuracy_proved
 from robust.certified.accuracy_proved import certified_accuracy
 from robust.certified.unsupported import Unsupported
@@ -188,3 +189,12 @@ def test_models_that_nothing_is_known_of():
     fitted = LogisticRegression().fit(np.arange(6.0)[:, None], np.arange(6) % 2)
     with pytest.raises(InvalidInput, match="breaks its schema"):
         certified_accuracy(fitted, outside, eps=1.0)
+
+
+@pytest.mark.parametrize("seed", [1.5, -1, None, "a", True, float("nan"), [1]])
+def test_seeds_that_are_none_are_refused_though_nothing_is_random(net, seed):
+    module, data = net
+    with pytest.raises(InvalidInput, match="seed got .* a whole number of at least 0 would be right"):
+        certified_accuracy(as_model(module, output="logits"), data, eps=0.05, seed=seed)
+    with pytest.raises(InvalidInput, match="seed got .* a whole number of at least 0 would be right"):
+        robust_accuracy(as_model(module, output="logits"), data, eps=0.05, seed=seed)

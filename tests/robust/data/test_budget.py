@@ -59,3 +59,11 @@ def test_other_hyper_parameters():
     for share in (0, -1, math.nan, math.inf, "a"):
         with pytest.raises(InvalidInput, match=r"rel_step got .*above 0"):
             read_share(share, "rel_step")
+
+
+@pytest.mark.parametrize("value", [1e308, 1e31, 1e-320, np.float32(1e38)])
+def test_budgets_whose_steps_would_overflow_or_vanish(value):
+    with pytest.raises(InvalidInput, match="between 1e-30 and 1e\\+30 would be right"):
+        read_eps(value)
+    with pytest.raises(InvalidInput, match="eps\\['age'\\]"):
+        read_eps({"age": value})
