@@ -97,16 +97,23 @@ def read_bound(limit: str) -> tuple[str, float]:
         limit: As it is written.
 
     Raises:
-        InvalidInput: If it keeps robust accuracy below something, or is no limit.
+        InvalidInput: If it keeps robust accuracy below something, decides nothing, or is no limit.
 
     >>> read_bound("90%"), read_bound(">= 0.5")
     (('>', 0.9), ('>=', 0.5))
     """
     from robust.auditing.gates import parse_limit
+    from robust.verdict import is_empty
 
     sign, number = parse_limit(limit if limit.lstrip()[:1] in ("<", ">", "=", "!") else f"> {limit}", gate="--limit")
     if sign not in (">", ">="):
         raise InvalidInput(f"--limit got {limit!r}; robust accuracy is kept above something: '> 90%' would be right")
+    # Before anything is attacked: it may take minutes.
+    if is_empty(sign, number, (0.0, 1.0), change=False, higher_is_better=True):
+        meant = f"{sign} {number:g}%" if 1 < number <= 100 else "> 90%"
+        raise InvalidInput(
+            f"--limit got {limit!r}, which decides nothing: robust accuracy lies from 0 to 1; {meant!r} would be right"
+        )
     return sign, number
 
 

@@ -13,6 +13,7 @@ from robust.attacks.adversarial_examples import attacked_rows, change_sizes
 from robust.attacks.obedience import obeys
 from robust.attacks.pgd import PGD
 from robust.commands.attack_model import attack_command
+from robust.commands.attack_options import read_bound
 from robust.commands.attack_text import feature_changes
 from robust.data.live import as_data
 from robust.data.loading import load_data
@@ -284,3 +285,11 @@ def test_groups_and_categories_have_their_names():
     told = {name: (old, new) for name, old, new in feature_changes(found, 0, {"hue": 1, "a": 1, "b": 1})}
     assert told["hue"] == ("red", "blue")
     assert told["city"] == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("limit", "meant"), [("> 90", "> 90%"), ("90", "> 90%"), (">= 0", "> 90%"), ("> 100%", "> 90%")]
+)
+def test_limits_that_decide_nothing_are_refused_before_anything_is_attacked(limit, meant):
+    with pytest.raises(InvalidInput, match=f"decides nothing: .*'{meant}' would be right"):
+        read_bound(limit)
