@@ -16,8 +16,8 @@ class LinfBall(BoxedBall):
     """
 
     def centre(self) -> FloatArray:
-        """The rows themselves."""
-        return self.x.astype(self.space.work)
+        """The rows themselves; not to be written to."""
+        return self.x.astype(self.space.work, copy=False)
 
     def drawn(self, u: FloatArray) -> FloatArray:
         """Uniform in the box; whole features uniform over the whole values in it."""
@@ -30,7 +30,7 @@ class LinfBall(BoxedBall):
 
     def ascend(self, state: FloatArray, gradient: FloatArray, rate: float | FloatArray) -> FloatArray:
         """State + rate·eps·sign(gradient), clipped to the box."""
-        step = np.sign(gradient).astype(self.space.work)
+        step = np.sign(gradient).astype(self.space.work, copy=False)
         step *= (rate * self.eps).astype(self.space.work)
         step += state
         return np.asarray(np.clip(step, self.low, self.high, out=step))
