@@ -17,7 +17,7 @@ from robust.attacks.noise import RandomNoise
 from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.outcome_evidence import NAMES
 from robust.attacks.rungs import FLOOR_DRAWS
-from robust.attacks.second_opinion import climbing, second_opinion
+from robust.attacks.second_opinion import climbing, opinion_of_curve, others_of_curve
 from robust.attacks.self_checks import (
     gradients_seen,
     plausible_units,
@@ -203,14 +203,16 @@ def _checks(
     if not isinstance(attack, RandomNoise):
         floor = RandomNoise(norm=attack.norm, draws=FLOOR_DRAWS)
         noise = _sweep(floor, part.part(sample), grid, seed=seed)
+    others = others_of_curve(attack, part, grid[-1])
+    opinions = [_sweep(other, part.part(sample), grid, seed=seed) for other in others]
     shared = (*shared, repeats(part, seed=seed))
     checks = []
     for k, budget in enumerate(grid):
         held = swept.survived[k + 1][right]
         mine = attack.at(budget)
         own = [room_to_move(mine, part), plausible_units(mine, part, ranges)] if budget > 0 else []
-        opinion = second_opinion(mine, part, ~held, seed=seed) if budget > 0 else None
-        own += [] if opinion is None else [opinion]
+        opinion = opinion_of_curve(mine, others, held[sample], [one.survived[k + 1] for one in opinions])
+        own += [] if opinion is None or budget == 0 else [opinion]
         if noise is not None:
             own.append(stronger_than_noise(~noise.survived[k + 1], ~held[sample]))
         if climb is not None:

@@ -86,7 +86,8 @@ class Moves:
             chord = radius * np.maximum(gain, 1.0) * (1.0 + _NEAR)
             closed = np.isfinite(place[1])
             width = np.where(closed, place[1], 0.0) - place[0]
-            share = -value[0] / np.where(closed, value[1] - value[0], 1.0)
+            apart = np.where(closed, value[1] - value[0], 1.0)
+            share = np.divide(-value[0], apart, out=np.ones(len(x)), where=apart != 0)
             following = np.where(closed, place[0] + width * np.clip(share, 0.01, 0.99), chord)
             radius = np.where(np.abs(excess) <= 0.8 * _NEAR * gap, radius, np.maximum(following, least))
         return move, radius

@@ -1,5 +1,6 @@
 """What attacks of this package find where one that was named found nothing."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -59,7 +60,43 @@ def second_opinion(attack: Attack, target: Target, broken: BoolArray, *, seed: i
     found, rows = left_over(others, target, broken, seed=seed, most=SAMPLE)
     if not rows:
         return None
-    passed = bool(found / rows * np.mean(~broken) <= FEW)
+    return _opinion(attack, others, found, rows, passed=bool(found / rows * np.mean(~broken) <= FEW))
+
+
+def opinion_of_curve(
+    attack: Attack, others: Sequence[Attack], held: BoolArray, still: Sequence[BoolArray]
+) -> SelfCheck | None:
+    """The same at one budget of a curve, from the others' own searches over all budgets.
+
+    Args:
+        attack: The attack that was run, with the budget.
+        others: What it is held against, of `others_of_curve`.
+        held: Which rows of a sample of all held against it (m,).
+        still: Which of them held against each of the others (m,).
+    """
+    if not len(others) or not held.any():
+        return None
+    found = int((held & ~np.all(still, axis=0)).sum())
+    return _opinion(attack, others, found, int(held.sum()), passed=found <= FEW * len(held))
+
+
+def others_of_curve(attack: Attack, target: Target, eps: float) -> tuple[Attack, ...]:
+    """What an attack is held against in a curve, as templates: what must learn anew at each budget is left out.
+
+    Args:
+        attack: The attack, a template.
+        target: The classifier and the rows.
+        eps: Any budget.
+    """
+    others = _others(attack.at(eps), target)
+    return tuple(
+        replace(other, eps=None)  # type: ignore[type-var] # each attack is a dataclass
+        for other in others
+        if not isinstance(other, Substitute) or len(others) == 1
+    )
+
+
+def _opinion(attack: Attack, others: Sequence[Attack], found: int, rows: int, *, passed: bool) -> SelfCheck:
     *first, last = (title(other) for other in others)
     names = f"{', '.join(first)} and {last}" if first else last
     reason = f"{names} of the same budget break{'s' if len(others) == 1 else ''} {found} of {rows} rows that held"

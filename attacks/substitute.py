@@ -15,6 +15,7 @@ from robust.attacks.target import Target, unanswered
 from robust.attacks.unlimited import sampled
 from robust.data.budget import Eps, read_count, read_eps, read_norm
 from robust.predicting.calling import bind
+from robust.predicting.metering import uncounted
 from robust.randomness import row_uniform
 from robust.types import AnyArray, FloatArray, Norm
 
@@ -124,7 +125,8 @@ class Substitute(Attack):
             patient=True,
             askings=Askings(),
         )
-        return APGD(norm=self.norm, steps=self.steps, loss="margin").search(twin, space, seed=seed)
+        with uncounted():
+            return APGD(norm=self.norm, steps=self.steps, loss="margin").search(twin, space, seed=seed)
 
 
 def _teach(learner: Learner, target: Target, points: AnyArray) -> None:

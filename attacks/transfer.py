@@ -1,17 +1,40 @@
 """Transfer: rows are perturbed on a twin that has gradients, and judged on the model that has none."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
-from robust.attacks.base import Attack
+from robust.attacks.base import Attack, Swept
 from robust.attacks.foreign import Foreign
+from robust.attacks.losses import Loss
 from robust.attacks.projection import Space
 from robust.attacks.target import Target, aim
 from robust.data.budget import Eps
 from robust.errors import InvalidInput
 from robust.models.base import Model
 from robust.models.conversion import as_model
-from robust.types import AnyArray, Norm
+from robust.types import AnyArray, BoolArray, FloatArray, IntArray, Norm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Borrowed(Target):
+    """A classifier that is judged by its own answers, with the slopes of another one.
+
+    Args:
+        twin: The other one, aimed at the same rows.
+    """
+
+    twin: Target
+
+    def part(self, keep: IntArray | BoolArray) -> "Borrowed":
+        """Both, and some of the rows."""
+        return replace(self, data=self.data.rows(keep), y=self.y[keep], twin=self.twin.part(keep))
+
+    def gradient(
+        self, x: AnyArray, rows: IntArray | slice, *, loss: Loss = "cross_entropy", aims: IntArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Scores of the classifier (m, k), and the direction in which the loss of the twin rises (m, d)."""
+        return self.scores(x), self.twin.gradient(x, rows, loss=loss, aims=aims)[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -82,6 +105,15 @@ class Transfer(Attack):
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Attack the surrogate patiently."""
         return self.attack.search(replace(self.aimed(target), patient=True), space, seed=seed)
+
+    def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:
+        """The attack's own search over all budgets, up the surrogate's slopes; the model says when a row is broken."""
+        twin, own = self.aimed(target), {part.name: getattr(target, part.name) for part in fields(Target)}
+        one, other = target.caller.identity, twin.caller.identity
+        # What is kept is found by both: the same attack may climb the model's own slopes, too.
+        known = None if one is None or other is None else f"{one} up the slopes of {other}"
+        own["caller"] = replace(target.caller, identity=known)
+        return self.attack.sweep(Borrowed(**own, twin=twin), grid, seed=seed)
 
 
 def title(attack: Attack) -> str:

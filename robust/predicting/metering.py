@@ -58,6 +58,16 @@ def metered() -> Iterator[Meter]:
         _meters.reset(token)
 
 
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Count nothing inside the block: what is asked there is no model under test, but a part of an attack."""
+    token = _meters.set(())
+    try:
+        yield
+    finally:
+        _meters.reset(token)
+
+
 def count_rows(*, forward: int = 0, backward: int = 0, unanswered: int = 0) -> None:
     """Add rows to every open meter."""
     for meter in _meters.get():

@@ -1,11 +1,15 @@
 import numpy as np
 import pytest
+from torch import nn
 
+from robust.attacks.accuracy_curve import robustness_curve
 from robust.attacks.accuracy_under_attack import robust_accuracy
+from robust.attacks.apgd import APGD
 from robust.attacks.fgsm import FGSM
 from robust.attacks.noise import RandomNoise
 from robust.attacks.obedience import obeys
 from robust.attacks.pgd import PGD
+from robust.attacks.target import aim
 from robust.attacks.transfer import Transfer
 from robust.data.loading import load_data
 from robust.errors import InvalidInput
@@ -13,6 +17,7 @@ from robust.evidence import Fact, Figure
 from robust.examples.catalogue import example_path
 from robust.models.conversion import as_model
 from robust.models.loading import load_model
+from robust.predicting.metering import metered
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +139,28 @@ def test_errors(digits, digits_model):
     blind = as_model(digits_model.forward, output="logits", name="blind")
     with pytest.raises(InvalidInput, match="gives no gradients"):
         robust_accuracy(blind, digits, eps=0.1, surrogate=blind)
+
+
+@pytest.mark.parametrize("attack", [PGD(), FGSM(), APGD(steps=10)], ids=["PGD", "FGSM", "APGD"])
+def test_a_curve_is_one_search_judged_by_the_model(example, attack):
+    int8, twin, data = example
+    few, grid = data.rows(np.arange(150)), [0.02, 0.05, 0.1, 0.15]
+    transfer = Transfer(attack=attack, surrogate=twin)
+    with metered() as meter:
+        swept = transfer.sweep(aim(int8, few), grid, seed=0)
+    single = [robust_accuracy(int8, few, attack=transfer.at(eps)).value for eps in grid]
+    assert (swept.survived[1:].mean(axis=1) <= np.array(single) + 0.02).all()
+    assert (np.diff(swept.survived.astype(int), axis=0) <= 0).all()
+    steps = {"FGSM": 1, "PGD": 4 * 12 + 4, "APGD": 4 * 11}[type(attack).__name__]
+    assert meter.backward_rows <= steps * len(few)
+
+
+def test_a_curve_up_foreign_slopes_is_not_taken_for_one_up_its_own(example):
+    _, twin, data = example
+    few = data.rows(np.arange(60))
+    own = robustness_curve(twin, few, PGD(), eps=[0.1]).values
+    wrong = as_model(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), output="logits")
+    foreign = robustness_curve(twin, few, Transfer(attack=PGD(), surrogate=wrong), eps=[0.1])
+    assert foreign.values > own
+    assert np.array_equal(robustness_curve(twin, few, PGD(), eps=[0.1]).values, own)
+    assert "second opinion" in {check.name for check in foreign.points[0].validity if not check.passed}
