@@ -71,7 +71,7 @@ def faint_features(attack: Attack, probe: Probe, budgets: Sequence[Attack], *, s
     may &= ~schema.mask("integer", "binary", "one_hot")
     if x.dtype.kind != "f" or not may.any():
         return Faint(features=0, movable=int(may.sum()), ratio=1.0)
-    step = np.where(may, _STEP * _usual_ranges(sample), 0.0)
+    step = np.where(may, _STEP * usual_ranges(sample), 0.0)
 
     def run() -> AnyArray:
         sizes = np.where(may, np.abs(gradient).mean(axis=0) * step, np.inf)
@@ -121,8 +121,12 @@ def _changes(
     return realised, promised
 
 
-def _usual_ranges(target: Target) -> FloatArray:
-    """Range in which nine of ten rows lie, by feature; the whole one where that is 0 (d,)."""
+def usual_ranges(target: Target) -> FloatArray:
+    """Range in which nine of ten rows lie, by feature; the whole one where that is 0 (d,).
+
+    Args:
+        target: The classifier and the rows (n, d).
+    """
     x = target.x.astype(np.float64)
     # The one that knows of missing values takes column after column.
     quantile = np.nanquantile if np.isnan(x).any() else np.quantile

@@ -1,4 +1,4 @@
-"""Whether gradients tell what a model does: along them, feature by feature, and where they say nothing.
+"""Whether gradients tell what a model does: along them, feature by feature, at random, and where they say nothing.
 
 Each of these faults can only have hidden adversarial rows, so each raises the value: a figure below its floor stands.
 """
@@ -9,6 +9,7 @@ import numpy as np
 
 from robust.attacks.base import Attack
 from robust.attacks.faint_features import Faint, faint_features
+from robust.attacks.gradient_direction import Agreement, gradient_direction
 from robust.attacks.hidden_features import hidden_features
 from robust.attacks.probe import probed
 from robust.attacks.slope import realised_slope
@@ -32,7 +33,7 @@ _FAINT = 5.0
 def gradient_checks(
     attack: Attack, target: Target, budgets: Sequence[Attack], *, seed: int, steps: Sequence[Attack] | None = None
 ) -> list[tuple[SelfCheck, ...]]:
-    """The three checks of a model's gradients.
+    """The four checks of a model's gradients.
 
     Args:
         attack: A gradient attack; says which norm.
@@ -46,9 +47,11 @@ def gradient_checks(
     """
     probe = probed(target, seed=seed)
     features = slope_of_features(faint_features(attack, probe, budgets, seed=seed))
+    direction = direction_told(gradient_direction(probe, budgets, seed=seed))
     slopes = realised_slope(attack, probe, budgets if steps is None else steps)
     hidden = hidden_features(attack, probe, budgets, seed=seed)
-    return [(slope_told(rises), features_seen(*found), features) for rises, found in zip(slopes, hidden, strict=True)]
+    found = zip(slopes, hidden, strict=True)
+    return [(slope_told(rises), features_seen(*blind), features, direction) for rises, blind in found]
 
 
 def slope_told(rises: FloatArray) -> SelfCheck:
@@ -103,3 +106,20 @@ def slope_of_features(faint: Faint) -> SelfCheck:
     if not passed:
         reason += ": what these do is hidden from the attack, as behind bins or rounding beside a smooth summary"
     return SelfCheck(name="slope of features", passed=passed, reason=reason, bias="raises")
+
+
+def direction_told(agreement: Agreement) -> SelfCheck:
+    """Whether gradients point where the loss rises.
+
+    Args:
+        agreement: Of promised and realised changes at random.
+    """
+    if agreement.highest == np.inf:
+        reason = "random moves of the features tell too little of the slope to say whether gradients point along it"
+        return SelfCheck(name="direction of gradients", passed=True, reason=reason, bias="raises")
+    passed = agreement.honest
+    reason = f"what random moves do to the loss and what gradients promise have the cosine {agreement.cosine:.2g} ± "
+    reason += f"{agreement.error:.1g}, of {agreement.rows} rows"
+    if not passed:
+        reason += ": gradients point elsewhere than the loss rises, as behind a blur, a projection or another network"
+    return SelfCheck(name="direction of gradients", passed=passed, reason=reason, bias="raises")

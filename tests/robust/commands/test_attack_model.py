@@ -287,9 +287,7 @@ def test_groups_and_categories_have_their_names():
     assert told["city"] == ("a", "b")
 
 
-@pytest.mark.parametrize(
-    ("limit", "meant"), [("> 90", "> 90%"), ("90", "> 90%"), (">= 0", "> 90%")]
-)
+@pytest.mark.parametrize(("limit", "meant"), [("> 90", "> 90%"), ("90", "> 90%"), (">= 0", "> 90%")])
 def test_limits_that_decide_nothing_are_refused_before_anything_is_attacked(limit, meant):
     with pytest.raises(InvalidInput, match=f"decides nothing: .*'{meant}' would be right"):
         read_bound(limit)
