@@ -26,7 +26,7 @@ from robust.attacks.self_checks import (
     strength,
     stronger_than_noise,
     unlimited_budget,
-    usual_ranges,
+    known_ranges,
 )
 from robust.attacks.target import Target, aim
 from robust.attacks.transfer import twins
@@ -198,7 +198,7 @@ def _checks(
         flat = swept.flat[right] if attack.gradients else flat_rows(part)
         shared = (*shared, unlimited_budget(climb, part, seed=seed))
         told = gradient_checks(climb, part, [climb.at(budget) for budget in grid], seed=seed)
-    sample, ranges = sampled(part, seed=seed), usual_ranges(part)
+    sample, ranges = sampled(part, seed=seed), known_ranges(part)
     noise = None
     if not isinstance(attack, RandomNoise):
         floor = RandomNoise(norm=attack.norm, draws=FLOOR_DRAWS)

@@ -75,7 +75,8 @@ def robust_accuracy(
     `standard` adds APGD on the margin loss and towards the nearest classes, `thorough` APGD towards nine
     classes and on the margin loss from four starts, a minimal-norm attack and Square. Linear models and
     trees are attacked through what they are, ONNX files through a torch conversion; a model without
-    gradients meets the rows of its surrogate, a search that sees its scores, and a walk that sees its labels.
+    gradients meets the rows of its surrogate, a network fitted to its labels, a search that sees its
+    scores, and a walk that sees its labels.
 
     A row on which the model raises, or gives no finite numbers, is not right; it is named, the others go on. If it does
     so on a row that an attack made inside budget and schema, that row is broken.

@@ -15,7 +15,7 @@ from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.pgd import PGD
 from robust.attacks.transfer import Transfer
 from robust.check import Check, Subject
-from robust.data.budget import Eps, feature_eps, read_norm
+from robust.data.budget import Eps, as_budget, feature_eps, read_norm
 from robust.data.dataset import Dataset
 from robust.errors import Inapplicable
 from robust.evidence import Fact
@@ -98,8 +98,8 @@ def default_eps(data: Dataset) -> Eps:
     budget[~bounded] = _OF_SPREAD * np.sqrt((centred**2).sum(axis=0) / count)
     moves = feature_eps(1.0, schema) > 0
     if len(np.unique(budget[moves])) <= 1:
-        return float(budget[moves].max(initial=0.0))
-    return {schema.names[j]: float(f"{budget[j]:.3g}") for j in np.flatnonzero(moves & (budget > 0))}
+        return as_budget(budget[moves].max(initial=0.0))
+    return {schema.names[j]: as_budget(float(f"{budget[j]:.3g}")) for j in np.flatnonzero(moves & (budget > 0))}
 
 
 def _run(subject: Subject, options: RobustAccuracyOptions) -> Measurement:

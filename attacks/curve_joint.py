@@ -1,7 +1,7 @@
 """A robustness curve as a whole: a band that holds at all budgets at once, the area, the margin to limits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -60,8 +60,8 @@ class RobustnessCurve(Curve):
         seed: Seed of bootstraps, where rows depend on each other.
     """
 
-    survived: BoolArray
-    data: Dataset
+    survived: BoolArray = field(repr=False)
+    data: Dataset = field(repr=False)
     seed: int
 
     @property

@@ -10,7 +10,7 @@ from robust.attacks.base import Attack, require_budget
 from robust.attacks.faint_features import usual_ranges
 from robust.attacks.keeping import kept
 from robust.attacks.losses import log_margins
-from robust.attacks.probe import Probe
+from robust.attacks.probe import Probe, margin_slopes
 from robust.attacks.slope import rounding_of
 from robust.attacks.target import Target
 from robust.data.budget import feature_eps
@@ -150,7 +150,7 @@ class _Corners:
             move = ((1 - 2 * i) * one + (1 - 2 * j) * _HALF * two) / (1 + _HALF)
             points[i, j] = np.clip(np.where(reach > 0, inside + reach * move, x), schema.lower, schema.upper)
             if slopes is None:
-                scores, given[i, j] = _sloped(sample, points[i, j])
+                scores, given[i, j] = margin_slopes(sample, points[i, j])
             else:
                 scores = sample.scores(points[i, j]).astype(np.float64)
             losses[i, j] = log_margins(scores, sample.y, scale=sample.scale)
@@ -183,15 +183,6 @@ class _Corners:
         after, before = np.moveaxis(self.losses, axis, 0)
         with np.errstate(invalid="ignore"):  # no answer is an infinite loss
             return after - before, parts.sum(axis=-1), np.sum(parts**2, axis=-1)
-
-
-def _sloped(sample: Target, points: AnyArray) -> tuple[FloatArray, FloatArray]:
-    """Scores (m, k) and gradients of the margin loss (m, d)."""
-    size = sample.batch
-    blocks = [slice(start, start + size) for start in range(0, len(points), size)]
-    found = [sample.gradient(points[rows], rows, loss="log_margin") for rows in blocks]
-    scores, slopes = (np.concatenate(parts).astype(np.float64) for parts in zip(*found, strict=True))
-    return scores, slopes
 
 
 def _cosine(both: FloatArray, common: FloatArray, told: FloatArray) -> tuple[float, float]:

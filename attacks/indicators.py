@@ -18,7 +18,7 @@ from robust.attacks.pgd import STEPS
 from robust.attacks.target import Target
 from robust.attacks.transfer import Transfer, title
 from robust.attacks.unlimited import sampled
-from robust.data.budget import Eps
+from robust.data.budget import Eps, scaled_eps
 from robust.evidence import Fact, SelfCheck
 from robust.intervals.clopper_pearson import clopper_pearson_bounds
 from robust.intervals.mcnemar import mcnemar_p
@@ -154,7 +154,7 @@ def more_budget(attack: Attack, target: Target, broken: BoolArray, *, seed: int)
     if not len(gone):
         return None
     rows = _some(target, gone, seed=seed)
-    wider = attack.at(_scaled(require_budget(attack), _WIDER))
+    wider = attack.at(scaled_eps(require_budget(attack), _WIDER))
     safe = int((~_broken_by(wider, target, rows, seed=seed)).sum())
     passed = _rare(safe, len(rows))
     reason = f"of {len(rows)} broken rows, {safe} hold at {_WIDER:g} times the budget"
@@ -200,7 +200,7 @@ def unstable_loss(target: Target, *, eps: Eps, norm: str, seed: int) -> Fact:
     """
     part = replace(target.part(_some(target, np.arange(len(target)), seed=seed)), patient=True)
     before = _margins(part, part.x)
-    tiny = RandomNoise(eps=_scaled(eps, 0.01), norm=norm, draws=1)  # type: ignore[arg-type]
+    tiny = RandomNoise(eps=scaled_eps(eps, 0.01), norm=norm, draws=1)  # type: ignore[arg-type]
     changes = []
     for draw in range(_DRAWS):
         after = _margins(part, adversarial_rows(tiny, part, seed=seed + draw))
@@ -266,7 +266,3 @@ def _with_more_steps(attack: Attack) -> Attack | None:
         return None
     longer = replace(inner, steps=2 * (inner.steps or STEPS))
     return replace(attack, attack=longer) if isinstance(attack, Transfer) else longer
-
-
-def _scaled(eps: Eps, factor: float) -> Eps:
-    return eps * factor if isinstance(eps, float) else {name: amount * factor for name, amount in eps.items()}

@@ -19,6 +19,7 @@ from robust.attacks.self_checks import (
 )
 from robust.attacks.target import Target
 from robust.attacks.unlimited import full_ranges
+from robust.data.budget import as_budget
 from robust.evidence import SelfCheck
 from robust.intervals.clopper_pearson import clopper_pearson_bounds
 from robust.randomness import row_uniform
@@ -71,9 +72,9 @@ def budgeted(attack: Attack, target: Target, space: Space, norms: FloatArray) ->
         else _SHARE * float(np.median((full_ranges(target) / np.where(moves, space.eps, 1.0))[moves]))
     )
     if attack.eps is None:
-        return attack.at(typical)
+        return attack.at(as_budget(typical))
     names = target.data.schema.names
-    return attack.at({names[j]: typical * float(space.eps[j]) for j in np.flatnonzero(moves)})
+    return attack.at({names[j]: as_budget(typical * float(space.eps[j])) for j in np.flatnonzero(moves)})
 
 
 def smaller_than_noise(lucky: BoolArray) -> SelfCheck:

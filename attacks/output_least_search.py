@@ -20,7 +20,7 @@ from robust.attacks.output_target import OutputTarget
 from robust.attacks.output_trees import TreeOutput, regression_trees
 from robust.attacks.projection import Space
 from robust.attacks.unlimited import BEYOND, full_ranges
-from robust.data.budget import Eps
+from robust.data.budget import Eps, as_budget
 from robust.types import AnyArray, FloatArray, IntArray, Norm
 
 # Budgets of a bisection, from the whole range down by this factor each; and queries of a search at each of them.
@@ -156,7 +156,7 @@ def _bisected(attack: Attack, target: OutputTarget, space: Space, *, seed: int) 
     names = target.data.schema.names
 
     def at(k: int) -> Attack:
-        return attack.at({names[j]: float(budgets[k] * space.eps[j]) for j in np.flatnonzero(moving)})
+        return attack.at({names[j]: as_budget(budgets[k] * space.eps[j]) for j in np.flatnonzero(moving)})
 
     def run() -> AnyArray:
         found, size = target.x.copy(), np.full(len(target), np.inf)

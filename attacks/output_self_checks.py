@@ -25,7 +25,7 @@ from robust.attacks.pgd import PGD, STEPS
 from robust.attacks.projection import Space
 from robust.attacks.self_checks import plausible_units, room_to_move
 from robust.attacks.unlimited import sampled
-from robust.data.budget import Eps
+from robust.data.budget import Eps, scaled_eps
 from robust.evidence import SelfCheck
 from robust.intervals.clopper_pearson import clopper_pearson_bounds
 from robust.intervals.mcnemar import mcnemar_p
@@ -68,7 +68,7 @@ def output_self_checks(
     if attack.gradients and target.caller.model.gradients is not None:
         checks.append(_gradients_seen(pushes, seed=seed))
         # A step that is not small beside what outputs span is misled where they are clipped, honestly.
-        small = attack.at(_scaled(require_budget(attack), _SMALL))
+        small = attack.at(scaled_eps(require_budget(attack), _SMALL))
         checks += gradient_checks(attack, target, [attack], steps=[small], seed=seed)[0]
         checks.append(_no_weaker_than_search(lead, attack, seed=seed))
     if attack.gradients:
@@ -195,7 +195,7 @@ def _enough_steps(push: Pushed, attack: Attack, *, seed: int) -> SelfCheck:
 def _more_budget(push: Pushed, attack: Attack, *, seed: int) -> SelfCheck:
     """Whether rows move at least as far with half as much budget again; a warning where they do not."""
     rows, part = _sample(push, seed=seed)
-    wider = attack.at(_scaled(require_budget(attack), _WIDER))
+    wider = attack.at(scaled_eps(require_budget(attack), _WIDER))
     reached = pushed_rows(wider, part, seed=seed)[1]
     less = int(_clearly(push.reached[push.rungs.index(attack)][rows], reached, part).sum())
     passed = _rare(less, len(rows))
@@ -290,7 +290,3 @@ def _with_more_steps(attack: Attack) -> Attack | None:
     if isinstance(attack, APGD):
         return replace(attack, steps=2 * attack.steps)
     return replace(attack, steps=2 * (attack.steps or STEPS)) if isinstance(attack, PGD) else None
-
-
-def _scaled(eps: Eps, factor: float) -> Eps:
-    return eps * factor if isinstance(eps, float) else {name: amount * factor for name, amount in eps.items()}

@@ -7,7 +7,7 @@ import numpy as np
 from robust.attacks.keeping import kept
 from robust.attacks.target import Target
 from robust.attacks.unlimited import full_ranges, sampled
-from robust.types import FloatArray
+from robust.types import AnyArray, FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,11 +40,15 @@ def probed(target: Target, *, seed: int) -> Probe:
     sample = target.part(sampled(target, seed=seed))
 
     def run() -> FloatArray:
-        x, size = sample.x, sample.batch
-        parts = [
-            sample.gradient(x[start : start + size], slice(start, start + size), loss="log_margin")[1]
-            for start in range(0, len(x), size)
-        ]
-        return np.concatenate(parts).astype(np.float64)
+        return margin_slopes(sample, sample.x)[1]
 
     return Probe(sample=sample, gradient=kept(sample, "margin gradient", compute=run), ranges=full_ranges(target))
+
+
+def margin_slopes(target: Target, points: AnyArray) -> tuple[FloatArray, FloatArray]:
+    """Scores (n, k) at one point for each row (n, d), and gradients of the margin loss there (n, d), both float64."""
+    size = target.batch
+    blocks = [slice(start, start + size) for start in range(0, len(points), size)]
+    found = [target.gradient(points[rows], rows, loss="log_margin") for rows in blocks]
+    scores, slopes = (np.concatenate(parts).astype(np.float64) for parts in zip(*found, strict=True))
+    return scores, slopes

@@ -188,11 +188,11 @@ def plausible_units(attack: Attack, target: Target, ranges: tuple[FloatArray, Fl
     Args:
         attack: Has the budget.
         target: The rows.
-        ranges: `usual_ranges` of them, where these have been asked for.
+        ranges: `known_ranges` of them, where these have been asked for.
     """
     schema = target.data.schema
     budget = feature_eps(require_budget(attack), schema)
-    low, high = usual_ranges(target) if ranges is None else ranges
+    low, high = known_ranges(target) if ranges is None else ranges
     width = high - low
     wide = np.flatnonzero((budget > width) & ~schema.mask("binary", "one_hot"))
     if attack.norm != "linf" and len(wide):
@@ -211,7 +211,7 @@ def plausible_units(attack: Attack, target: Target, ranges: tuple[FloatArray, Fl
     return SelfCheck(name="units", passed=False, reason=reason, bias="none")
 
 
-def usual_ranges(target: Target) -> tuple[FloatArray, FloatArray]:
+def known_ranges(target: Target) -> tuple[FloatArray, FloatArray]:
     """Bounds of each feature; where there are none, what the rows span, and no bounds if that is nothing (d,)."""
     schema, x = target.data.schema, target.x.astype(np.float64)
     low, high = schema.lower.astype(np.float64), schema.upper.astype(np.float64)

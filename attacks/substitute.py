@@ -45,7 +45,8 @@ class Substitute(Attack):
     Args:
         eps: Budget in the user's units: a number, numbers by feature name, or None for a template.
         norm: `linf`, `l2` or `l1`.
-        queries: Points a row that the model labels, at most.
+        queries: Points drawn a row, at most, which the model labels; the row itself and up to eight candidates come on
+            top.
         steps: Gradient steps on the network.
 
     Raises:
@@ -108,8 +109,8 @@ class Substitute(Attack):
             if not len(left):
                 break
             part = target.part(left)
+            teachers = part.part(teaching)
             for turn in itertools.islice(turns, each // (2 * len(_EPOCHS)) if teaching.any() else 0):
-                teachers = part.part(teaching)
                 _teach(learner, teachers, _around(teachers, points[teaching], space, turn, seed=seed))
         return found
 

@@ -46,6 +46,30 @@ def read_eps(eps: object) -> Eps | None:
     return {name: _amount(amount, f"eps[{name!r}]") for name, amount in eps.items()}
 
 
+def scaled_eps(eps: Eps, factor: float) -> Eps:
+    """A multiple of a budget, no smaller or larger than a budget may be; what is 0 stays 0.
+
+    Args:
+        eps: A number, or numbers by feature name.
+        factor: Above 0.
+
+    >>> scaled_eps(1e30, 1.5), scaled_eps({"age": 2.0}, 0.5)
+    (1e+30, {'age': 1.0})
+    """
+    if isinstance(eps, Mapping):
+        return {name: as_budget(amount * factor) for name, amount in eps.items()}
+    return as_budget(eps * factor)
+
+
+def as_budget(size: float) -> float:
+    """The nearest size that a budget may have, to one that was computed; what is 0 stays 0.
+
+    >>> as_budget(1e40), as_budget(1e-40)
+    (1e+30, 1e-30)
+    """
+    return float(min(max(size, _SMALLEST), _LARGEST)) if size else 0.0
+
+
 def require_eps(eps: object) -> Eps:
     """Check a budget that has to be there.
 

@@ -18,6 +18,7 @@ from robust.attacks.fmn import FMN
 from robust.attacks.hop_skip_jump import HopSkipJump
 from robust.attacks.minimal_rows import minimal_perturbation
 from robust.attacks.noise import RandomNoise
+from robust.attacks.output_change import largest_output_change
 from robust.attacks.pgd import PGD
 from robust.attacks.random_search import RandomSearch
 from robust.attacks.square import Square
@@ -91,6 +92,21 @@ def test_labels_that_the_model_does_not_know_are_refused():
     for question in [*questions(model, (X, labels)), lambda: minimal_perturbation(model, (X, labels))]:
         with pytest.raises(InvalidInput, match=r"labels that linear does not know: \[2\]; its classes are \[0, 1\]"):
             question()
+
+
+@pytest.mark.parametrize("eps", [1e-30, 1e-29, 9e29, 1e30])
+def test_budgets_at_the_limits_of_their_size_are_asked_about(eps):
+    # Self-checks ask about parts and multiples of the budget, which a budget may not have.
+    for question in questions(Counting().model, (X, Y), eps):
+        question()
+    sum_of_two = as_model(lambda x: x.sum(axis=1), task="regression", gradients=slopes_of_sum)
+    assert largest_output_change(sum_of_two, X, eps=eps).value >= 0
+    assert minimal_perturbation(Counting().model, (X * 1e32, Y)).value > 1e28
+
+
+def slopes_of_sum(x, cotangent):
+    outputs = x.sum(axis=1)
+    return outputs, np.broadcast_to(cotangent(outputs)[:, None], x.shape)
 
 
 @pytest.mark.parametrize("schema", [{"bounds": (-1, 1)}, None], ids=["declared", "spanned"])

@@ -92,6 +92,9 @@ def trained(net, task, *, epochs=120):
     return net.eval()
 
 
+STEP = FGSM(eps=0.05)
+
+
 @pytest.fixture(scope="module")
 def task():
     rng = np.random.default_rng(0)
@@ -110,7 +113,7 @@ def rows(task, n=250, **schema):
     return as_data(x[:n], y[:n], schema={"bounds": (0, 1), **schema})
 
 
-def measured(net, task, attack=FGSM(eps=0.05)):  # noqa: B008 - immutable
+def measured(net, task, attack=STEP):
     return robust_accuracy(as_model(net, task="classification", output="logits"), rows(task), attack=attack)
 
 
@@ -118,7 +121,7 @@ def check(m):
     return next(check for check in m.validity if check.name == "direction of gradients")
 
 
-def looked(model, data, *, seed=0, attack=FGSM(eps=0.05)):  # noqa: B008 - immutable
+def looked(model, data, *, seed=0, attack=STEP):
     target = aim(model, data)
     part = target.part(~target.wrong(target.scores(target.x), slice(None)))
     return gradient_direction(probed(part, seed=seed), [attack], seed=seed)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from robust.data.budget import feature_eps, read_count, read_eps, read_norm, read_share
+from robust.data.budget import feature_eps, read_count, read_eps, read_norm, read_share, scaled_eps
 from robust.data.schema import build_schema
 from robust.errors import InvalidInput
 
@@ -67,3 +67,10 @@ def test_budgets_whose_steps_would_overflow_or_vanish(value):
         read_eps(value)
     with pytest.raises(InvalidInput, match="eps\\['age'\\]"):
         read_eps({"age": value})
+
+
+def test_a_multiple_of_a_budget_is_a_budget():
+    assert scaled_eps({"a": 2, "b": 0.0, "c": 1e30}, 1.5) == {"a": 3.0, "b": 0.0, "c": 1e30}
+    for eps in (1e30, 1e-30, 0.0):
+        for factor in (1.5, 0.01):
+            assert read_eps(scaled_eps(eps, factor)) == scaled_eps(eps, factor)
