@@ -20,13 +20,13 @@ from robust.attacks.rungs import FLOOR_DRAWS
 from robust.attacks.second_opinion import climbing, opinion_of_curve, others_of_curve
 from robust.attacks.self_checks import (
     gradients_seen,
+    known_ranges,
     plausible_units,
     repeats,
     room_to_move,
     strength,
     stronger_than_noise,
     unlimited_budget,
-    known_ranges,
 )
 from robust.attacks.target import Target, aim
 from robust.attacks.transfer import twins

@@ -1,16 +1,13 @@
-"""The median of norms some of which are infinite, and the measurement that keeps the norm of every row."""
+"""The median of norms some of which are infinite."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 
+from robust.attacks.row_bounds import RowBounds, root_sizing
 from robust.data.dataset import Dataset
 from robust.intervals.arguments import check_level
-from robust.intervals.interval import RootSizing, Sizing
 from robust.intervals.order_statistics import MedianSizing, median_rank
-from robust.measurement import Measurement
 from robust.measures.dependence import is_dependent
 from robust.measures.row_means import share_interval
 from robust.types import FloatArray
@@ -19,42 +16,7 @@ from robust.types import FloatArray
 _KEPT = 257
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class RowsMeasurement(Measurement):
-    """A measurement that keeps the value of each row, whatever it makes of them.
-
-    Args:
-        rows: One value a row (n,), in the order of the data; read-only. Not part of a record.
-    """
-
-    rows: FloatArray
-
-    def _affine(self, scale: float, shift: float, *, divisor: float = 1.0) -> Self:
-        # A dataclass with slots is made twice: super() would name the first.
-        moved = Measurement._affine(self, scale, shift, divisor=divisor)
-        return replace(moved, rows=scale * self.rows / divisor + shift)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MedianBounds:
-    """A median and its bounds, any of which may be infinite.
-
-    Args:
-        value: The median.
-        lower: Lower bound, one-sided at the level.
-        upper: Upper bound.
-        method: How the bounds were made.
-        sizing: How they move with n.
-    """
-
-    value: float
-    lower: float
-    upper: float
-    method: str
-    sizing: Sizing
-
-
-def median_of_norms(norms: FloatArray, data: Dataset, *, level: float, seed: int) -> MedianBounds:
+def median_of_norms(norms: FloatArray, data: Dataset, *, level: float, seed: int) -> RowBounds:
     """Median of norms, and bounds whatever their distribution.
 
     The lower bound is the r-th smallest norm, r the largest rank with P(Bin(n, ½) < r) ≤ 1 − level, the upper one the
@@ -93,17 +55,19 @@ def median_of_norms(norms: FloatArray, data: Dataset, *, level: float, seed: int
     lower, upper = (0.0, math.inf) if rank == 0 else (float(ordered[rank - 1]), float(ordered[n - rank]))
     kept = np.linspace(0, n - 1, min(n, _KEPT)).round().astype(np.int64)
     sizing = MedianSizing(value=value, quantiles=tuple(ordered[kept].tolist()), ranks=tuple(kept.tolist()), level=level)
-    return MedianBounds(value=value, lower=lower, upper=upper, method="order-statistics", sizing=sizing)
+    return RowBounds(value=value, lower=lower, upper=upper, level=level, n=n, method="order-statistics", sizing=sizing)
 
 
 def _dependent(
     ordered: FloatArray, norms: FloatArray, value: float, data: Dataset, *, level: float, seed: int
-) -> MedianBounds:
+) -> RowBounds:
     """Bounds where rows depend on each other."""
     n, share = len(ordered), share_interval(norms <= value, data, level=level, seed=seed)
     low, high = 0.5 - (share.upper - share.value), 0.5 + (share.value - share.lower)
     lower = float(ordered[max(int(np.floor(low * (n - 1))), 0)]) if low > 0 else 0.0
     upper = float(ordered[min(int(np.ceil(high * (n - 1))), n - 1)]) if high < 1 else math.inf
     lower, upper = min(lower, value), max(upper, value)
-    sizing = RootSizing(value=value, lower=lower, upper=upper, n=n)
-    return MedianBounds(value=value, lower=lower, upper=upper, method=share.method, sizing=sizing)
+    sizing = root_sizing(value, lower, upper, n)
+    return RowBounds(
+        value=value, lower=lower, upper=upper, level=level, n=n, method=share.method, sizing=sizing, notes=share.notes
+    )

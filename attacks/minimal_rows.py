@@ -1,6 +1,5 @@
 """The minimal perturbation: how small a change breaks half of the rows."""
 
-from dataclasses import fields, replace
 from functools import partial
 
 import numpy as np
@@ -11,25 +10,22 @@ from robust.attacks.keeping import by_blocks, resumable
 from robust.attacks.minimal_checks import noise_below, self_checks
 from robust.attacks.minimal_evidence import Search, minimal_evidence
 from robust.attacks.minimal_linear import LinearStep
-from robust.attacks.minimal_median import RowsMeasurement, median_of_norms
+from robust.attacks.minimal_median import median_of_norms
 from robust.attacks.minimal_norm import MinimalNorm, norm_space, verified
 from robust.attacks.minimal_sizes import sizes_of
 from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.projection import Space
+from robust.attacks.row_bounds import RowsMeasurement, assemble_rows
 from robust.attacks.target import Target, aim, classified
 from robust.attacks.unanswered import clean_evidence
 from robust.data.budget import read_norm
-from robust.data.dataset import read_only
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import SelfCheck
-from robust.intervals.interval import Interval
-from robust.measurement import Measurement
-from robust.measures.assembling import assemble
 from robust.models.base import require_gradients
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
-from robust.types import AnyArray, FloatArray
+from robust.types import AnyArray
 
 
 def minimal_perturbation(
@@ -97,19 +93,9 @@ def minimal_perturbation(
             search, checks = _searched(rungs, part, seed=seed)
             norms[right] = search.least
         found = median_of_norms(norms, data, level=level, seed=seed)
-        # An interval is finite; what is infinite is put into the measurement.
-        safe = float(np.nan_to_num(found.value, posinf=0.0))
-        interval = Interval(
-            value=safe,
-            lower=min(found.lower, safe),
-            upper=max(found.upper, safe),
-            level=level,
-            n=len(norms),
-            method=found.method,
-            sizing=found.sizing,
-        )
-        measured = assemble(
-            interval,
+        return assemble_rows(
+            found,
+            norms,
             name="minimal_perturbation",
             unit=_unit(rungs[-1]),
             higher_is_better=True,
@@ -125,7 +111,6 @@ def minimal_perturbation(
             validity=checks,
             reach=(0.0, np.inf),
         )
-        return _with_rows(replace(measured, value=found.value, lower=found.lower, upper=found.upper), norms)
 
 
 def _rungs(norm: str, attack: MinimalNorm | None) -> tuple[MinimalNorm, ...]:
@@ -173,10 +158,3 @@ def _verified(rung: MinimalNorm, space: Space, seed: int, part: Target) -> AnyAr
 def _unit(attack: MinimalNorm) -> str:
     """What the norm is counted in."""
     return f"{attack.norm} norm" if attack.eps is None else f"{attack.norm} norm in units of eps"
-
-
-def _with_rows(measured: Measurement, norms: FloatArray) -> RowsMeasurement:
-    """The measurement with the norm of each row."""
-    return RowsMeasurement(
-        **{field.name: getattr(measured, field.name) for field in fields(measured)}, rows=read_only(norms)
-    )

@@ -1,26 +1,21 @@
 """The largest change of a regression's output within a budget: of nearly all rows, or how many go too far."""
 
-from dataclasses import fields
-
 import numpy as np
 
-from robust.attacks.minimal_median import RowsMeasurement
 from robust.attacks.onnx_gradients import with_own_gradients
-from robust.attacks.output_evidence import change_evidence
+from robust.attacks.output_evidence import change_evidence, silent_outputs
 from robust.attacks.output_quantile import quantile_of_rows, read_quantile
 from robust.attacks.output_rungs import Pushed, output_rungs, push
 from robust.attacks.output_self_checks import output_self_checks
 from robust.attacks.output_target import Regression, aim_outputs, signs_of
+from robust.attacks.row_bounds import RowBounds, RowsMeasurement, assemble_rows
 from robust.attacks.strengths import Strength, read_strength
 from robust.data.budget import Eps, read_norm, require_eps
-from robust.data.dataset import Dataset, read_only
+from robust.data.dataset import Dataset
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.intervals.clipping import clip
-from robust.intervals.interval import Interval
 from robust.limits import is_number
-from robust.measurement import Measurement
-from robust.measures.assembling import assemble
 from robust.measures.row_means import mean_interval, share_interval
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
@@ -44,7 +39,9 @@ def largest_output_change(
     """Measure how far a small change of the input moves the output of a regression model.
 
     c_i = max |f(x'_i) − f(x_i)| over the rows that were found with ‖x'_i − x_i‖ ≤ eps inside the schema; the figure is
-    the q-quantile of c, with `quantile=None` its mean, or with `tolerance` the share of rows with c_i > tolerance
+    the q-quantile of c, with `quantile=None` its mean, or with `tolerance` the share of rows with c_i > tolerance.
+    Where the model raises, or gives no finite number, on the row or on a row that was found, c_i is infinite; such rows
+    are named, the others go on
 
     It is a lower bound of the truth: an attack finds changes, it cannot prove that there are no larger ones. Each
     output is pushed up and down; noise and a cascade from cheap to strong are tried on every row, and what moves it
@@ -99,10 +96,12 @@ def largest_output_change(
     with metered() as meter:
         regression = aim_outputs(with_own_gradients(model, data, wanted=False), data, output=output)
         pushes = pushed_outputs(regression, signs, eps=budget, norm=known, strength=name, seed=seed)
-        changes = np.max([one.farthest for one in pushes], axis=0)
-        interval = _interval(changes, data, quantile=quantile, tolerance=tolerance, level=level, seed=seed)
-        measured = assemble(
-            interval,
+        pushed = np.max([one.farthest for one in pushes], axis=0)
+        changes = regression.over_all(pushed, silent=np.inf)
+        bounds = _bounds(changes, data, quantile=quantile, tolerance=tolerance, level=level, seed=seed)
+        return assemble_rows(
+            bounds,
+            changes,
             name="largest_output_change",
             unit="target" if tolerance is None else "share",
             higher_is_better=False,
@@ -119,22 +118,24 @@ def largest_output_change(
                 "quantile": quantile if tolerance is None else None,
                 "tolerance": tolerance,
             },
-            evidence=change_evidence(
-                pushes,
-                changes,
-                data,
-                meter,
-                eps=budget,
-                norm=known,
-                strength=name,
-                outputs=regression.values.shape[1],
-                rule=(interval.value, _word(quantile)) if tolerance is None else (tolerance, "tolerance"),
+            evidence=(
+                *silent_outputs(regression, data, counted="moved without bound"),
+                *change_evidence(
+                    pushes,
+                    changes,
+                    data,
+                    meter,
+                    eps=budget,
+                    norm=known,
+                    strength=name,
+                    outputs=regression.values.shape[1],
+                    rule=(bounds.value, _word(quantile)) if tolerance is None else (tolerance, "tolerance"),
+                ),
             ),
             validity=output_self_checks(pushes, seed=seed, bias="lowers"),
             row_values=_row_values(changes, quantile=quantile, tolerance=tolerance),
             reach=(0.0, np.inf if tolerance is None else 1.0),
         )
-        return with_rows(measured, changes)
 
 
 def pushed_outputs(
@@ -155,27 +156,17 @@ def pushed_outputs(
     return [push(target, rungs, seed=seed) for target in targets]
 
 
-def with_rows(measured: Measurement, rows: FloatArray) -> RowsMeasurement:
-    """A measurement with the value of each row.
-
-    Args:
-        measured: The measurement.
-        rows: One value a row (n,).
-    """
-    return RowsMeasurement(
-        **{field.name: getattr(measured, field.name) for field in fields(Measurement)}, rows=read_only(rows)
-    )
-
-
-def _interval(
+def _bounds(
     changes: FloatArray, data: Dataset, *, quantile: float | None, tolerance: float | None, level: float, seed: int
-) -> Interval:
+) -> RowBounds:
     """The figure and its bounds."""
     if tolerance is not None:
-        return share_interval(changes > tolerance, data, level=level, seed=seed)
+        return RowBounds.of(share_interval(changes > tolerance, data, level=level, seed=seed))
     if quantile is not None:
         return quantile_of_rows(changes, data, share=quantile, level=level, seed=seed)
-    return clip(mean_interval(changes, data, level=level, seed=seed), 0.0, np.inf)
+    if np.isinf(changes).any():
+        return RowBounds.known(np.inf, len(data))  # the mean of all rows like these is infinite, too
+    return RowBounds.of(clip(mean_interval(changes, data, level=level, seed=seed), 0.0, np.inf))
 
 
 def _word(quantile: float | None) -> str:
@@ -186,7 +177,7 @@ def _row_values(changes: FloatArray, *, quantile: float | None, tolerance: float
     """What the figure is the mean of; None for a quantile."""
     if tolerance is not None:
         return (changes > tolerance).astype(np.float64)
-    return changes.copy() if quantile is None else None
+    return changes.copy() if quantile is None and np.isfinite(changes).all() else None
 
 
 def _read_tolerance(tolerance: object) -> float | None:

@@ -7,12 +7,15 @@ import numpy as np
 
 from robust.attacks.output_least_search import LeastPush
 from robust.attacks.output_rungs import Pushed
+from robust.attacks.output_target import Regression
 from robust.attacks.transfer import title
 from robust.data.budget import Eps, feature_eps
 from robust.data.dataset import Dataset
 from robust.evidence import Evidence, Fact, Figure, Finding, Rows
 from robust.measures.details import WORST, costliest, histogram, row_ids
 from robust.measures.each_output import output_name
+from robust.measures.unanswered import attacked_silence, clean_silence
+from robust.predicting.calling import bind
 from robust.predicting.metering import Meter
 from robust.types import FloatArray, Norm
 
@@ -42,24 +45,48 @@ def change_evidence(
         outputs: Outputs of the model.
         rule: Where the figure has a line, and what that is.
     """
-    n = len(data)
-    facts: list[Evidence] = [
-        costliest(changes, data, what="rows whose output moves farthest (units of the output)"),
-        *_ways(pushes, outputs),
+    n, known = len(data), np.flatnonzero(np.isfinite(changes))
+    told, facts = _lost(pushes), [*_ways(pushes, outputs)]
+    if len(known):
+        what = "rows whose output moves farthest (units of the output)"
+        facts.insert(0, costliest(changes[known], data.rows(known), what=what))
+        top = known[changes[known].argmax()]
+        if changes[top] > 0:
+            text = (
+                f"changes within {budget_words(eps, norm, data)} move the output of row {data.ids[top]} by "
+                f"{changes[top]:.3g}, of half of the rows by {np.median(changes):.3g} or more"
+            )
+            told.append(Finding(text=text))
+    facts += [
         *_bought(pushes, changes),
         Fact(name="what a pass means", value=_meaning(pushes, strength)),
         Fact(name="forward passes a row", value=round(meter.forward_rows / n, 2)),
         Fact(name="backward passes a row", value=round(meter.backward_rows / n, 2)),
-        _figure(changes, *rule),
     ]
-    top = int(changes.argmax())
-    if changes[top] > 0:
-        text = (
-            f"changes within {budget_words(eps, norm, data)} move the output of row {data.ids[top]} by "
-            f"{changes[top]:.3g}, of half of the rows by {np.median(changes):.3g} or more"
-        )
-        return (Finding(text=text), *facts)
-    return tuple(facts)
+    if len(known):
+        facts.append(_figure(changes[known], *rule))
+    return (*told, *facts)
+
+
+def silent_outputs(regression: Regression, data: Dataset, *, counted: str) -> tuple[Evidence, ...]:
+    """Rows that a model gives no number for as they are.
+
+    Args:
+        regression: What it answered.
+        data: All rows.
+        counted: What the others count as.
+    """
+    return clean_silence(bind(regression.model, data.schema), data, ~regression.answered, counted=counted)
+
+
+def _lost(pushes: Sequence[Pushed]) -> list[Evidence]:
+    """Rows that were pushed to where the model gives no number."""
+    first = pushes[0].target
+    rows, lost = first.x.copy(), np.zeros(len(first), dtype=bool)
+    for push in pushes:
+        out = np.isinf(push.farthest)
+        rows[out], lost = push.rows[out], lost | out
+    return list(attacked_silence(first.caller, first.data, rows, lost, counted="moved without bound"))
 
 
 def least_evidence(
@@ -141,22 +168,28 @@ def _ways(pushes: Sequence[Pushed], outputs: int) -> list[Evidence]:
         target = push.target
         which = "" if outputs == 1 else f" of {output_name(target.output, outputs)}"
         way = "up" if target.sign > 0 else "down"
-        facts.append(Fact(name=f"mean largest change{which}, {way}", value=float(f"{push.farthest.mean():.4g}")))
+        facts.append(Fact(name=f"mean largest change{which}, {way}", value=_mean(push.farthest)))
     return facts
 
 
 def _bought(pushes: Sequence[Pushed], changes: FloatArray) -> list[Evidence]:
     """The mean largest change after noise, after each rung, and what the rung asked."""
     n, so_far = len(changes), np.max([push.floor for push in pushes], axis=0)
-    facts: list[Evidence] = [Fact(name="mean largest change by noise", value=float(f"{so_far.mean():.4g}"))]
+    facts: list[Evidence] = [Fact(name="mean largest change by noise", value=_mean(so_far))]
     for k, rung in enumerate(pushes[0].rungs):
         so_far = np.max([so_far, *(push.reached[k] for push in pushes)], axis=0)
-        facts.append(Fact(name=f"mean largest change after {title(rung)}", value=float(f"{so_far.mean():.4g}")))
+        facts.append(Fact(name=f"mean largest change after {title(rung)}", value=_mean(so_far)))
         forward, backward = (sum(push.passes[k][side] for push in pushes) / n for side in (0, 1))
         if forward + backward:
             text = f"{forward:.3g} forward, {backward:.3g} backward a row"
             facts.append(Fact(name=f"passes of {title(rung)}", value=text))
     return facts
+
+
+def _mean(changes: FloatArray) -> float:
+    """Of the changes that have a bound, four digits."""
+    known = changes[np.isfinite(changes)]
+    return float(f"{known.mean():.4g}") if len(known) else 0.0
 
 
 def _meaning(pushes: Sequence[Pushed], strength: str) -> str:
@@ -169,12 +202,12 @@ def _meaning(pushes: Sequence[Pushed], strength: str) -> str:
 
 
 def _figure(changes: FloatArray, rule: float, words: str) -> Figure:
-    """How the changes are distributed."""
+    """How the changes that have a bound are distributed."""
     return Figure(
         kind="histogram",
         title="Largest change of the output",
         x_title="largest change that was found (units of the output)",
         y_title="rows",
         columns=histogram(changes, "largest change of the output").columns,
-        rules=(("x", float(f"{rule:.6g}"), words),),
+        rules=(("x", float(f"{rule:.6g}"), words),) if np.isfinite(rule) else (),
     )

@@ -1,30 +1,28 @@
 """The smallest change of the input that moves a regression's output by an amount: its median over the rows."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
 from robust.attacks.base import Attack, require_budget
 from robust.attacks.minimal_checks import budgeted, noise_below, smaller_than_noise
-from robust.attacks.minimal_median import RowsMeasurement, median_of_norms
+from robust.attacks.minimal_median import median_of_norms
 from robust.attacks.minimal_sizes import sizes_of
 from robust.attacks.onnx_gradients import with_own_gradients
-from robust.attacks.output_change import pushed_outputs, with_rows
-from robust.attacks.output_evidence import least_evidence
+from robust.attacks.output_change import pushed_outputs
+from robust.attacks.output_evidence import least_evidence, silent_outputs
 from robust.attacks.output_least_search import LeastPush, least_pushes, least_rungs, widest_space
 from robust.attacks.output_rungs import Pushed
 from robust.attacks.output_self_checks import output_self_checks
 from robust.attacks.output_target import Regression, aim_outputs, signs_of
 from robust.attacks.projection import Space, space_of
+from robust.attacks.row_bounds import RowsMeasurement, assemble_rows
 from robust.attacks.strengths import Strength
 from robust.data.budget import Eps, feature_eps, read_eps, read_norm, read_share
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import SelfCheck
 from robust.intervals.clopper_pearson import clopper_pearson_bounds
-from robust.intervals.interval import Interval
-from robust.measures.assembling import assemble
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
 from robust.types import BoolArray, FloatArray
@@ -48,7 +46,8 @@ def minimal_perturbation_for_change(
     """Measure the smallest change of the input that moves the output by an amount: its median over the rows.
 
     median_i min ‖x'_i − x_i‖ over the rows that were found inside the schema with |f(x'_i) − f(x_i)| ≥ change; inf
-    where none was found
+    where none was found, 0 where the model raises, or gives no finite number, on the row as it is (it is named, the
+    others go on). Where it does so on a row that was found, that row has moved far enough.
 
     It is an upper bound of the true median. Along gradients, or slopes from differences where a model gives none and
     has few features, a step of the linearised model is tried, then `DDN` in l2, `FMN` in linf and l1; rows without a
@@ -104,20 +103,12 @@ def minimal_perturbation_for_change(
         pushes = _at_typical_budget(regression, signs, rungs[-1], space, norms, strength="standard", seed=seed)
         by_budget = np.min([_reached_norms(push, space, amount) for push in pushes], axis=0) if pushes else norms
         checks = _checked(pushes, lucky, by_budget < norms / _MORE, seed=seed)
-        norms = np.minimum(norms, by_budget)
+        # A row without an answer needs no change at all.
+        norms = regression.over_all(np.minimum(norms, by_budget), silent=0.0)
         median = median_of_norms(norms, data, level=level, seed=seed)
-        # An interval is finite; what is infinite is put into the measurement.
-        safe = float(np.nan_to_num(median.value, posinf=0.0))
-        measured = assemble(
-            Interval(
-                value=safe,
-                lower=min(median.lower, safe),
-                upper=max(median.upper, safe),
-                level=level,
-                n=len(norms),
-                method=median.method,
-                sizing=median.sizing,
-            ),
+        return assemble_rows(
+            median,
+            norms,
             name="minimal_perturbation_for_change",
             unit=f"{known} norm" if scale is None else f"{known} norm in the units given",
             higher_is_better=True,
@@ -126,11 +117,13 @@ def minimal_perturbation_for_change(
             meter=meter,
             seed=seed,
             options={"attack": rungs, "change": amount, "direction": direction, "output": output, "units": scale},
-            evidence=least_evidence(found, norms, data, meter, change=amount, norm=known, median=median.value),
+            evidence=(
+                *silent_outputs(regression, data, counted="moved by no change at all"),
+                *least_evidence(found, norms, data, meter, change=amount, norm=known, median=median.value),
+            ),
             validity=checks,
             reach=(0.0, np.inf),
         )
-        return with_rows(replace(measured, value=median.value, lower=median.lower, upper=median.upper), norms)
 
 
 def _noise_norms(found: LeastPush, space: Space, *, seed: int) -> FloatArray:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import bdtr
 
+from robust.attacks.row_bounds import RowBounds, root_sizing
 from robust.data.dataset import Dataset
 from robust.errors import InvalidInput
 from robust.intervals.arguments import check_level
-from robust.intervals.exact import exact
-from robust.intervals.interval import Interval, RootSizing
 from robust.limits import is_number
 from robust.measures.dependence import is_dependent
 from robust.measures.row_means import share_interval
@@ -20,7 +19,7 @@ from robust.types import FloatArray
 _KEPT = 257
 
 
-def quantile_of_rows(values: FloatArray, data: Dataset, *, share: float, level: float, seed: int) -> Interval:
+def quantile_of_rows(values: FloatArray, data: Dataset, *, share: float, level: float, seed: int) -> RowBounds:
     """The smallest value that at least a share of the rows do not exceed, and bounds whatever the distribution.
 
     The lower bound is the r-th smallest value, r the largest rank with P(Bin(n, q) < r) ≤ 1 − level; the upper one the
@@ -28,14 +27,14 @@ def quantile_of_rows(values: FloatArray, data: Dataset, *, share: float, level: 
     the bounds of the share of rows below it
 
     Args:
-        values: One a row, at least 0, inf where nothing was found (n,).
+        values: One a row, at least 0, inf where there is no bound (n,).
         data: The rows.
         share: q, in (0, 1]; 1 is the largest value of these rows, an exact statement about them and no others.
         level: One-sided confidence of each bound, in (0.5, 1).
         seed: Seed of a bootstrap, where one is used.
 
     Returns:
-        The interval; its lower bound is 0, its upper one inf where n is too small for any.
+        The quantile; its lower bound is 0, its upper one inf where n is too small for any.
 
     Raises:
         InvalidInput: If share or level is out of range.
@@ -56,12 +55,12 @@ def quantile_of_rows(values: FloatArray, data: Dataset, *, share: float, level: 
     n = len(ordered)
     value = float(ordered[_place(share, n)])
     if share == 1.0:
-        return exact(value, n)
+        return RowBounds.known(value, n)
     if is_dependent(data):
         return _dependent(ordered, values, value, data, share=share, level=level, seed=seed)
     low, high = quantile_ranks(n, share, level)
     kept = np.linspace(0, n - 1, min(n, _KEPT)).round().astype(np.int64)
-    return Interval(
+    return RowBounds(
         value=value,
         lower=min(float(ordered[low - 1]), value) if low else 0.0,
         upper=max(float(ordered[high - 1]), value) if high <= n else math.inf,
@@ -106,7 +105,7 @@ def _place(share: float, n: int) -> int:
 
 def _dependent(
     ordered: FloatArray, values: FloatArray, value: float, data: Dataset, *, share: float, level: float, seed: int
-) -> Interval:
+) -> RowBounds:
     """Bounds where rows depend on each other."""
     n, below = len(ordered), share_interval(values <= value, data, level=level, seed=seed)
     # Where the share below may be lower than it is here by d, the quantile may be as far up as that at q + d.
@@ -114,8 +113,8 @@ def _dependent(
     lower = float(ordered[_place(low, n)]) if low > 0 else 0.0
     upper = float(ordered[_place(high, n)]) if high < 1 else math.inf
     lower, upper = min(lower, value), max(upper, value)
-    sizing = RootSizing(value=value, lower=lower, upper=upper, n=n)
-    return Interval(
+    sizing = root_sizing(value, lower, upper, n)
+    return RowBounds(
         value=value, lower=lower, upper=upper, level=level, n=n, method=below.method, sizing=sizing, notes=below.notes
     )
 

@@ -25,7 +25,7 @@ from robust.attacks.pgd import PGD, STEPS
 from robust.attacks.projection import Space
 from robust.attacks.self_checks import plausible_units, room_to_move
 from robust.attacks.unlimited import sampled
-from robust.data.budget import Eps, scaled_eps
+from robust.data.budget import scaled_eps
 from robust.evidence import SelfCheck
 from robust.intervals.clopper_pearson import clopper_pearson_bounds
 from robust.intervals.mcnemar import mcnemar_p
@@ -254,8 +254,10 @@ def _same_twice(push: Pushed) -> SelfCheck:
     """Whether the model, asked twice about the rows that were found, answers the same."""
     target = push.target
     first, second = target.changes(push.rows), target.changes(push.rows)
-    gap = np.abs(first - second) / (1.0 + np.abs(first) + np.abs(target.base))
-    differ = int((gap > _REPEATS).sum())
+    # Rows without an answer have moved infinitely far, both times.
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(first - second) / (1.0 + np.abs(first) + np.abs(target.base))
+    differ = int(((first != second) & ~(gap <= _REPEATS)).sum())
     reason = f"asked again, the model answers otherwise on {differ} of {len(target)} rows that were found"
     return SelfCheck(name="same answer twice", passed=differ == 0, reason=reason, bias="either")
 

@@ -42,8 +42,7 @@ class DifferencedTarget(OutputTarget):
         for start in range(0, len(x), chunk) if len(columns) else ():
             some = slice(start, start + chunk)
             slope[some, columns] = self._slopes(x[some], columns)
-        value = self.sign * self.caller.outputs(self._shaped(x))[:, self.output]
-        return self.compared(value, rows), slope
+        return self.compared(self.scores(x)[:, 1], rows), slope
 
     def _slopes(self, x: AnyArray, columns: IntArray) -> FloatArray:
         """Slopes of some features (m, c); 0 where a value is missing, or has no room on either side."""
@@ -57,7 +56,8 @@ class DifferencedTarget(OutputTarget):
         reached = [points[:, side * c + each, columns].astype(np.float64) for side in (0, 1)]
         values = self.caller.outputs(self._shaped(points.reshape(m * 2 * c, -1)))[:, self.output].reshape(m, 2, c)
         gap = np.nan_to_num(reached[0] - reached[1])
-        rise = self.sign * (values[:, 0] - values[:, 1])
+        # Where a side has no answer there is no slope.
+        rise = np.nan_to_num(self.sign * (values[:, 0] - values[:, 1]), copy=False)
         return np.divide(rise, gap, out=np.zeros(gap.shape), where=gap > 0)
 
 

@@ -11,13 +11,14 @@ import numpy as np
 from robust.attacks.losses import Loss
 from robust.attacks.target import Target
 from robust.data.dataset import Dataset
+from robust.data.inside import require_inside
 from robust.errors import InvalidInput
 from robust.limits import is_number
 from robust.measures.each_output import output_name
 from robust.measures.magnitude import require_moderate
 from robust.models.base import Model
+from robust.predicting.answered import predict_answered
 from robust.predicting.calling import bind
-from robust.predicting.predictions import predict
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 
 #: Outputs that are looked at by themselves when none is named.
@@ -26,13 +27,16 @@ MOST_OUTPUTS = 16
 _NO_SLOPE = 1e-20
 # Of the change that is asked for.
 _NO_STEP = 1e-12
+# Stands for an answer that is none: farther than any output, and its square is a number.
+_BEYOND = 1e100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OutputTarget(Target):
     """One output of a regression, and the rows from which it is pushed up, or down.
 
-    margin_i = s·(f(x') − f(x_i)) − by, s = ±1; a row is broken where that is at least 0, a patient one never is
+    margin_i = s·(f(x') − f(x_i)) − by, s = ±1; a row is broken where that is at least 0, a patient one never is. A
+    point that the model gives no answer for has moved without bound, either way.
 
     Args:
         base: Output of each row as it is (n,).
@@ -51,8 +55,8 @@ class OutputTarget(Target):
         return replace(self, data=self.data.rows(keep), y=self.y[keep], base=self.base[keep])
 
     def scores(self, x: AnyArray, *, keep: bool = False) -> FloatArray:
-        """0 and s·f (m, 2), one forward pass."""
-        value = self.sign * self.caller.outputs(self._shaped(x), keep=keep)[:, self.output]
+        """0 and s·f (m, 2), one forward pass; what stands for infinity where there is no answer."""
+        value = _steered(self._asked(x, keep=keep))
         return np.column_stack([np.zeros(len(value)), value])
 
     def wrong(self, scores: FloatArray, rows: IntArray | slice) -> BoolArray:
@@ -81,7 +85,7 @@ class OutputTarget(Target):
             return flow
 
         outputs, gradient = self.caller.gradient(self._shaped(x), cotangent)
-        value = self.sign * outputs[:, self.output]
+        value = _steered(self.sign * outputs[:, self.output])
         slope = np.nan_to_num(gradient.reshape(len(x), -1), copy=False)
         # What moves the output by less than anybody could see, over the size of the features, is no slope.
         sizes = np.maximum(np.abs(np.nan_to_num(x.astype(np.float64))), 1.0)
@@ -94,8 +98,16 @@ class OutputTarget(Target):
         return np.column_stack([self.sign * self.base[rows] + self.by, value])
 
     def changes(self, x: AnyArray) -> FloatArray:
-        """How far the output of each row has moved the way that is asked for (n,), the model asked afresh."""
-        return self.margins(self.scores(x), slice(None)) + self.by
+        """How far the output of each row has moved the way that is asked for (n,), the model asked afresh.
+
+        Infinitely far where it gives no answer.
+        """
+        moved = self._asked(x) - self.sign * self.base
+        return np.where(np.isnan(moved), np.inf, moved)
+
+    def _asked(self, x: AnyArray, *, keep: bool = False) -> FloatArray:
+        """s·f (m,), NaN where there is no answer."""
+        return np.asarray(self.sign * self.caller.outputs(self._shaped(x), keep=keep)[:, self.output])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,19 +116,27 @@ class Regression:
 
     Args:
         model: The model.
-        data: The rows (n).
+        data: The rows that it answers (n).
         values: Its outputs (n, k).
         outputs: Positions of those that are asked about.
+        answered: Which of all rows these are (N,).
     """
 
     model: Model
     data: Dataset
     values: FloatArray
     outputs: tuple[int, ...]
+    answered: BoolArray
+
+    def over_all(self, values: FloatArray, *, silent: float) -> FloatArray:
+        """A value for each of all rows (N,), from those of rows with an answer (n,)."""
+        filled = np.full(len(self.answered), silent)
+        filled[self.answered] = values
+        return filled
 
     def target(self, output: int, sign: float, *, by: float = 0.0) -> OutputTarget:
         """One output, pushed one way: by an amount, or as far as it goes."""
-        caller = bind(self.model, self.data.schema)
+        caller = replace(bind(self.model, self.data.schema), lenient=True)
         if caller.identity is not None:
             caller = replace(caller, identity=f"{caller.identity}/output {output} times {sign:g} by {by!r}")
         return OutputTarget(
@@ -137,6 +157,8 @@ class Regression:
 def aim_outputs(model: Model, data: Dataset, *, output: int | str | None) -> Regression:
     """Ask a regression model about its rows, and settle which of its outputs is meant.
 
+    Rows on which it raises, or gives no finite numbers, are left out.
+
     Args:
         model: The model.
         data: Rows; targets are not needed.
@@ -149,11 +171,9 @@ def aim_outputs(model: Model, data: Dataset, *, output: int | str | None) -> Reg
         InvalidInput: If the model is no regression, there is no such output or there are too many to look at each, or
             data lies outside its bounds or is so large that squares overflow.
     """
-    violations = data.schema.violations(data.x)
-    if violations:
-        raise InvalidInput(f"{data.name} breaks its schema: {'; '.join(violations)}. Declare other bounds, or rescale")
+    require_inside(data)
     require_moderate(data.x, f"features of {data.name}", smallest=0.0)
-    predictions = predict(model, data)
+    predictions, answered = predict_answered(model, data)
     if predictions.task != "regression":
         raise InvalidInput(
             f"how far an output moves is asked of regression models, {predictions.model} is a {predictions.task} "
@@ -162,7 +182,13 @@ def aim_outputs(model: Model, data: Dataset, *, output: int | str | None) -> Reg
         )
     values = predictions.values
     require_moderate(values, f"predictions of {predictions.model}", smallest=0.0)
-    return Regression(model=model, data=data, values=values, outputs=_positions(output, values.shape[1], model.name))
+    outputs, kept = _positions(output, values.shape[1], model.name), data if answered.all() else data.rows(answered)
+    return Regression(model=model, data=kept, values=values, outputs=outputs, answered=answered)
+
+
+def _steered(values: FloatArray) -> FloatArray:
+    """Values that a search can compare and subtract."""
+    return np.where(np.isnan(values), _BEYOND, values)
 
 
 def _positions(output: int | str | None, k: int, name: str) -> tuple[int, ...]:

@@ -16,9 +16,11 @@ from robust.attacks.losses import (
 )
 from robust.attacks.repeated import Askings
 from robust.data.dataset import Dataset
+from robust.data.inside import require_inside
 from robust.errors import InvalidInput
 from robust.measures.magnitude import require_moderate
 from robust.models.base import Model
+from robust.predicting.answered import predict_answered
 from robust.predicting.calling import Caller, bind
 from robust.predicting.predictions import Kind, Predictions, class_indices, interpret, predict
 from robust.predicting.row_faults import NotRepeatable, RowFault
@@ -200,7 +202,7 @@ def aim(model: Model, data: Dataset, *, predictions: Predictions | None = None) 
             not know, values outside the declared bounds, or so large that their squares overflow.
     """
     y = data.targets
-    _require_inside(data)
+    require_inside(data)
     require_moderate(data.x, f"features of {data.name}", smallest=0.0)
     caller = bind(model, data.schema)
     if predictions is None:
@@ -241,22 +243,8 @@ def classified(model: Model, data: Dataset) -> Predictions:
         InvalidInput: If data lies outside its bounds, before anything is asked; if it is no classifier, or by
             `predict`.
     """
-    _require_inside(data)
-    try:
-        predictions = _repeated(model, data)
-    except RowFault:
-        silent = unanswered(replace(bind(model, data.schema), lenient=True).outputs(data.x))
-        if silent.all() or not silent.any():
-            raise
-        predictions = _repeated(model, data.rows(~silent))
-    return require_classifier(predictions)
-
-
-def _require_inside(data: Dataset) -> None:
-    """Refuse rows that break their own schema."""
-    violations = data.schema.violations(data.x)
-    if violations:
-        raise InvalidInput(f"{data.name} breaks its schema: {'; '.join(violations)}. Declare other bounds, or rescale")
+    require_inside(data)
+    return require_classifier(predict_answered(model, data, ask=_repeated)[0])
 
 
 def _repeated(model: Model, data: Dataset) -> Predictions:

@@ -12,22 +12,23 @@ from robust.certified.perturbations import Perturbations, perturbations
 from robust.certified.reading import read_structure, require_same_answers
 from robust.certified.smoothing import smoothed_accuracy
 from robust.certified.tree_boxes import TreeEnsemble
+from robust.certified.true_classes import true_classes
 from robust.certified.unsupported import Unsupported
 from robust.data.budget import Eps, every_eps, read_norm, require_eps
-from robust.data.dataset import Dataset
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import SelfCheck
 from robust.measurement import Measurement
 from robust.measures.assembling import assemble
 from robust.measures.row_means import share_interval
+from robust.measures.unanswered import clean_silence
 from robust.models.conversion import as_model
+from robust.predicting.answered import predict_answered
 from robust.predicting.calling import bind
 from robust.predicting.metering import metered
-from robust.predicting.predictions import Predictions, class_indices, predict
 from robust.predicting.settings import current_settings
 from robust.randomness import read_seed
-from robust.types import BoolArray, FloatArray, IntArray
+from robust.types import FloatArray, IntArray
 
 _METHODS = ("interval", "linear", "smoothing")
 
@@ -101,14 +102,17 @@ def certified_accuracy(
     budget, ball, seed = require_eps(eps), read_norm(norm), read_seed(seed)
     model, data = as_model(model), as_data(data)
     with metered() as meter:
-        predictions, y, right = judged(predict(model, data), data)
+        predictions, answered = predict_answered(model, data)
+        y = true_classes(predictions, data)
+        right = np.zeros(len(data), dtype=bool)
+        right[answered] = predictions.labels == y[answered]
         structure = read_structure(model, data)
-        require_same_answers(structure, predictions, data)
+        require_same_answers(structure, predictions, data.rows(answered))
         axes = every_eps(budget, data.schema)
-        kept = np.flatnonzero(right)
+        kept, caller = np.flatnonzero(right), bind(model, data.schema)
         changes = perturbations(data.schema.flat(data.x)[kept], data.schema, eps=axes, norm=ball)
         kind = repr((data.schema.key(), sorted(budget.items()) if isinstance(budget, dict) else budget, ball, method))
-        key = bind(model, data.schema).key("certified", kind, data.x[kept], y[kept])
+        key = caller.key("certified", kind, data.x[kept], y[kept])
         proof = _kept(key, lambda: _proof(structure, changes, y[kept], method=method))
         proved = np.zeros(len(data), dtype=bool)
         proved[kept] = proof.proved
@@ -122,28 +126,13 @@ def certified_accuracy(
             meter=meter,
             seed=seed,
             options={"eps": budget, "norm": ball, "method": method},
-            evidence=certified_evidence(proof, structure, data, right, axes, norm=ball, level=level, seed=seed),
+            evidence=(
+                *clean_silence(caller, data, ~answered, counted="wrong"),
+                *certified_evidence(proof, structure, data, right, axes, norm=ball, level=level, seed=seed),
+            ),
             validity=(_room(axes),),
             row_values=proved.astype(np.float64),
         )
-
-
-def judged(predictions: Predictions, data: Dataset) -> tuple[Predictions, IntArray, BoolArray]:
-    """Predictions, true classes (n,) and which rows are right (n,), of a classifier inside the declared bounds.
-
-    Raises:
-        InvalidInput: If the model is no classifier, or the data breaks its schema.
-    """
-    if predictions.task != "classification":
-        raise InvalidInput(
-            f"certified accuracy needs a classifier, {predictions.model} is a {predictions.task} model: "
-            "flip_rate(model, data, sweep=…, tolerance=…) asks how far its numbers move"
-        )
-    violations = data.schema.violations(data.x)
-    if violations:
-        raise InvalidInput(f"{data.name} breaks its schema: {'; '.join(violations)}. Declare other bounds, or rescale")
-    y = class_indices(data.targets, predictions)
-    return predictions, y, np.asarray(predictions.labels == y)
 
 
 def _kept(key: str | None, prove: Callable[[], Proof]) -> Proof:

@@ -114,12 +114,14 @@ def _noisy(
 
 
 def _labels(caller: Caller, x: AnyArray, predictions: Predictions) -> IntArray:
-    """Class of each row, as a number of the classes that were settled; −1 for a label that is none of them."""
+    """Class of each row, as a number of the classes that were settled; −1 for none of them, or no answer."""
     outputs = caller.outputs(x)
     if predictions.kind != "labels":
         if outputs.shape[1] == 1:  # one score of two classes: a probability of a half, or a logit of 0, is the second
-            return np.asarray(outputs[:, 0] >= (0.5 if predictions.kind == "probabilities" else 0.0), dtype=np.int64)
-        return np.asarray(outputs.argmax(axis=1))
+            labels = (outputs[:, 0] >= (0.5 if predictions.kind == "probabilities" else 0.0)).astype(np.int64)
+        else:
+            labels = outputs.argmax(axis=1)
+        return np.where(np.isnan(outputs).any(axis=1), -1, labels)
     named = any(isinstance(label, str) for label in predictions.classes)
     known = np.arange(len(predictions.classes)) if named else np.array(predictions.classes)
     equal = outputs == known

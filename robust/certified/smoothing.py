@@ -1,11 +1,12 @@
 """Randomised smoothing: certifies the majority vote of a classifier under Gaussian noise, not itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtr
 
 from robust.certified.noisy_votes import count_hits, hits_needed, radius_needed
+from robust.certified.true_classes import true_classes
 from robust.data.budget import Eps, every_eps, read_norm, require_eps
 from robust.data.dataset import Dataset
 from robust.data.live import as_data
@@ -18,11 +19,12 @@ from robust.measurement import Measurement
 from robust.measures.assembling import assemble
 from robust.measures.details import row_ids
 from robust.measures.row_means import share_interval
+from robust.measures.unanswered import clean_silence
 from robust.models.conversion import as_model
+from robust.predicting.answered import predict_answered
 from robust.predicting.calling import bind
 from robust.predicting.metering import metered
-from robust.predicting.predictions import Predictions, class_indices, predict
-from robust.types import BoolArray, FloatArray, IntArray, Norm
+from robust.types import BoolArray, FloatArray, Norm
 
 _MOST_ROWS = 10
 
@@ -67,6 +69,7 @@ def smoothed_accuracy(
     1 − alpha; a row whose bound does not reach what eps needs is not certified, and so is one that g abstains on or
     gets wrong. A row is certified wrongly with a chance of at most alpha. Let c be the true share of rows that g
     holds, and q the chance that a random row is certified: q ≤ c + (1 − c) alpha, so c ≥ (q − alpha)/(1 − alpha).
+    Draws that the model does not answer count as wrong.
     Rows and their noise are drawn independently, so that the Clopper-Pearson bound of q holds at `level`, and that of
     c is made of it: no Bonferroni correction is needed. The noise is not clipped to the schema's bounds; features
     that may not move get none.
@@ -107,17 +110,19 @@ def smoothed_accuracy(
     noise = None if sigma is None else require_eps(sigma)
     model, data = as_model(model), as_data(data)
     with metered() as meter:
-        predictions = predict(model, data)
-        y = _true_classes(predictions, data)
+        predictions, answered = predict_answered(model, data)
+        y, caller = true_classes(predictions, data), bind(model, data.schema)
         axes = every_eps(budget, data.schema)
         spread = _spread(axes, noise, data, norm=ball)
         needed = float(ndtr(radius_needed(axes, spread, norm=ball)))
         hits = hits_needed(needed, draws, alpha)
         certified = np.zeros(len(data), dtype=bool)
         if hits <= draws:
-            certified, _ = count_hits(bind(model, data.schema), data, predictions, y, spread, draws, hits, seed=seed)
+            lenient = replace(caller, lenient=True)
+            certified, _ = count_hits(lenient, data, predictions, y, spread, draws, hits, seed=seed)
         interval = _with_errors(share_interval(certified, data, level=level, seed=seed), alpha)
-        clean = predictions.labels == y
+        clean = np.zeros(len(data), dtype=bool)
+        clean[answered] = predictions.labels == y[answered]
         return assemble(
             interval,
             name="smoothed_certified_accuracy",
@@ -135,7 +140,10 @@ def smoothed_accuracy(
                 "draws": draws,
                 "alpha": alpha,
             },
-            evidence=_evidence(certified, clean, data, hits=hits, draws=draws, alpha=alpha, level=level),
+            evidence=(
+                *clean_silence(caller, data, ~answered, counted="wrong"),
+                *_evidence(certified, clean, data, hits=hits, draws=draws, alpha=alpha, level=level),
+            ),
             validity=(_room(axes), _reachable(hits, draws, needed)),
             row_values=certified.astype(np.float64),
         )
@@ -162,16 +170,6 @@ def _with_errors(interval: Interval, alpha: float) -> Interval:
         sizing=CorrectedSizing(sizing=interval.sizing, alpha=alpha),
         notes=interval.notes,
     )
-
-
-def _true_classes(predictions: Predictions, data: Dataset) -> IntArray:
-    """True classes of a classifier's rows (n,)."""
-    if predictions.task != "classification":
-        raise InvalidInput(f"smoothing needs a classifier, {predictions.model} is a {predictions.task} model")
-    violations = data.schema.violations(data.x)
-    if violations:
-        raise InvalidInput(f"{data.name} breaks its schema: {'; '.join(violations)}. Declare other bounds, or rescale")
-    return class_indices(data.targets, predictions)
 
 
 def _spread(axes: FloatArray, noise: Eps | None, data: Dataset, *, norm: Norm) -> FloatArray:

@@ -40,6 +40,8 @@ _SIZING_HOMES = (
     "robust.crosscheck.worst_output",
     "robust.operating.f1_search",
     "robust.attacks.curve_sizing",
+    "robust.attacks.output_quantile",
+    "robust.certified.smoothing",
 )
 
 #: Numbers of the evidence that may be null: struct, field.

@@ -130,7 +130,7 @@ def test_of_many_rows_a_sample_teaches(monkeypatch):
         rows = Substitute(eps=0.2).perturb(model, as_data(x, model.forward(x)))
     near = np.abs(x.sum(axis=1) - 2) < 0.8
     assert (model.forward(rows) != model.forward(x))[near].mean() > 0.9
-    # At most 1024 points drawn, the rows themselves asked three times at most, and each row after each of eight lessons.
+    # At most 1024 points drawn, the rows themselves three times at most, and each row after each of eight lessons.
     assert meter.forward_rows <= 3 * 400 + 1024 + 8 * 400
     assert meter.backward_rows == 0
 

@@ -19,6 +19,8 @@ from robust.attacks.fmn import FMN
 from robust.attacks.hop_skip_jump import HopSkipJump
 from robust.attacks.minimal_rows import minimal_perturbation
 from robust.attacks.noise import RandomNoise
+from robust.attacks.output_change import largest_output_change
+from robust.attacks.output_least import minimal_perturbation_for_change
 from robust.attacks.pgd import PGD
 from robust.attacks.random_search import RandomSearch
 from robust.attacks.square import Square
@@ -216,3 +218,75 @@ def test_every_attack_goes_on(kind, raises):
     curve = robustness_curve(made(beyond, raises=raises), data(), kind(**options), eps=[0.1, 1.0])
     assert curve.points[0].value == 1.0
     assert curve.points[1].row_values[:4].tolist() == [1, 1, 0, 0]
+
+
+class EdgyNumber:
+    """f(x) = 2x, which raises, or gives NaN, where `odd` says so."""
+
+    def __init__(self, odd, *, raises):
+        self.odd, self.raises = odd, raises
+
+    def forward(self, x):
+        odd = self.odd(np.asarray(x)[:, 0])
+        if self.raises and odd.any():
+            raise ValueError("no answer there")
+        return np.where(odd, np.nan, 2.0 * np.asarray(x, dtype=float)[:, 0])
+
+    def gradients(self, x, cotangent):
+        outputs = self.forward(x)[:, None]
+        return outputs, 2.0 * cotangent(outputs)
+
+    def model(self, slopes):
+        return as_model(self.forward, gradients=self.gradients if slopes else None, task="regression", name="edgy")
+
+
+@pytest.mark.parametrize("slopes", [True, False])
+@pytest.mark.parametrize("raises", [True, False])
+def test_a_regression_that_fails_on_a_row_has_moved_without_bound_there(raises, slopes):
+    model = EdgyNumber(at_two, raises=raises).model(slopes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        m = largest_output_change(model, data(), eps=0.25, quantile=0.5)
+    assert np.isinf(m.rows[4])
+    np.testing.assert_allclose(np.delete(m.rows, 4), 0.5, rtol=1e-6)
+    assert (round(m.value, 6), m.n) == (0.5, 6)
+    did = "raises ValueError: no answer there" if raises else "gives NaN or infinity"
+    assert m.evidence[0] == Finding(text=f"edgy {did} on 1 of 6 rows as they are: they count as moved without bound")
+    assert m.evidence[1].ids == ("e",)
+    # Of the mean nothing is left, and of six rows two have to be near the largest.
+    assert largest_output_change(model, data(), eps=0.25, quantile=None).lower == np.inf
+    assert not largest_output_change(model, data(), eps=0.25, quantile=None) < 1e6
+    assert largest_output_change(model, data(), eps=0.25, quantile=1).value == np.inf
+    assert largest_output_change(model, data(), eps=0.25, tolerance=0.6).value == pytest.approx(1 / 6)
+    least = minimal_perturbation_for_change(model, data(), change=1.0)
+    np.testing.assert_allclose(least.rows, [0.5, 0.5, 0.5, 0.5, 0.0, 0.5], rtol=1e-3)
+    assert least.evidence[0].text.endswith("on 1 of 6 rows as they are: they count as moved by no change at all")
+
+
+@pytest.mark.parametrize("slopes", [True, False])
+@pytest.mark.parametrize("raises", [True, False])
+def test_a_regression_that_an_attack_leads_to_no_answer_has_moved_without_bound(raises, slopes):
+    # The row at 2 meets no answer from 2.2 to 2.9, that at 3 too.
+    model = EdgyNumber(beyond, raises=raises).model(slopes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        m = largest_output_change(model, data(), eps=0.5, tolerance=1.5)
+    assert np.isinf(m.rows).tolist() == [False] * 4 + [True] * 2
+    np.testing.assert_allclose(m.rows[:4], 1.0, rtol=1e-6)
+    assert m.value == pytest.approx(2 / 6)
+    assert "on adversarial forms of 2 of 6 rows, inside budget and schema: they count as moved" in m.evidence[0].text
+    assert m.evidence[1].ids == ("e", "f")
+    # A point without an answer may be nearer than one where the output has moved far enough.
+    least = minimal_perturbation_for_change(model, data(), change=4.0)
+    assert 0.1 <= least.rows[5] < 0.5
+
+
+@pytest.mark.parametrize("slopes", [True, False])
+def test_a_regression_that_answers_no_row_is_refused(slopes):
+    model = EdgyNumber(lambda x: x < 9, raises=True).model(slopes)
+    for ask in (
+        lambda: largest_output_change(model, data(), eps=1.0),
+        lambda: minimal_perturbation_for_change(model, data(), change=1.0),
+    ):
+        with pytest.raises(ModelFault, match=r"^edgy raised ValueError.* position 0"):
+            ask()

@@ -198,3 +198,17 @@ def test_seeds_that_are_none_are_refused_though_nothing_is_random(net, seed):
         certified_accuracy(as_model(module, output="logits"), data, eps=0.05, seed=seed)
     with pytest.raises(InvalidInput, match="seed got .* a whole number of at least 0 would be right"):
         robust_accuracy(as_model(module, output="logits"), data, eps=0.05, seed=seed)
+
+
+@pytest.mark.parametrize("method", [None, "interval", "linear"])
+def test_a_row_without_an_answer_is_wrong_and_the_others_go_on(method):
+    line = nn.Linear(1, 2)
+    with torch.no_grad():
+        line.weight.copy_(torch.tensor([[-2.0], [2.0]]))
+        line.bias.zero_()
+    x = np.array([[-3.0], [-0.5], [0.5], [3.0], [3e38]], dtype=np.float32)  # 6e38 is no number of single precision
+    model = as_model(line, task="classification", output="logits", name="line")
+    m = certified_accuracy(model, as_data(x, [0, 0, 1, 1, 1], ids=list("abcde")), eps=1.0, method=method)
+    assert m.row_values.tolist() == [1, 0, 0, 1, 0]
+    assert m.evidence[0].text == "line gives NaN or infinity on 1 of 5 rows as they are: they count as wrong"
+    assert m.evidence[1].ids == ("e",)

@@ -161,3 +161,31 @@ def test_regression_and_data_outside_its_bounds_are_refused():
     data = as_data(np.ones((5, 1)), np.ones(5, dtype=int), schema={"bounds": (0, 1)}).with_x(np.full((5, 1), 2.0))
     with pytest.raises(InvalidInput, match="breaks its schema"):
         smoothed_accuracy(sign(), data, eps=1.0)
+
+
+@pytest.mark.parametrize("form", ["labels", "logit", "logits", "probability"])
+@pytest.mark.parametrize("raises", [True, False])
+def test_rows_and_draws_without_an_answer_count_as_wrong(raises, form):
+    # Beyond 4 there is no answer: of the row at 3.5, σ = 1, a third of the draws is lost.
+    def forward(x):
+        z = np.asarray(x, dtype=float)[:, 0]
+        lost = z > 4
+        if raises and lost.any():
+            raise ValueError("reading out of range")
+        z = np.where(lost, np.nan, z)
+        if form == "labels":
+            return np.where(lost, np.nan, z > 0)
+        if form == "logits":
+            return np.column_stack([-z, z])
+        return (1 / (1 + np.exp(-z)) if form == "probability" else z)[:, None]
+
+    output = {"labels": None, "logit": "logits", "logits": "logits", "probability": "probabilities"}[form]
+    model = as_model(forward, output=output, task="classification", name="sensor")
+    rows = as_data(np.array([[-3.0], [-3.2], [2.0], [3.5], [5.0]]), [0, 0, 1, 1, 1], ids=list("abcde"))
+    m = smoothed_accuracy(model, rows, eps=0.5, sigma=1.0, draws=500)
+    # Φ(0.5) is 0.691, and the two draws in three that row d keeps its answer are not surely above.
+    assert m.row_values.tolist() == [1, 1, 1, 0, 0]
+    did = "raises ValueError: reading out of range" if raises else "gives NaN or infinity"
+    assert m.evidence[0].text == f"sensor {did} on 1 of 5 rows as they are: they count as wrong"
+    assert m.evidence[1].ids == ("e",)
+    assert m.evidence[2].reference == 0.8

@@ -1,11 +1,13 @@
 """Records: every kind of evidence and sizing comes back as it was, infinities included; the shipped schema fits."""
 
+import ast
 import dataclasses
 import json
 import math
 import operator
 from importlib import import_module
 from importlib.resources import files
+from pathlib import Path
 
 import jsonschema
 import msgspec
@@ -17,7 +19,9 @@ import robust.evidence as vocabulary
 from robust.attacks.accuracy_curve import robustness_curve
 from robust.attacks.minimal_rows import minimal_perturbation
 from robust.attacks.noise import RandomNoise
+from robust.attacks.output_change import largest_output_change
 from robust.baselines.skill import gain
+from robust.certified.smoothing import smoothed_accuracy
 from robust.costing.timing import latency
 from robust.crosscheck.x_cross import agreement
 from robust.data.live import as_data
@@ -230,6 +234,9 @@ def tricky(rows=60):
         curve = robustness_curve(same, data, RandomNoise(), eps=[0.1, 0.3, 0.6])
         yield curve.area()
         yield curve.margin([0.4, 0.3, 0.2])
+        for quantile in (0.5, 0.95, None):
+            yield largest_output_change(numbers, values, eps=0.1, quantile=quantile, strength="quick")
+        yield smoothed_accuracy(same, data, eps=0.05, draws=100)
         train = as_data(p + 0.01 * rng.normal(size=p.shape), y)
         yield gain(same, train, data)
     constant = as_data(p, np.zeros(rows))
@@ -263,6 +270,23 @@ def packed_classes(packed):
         for part in value if isinstance(value, list | tuple) else [value]:
             if isinstance(part, dict):
                 yield from packed_classes(part)
+
+
+def test_every_sizing_of_the_package_has_a_home():
+    parts = ("", ".attacks", ".sensitivity", ".residuals", ".baselines")
+    folders = {Path(folder) for part in parts for folder in import_module(f"robust{part}").__path__}
+    named = {
+        node.name
+        for folder in folders
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        for method in node.body
+        if isinstance(method, ast.FunctionDef)
+        and method.name == "at"
+        and [a.arg for a in method.args.args][1:] == ["n"]
+    }
+    assert named - {"Sizing"} == set(sizing_classes()) - {"Sizing"}
 
 
 def test_every_kind_of_sizing_is_tried_here(measured):
