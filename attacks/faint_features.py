@@ -7,7 +7,7 @@ import numpy as np
 
 from robust.attacks.base import Attack, require_budget
 from robust.attacks.keeping import kept
-from robust.attacks.losses import log_margins
+from robust.attacks.losses import log_margins, saturated
 from robust.attacks.probe import Probe
 from robust.attacks.slope import rounding_of
 from robust.attacks.target import Target
@@ -64,7 +64,7 @@ def faint_features(attack: Attack, probe: Probe, budgets: Sequence[Attack], *, s
     Returns:
         The group with the largest ratio times its share of the features.
     """
-    few = probe.first(_ROWS)
+    few = probe.fewer(_ROWS)
     sample, gradient = few.sample, few.gradient
     schema, x = sample.data.schema, sample.x
     may = np.any([feature_eps(require_budget(at), schema) > 0 for at in budgets], axis=0)
@@ -104,19 +104,26 @@ def _counts(movable: int) -> list[int]:
 def _changes(
     sample: Target, scores: FloatArray, gradient: FloatArray, step: FloatArray, group: BoolArray, *, seed: int
 ) -> tuple[float, float]:
-    """Squared realised and promised changes of the loss, summed over rows and draws; rounding counts as none."""
+    """Squared realised and promised changes of the loss, summed over rows and draws; rounding counts as none.
+
+    Rows whose probabilities have saturated say nothing.
+    """
     schema, x, keys = sample.data.schema, sample.x, sample.data.row_keys()
     before = log_margins(scores, sample.y, scale=sample.scale)
-    noise = rounding_of(scores, before)
+    noise, lost = rounding_of(scores, before), saturated(scores, sample.y, scale=sample.scale)
     realised = promised = 0.0
     for draw in range(_DRAWS):
         signs = np.where(row_uniform(keys, x.shape[1], seed=seed, stream=_STREAM + draw) < 0.5, -1.0, 1.0)
         moved = np.clip(x.astype(np.float64) + step * signs * group, schema.lower, schema.upper).astype(x.dtype)
         points = np.where(group, moved, x)
-        change = log_margins(sample.scores(points).astype(np.float64), sample.y, scale=sample.scale) - before
+        after = sample.scores(points).astype(np.float64)
+        change = log_margins(after, sample.y, scale=sample.scale) - before
         change[np.abs(change) <= noise] = 0.0
         # A missing feature stays missing, and moves nothing.
+        unsure = lost | saturated(after, sample.y, scale=sample.scale)
+        change[unsure] = 0.0
         told = np.nansum((points.astype(np.float64) - x.astype(np.float64)) * gradient, axis=1)
+        told[unsure] = 0.0
         realised, promised = realised + float(change @ change), promised + float(told @ told)
     return realised, promised
 

@@ -103,10 +103,10 @@ class Foreign(Attack):
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Ask the attack, batch by batch, and bring its rows inside."""
-        found, claims = target.x.copy(), Claims(rows=len(target))
+        found, claims, bounds = target.x.copy(), Claims(rows=len(target)), _one_range(target, space)
         for start in range(0, len(target), target.batch):
             rows = np.arange(start, min(start + target.batch, len(target)))
-            given = self._asked(target.part(rows), seed=seed)
+            given = self._asked(target.part(rows), bounds, seed=seed)
             usable = np.isfinite(given).all(axis=1) | (np.isnan(given) == np.isnan(target.x[rows])).all(axis=1)
             given[~usable] = target.x[rows[~usable]]
             ball = ball_around(space, target.x[rows])
@@ -131,7 +131,7 @@ class Foreign(Attack):
             setattr(self.claims, name, getattr(claims, name))
         return found
 
-    def _asked(self, part: Target, *, seed: int) -> FloatArray:
+    def _asked(self, part: Target, bounds: tuple[float, float], *, seed: int) -> FloatArray:
         """What it makes of some rows, flat (m, d), float64."""
         model, shape = part.caller.model, part.data.x.shape
         adapter = adapter_of(model)
@@ -145,15 +145,13 @@ class Foreign(Attack):
                 from robust.attacks.foreign_torch import foolbox_rows, function_rows
 
                 if is_foolbox(self.call):
-                    given = foolbox_rows(
-                        self.call, adapter, part, eps=self._one_eps(), bounds=_one_range(part), seed=seed
-                    )
+                    given = foolbox_rows(self.call, adapter, part, eps=self._one_eps(), bounds=bounds, seed=seed)
                 else:
                     given = function_rows(self.call, adapter, part, seed=seed)
             elif is_foolbox(self.call):
                 from robust.attacks.foreign_torch import foolbox_rows_by_scores
 
-                given = foolbox_rows_by_scores(self.call, scores, part, eps=self._one_eps(), bounds=_one_range(part))
+                given = foolbox_rows_by_scores(self.call, scores, part, eps=self._one_eps(), bounds=bounds)
             else:
                 given = self.call(scores, np.array(part.data.x), np.array(part.data.targets))
             given = np.asarray(given)
@@ -167,12 +165,21 @@ class Foreign(Attack):
         return self.eps
 
 
-def _one_range(part: Target) -> tuple[float, float]:
-    """One range around all features, which is what foolbox knows; each feature's own bounds hold by projection."""
-    schema, x = part.data.schema, part.x.astype(np.float64)
-    low = np.where(np.isfinite(schema.lower), schema.lower, np.nanmin(x, axis=0))
-    high = np.where(np.isfinite(schema.upper), schema.upper, np.nanmax(x, axis=0))
-    return float(low.min()), float(high.max())
+def _one_range(target: Target, space: Space) -> tuple[float, float]:
+    """One range around all features, which is what foolbox knows; each feature's own bounds hold by projection.
+
+    Of all rows, whichever batch they come in. Features without bounds may go as far as the budget lets them, and are in
+    single precision there.
+    """
+    schema, x = target.data.schema, target.x.astype(np.float64)
+    low = np.where(np.isfinite(schema.lower), schema.lower, np.nanmin(x, axis=0) - space.eps)
+    high = np.where(np.isfinite(schema.upper), schema.upper, np.nanmax(x, axis=0) + space.eps)
+    least, most = np.float32(low.min()), np.float32(high.max())
+    if least > low.min():
+        least = np.nextafter(least, np.float32(-np.inf))
+    if most < high.max():
+        most = np.nextafter(most, np.float32(np.inf))
+    return float(least), float(most)
 
 
 def is_foolbox(attack: object) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from robust.attacks.base import Attack
 from robust.attacks.faint_features import Faint, faint_features
 from robust.attacks.gradient_direction import Agreement, gradient_direction
+from robust.attacks.harmless import unless_harmless
 from robust.attacks.hidden_features import hidden_features
 from robust.attacks.probe import probed
 from robust.attacks.slope import realised_slope
@@ -50,8 +51,10 @@ def gradient_checks(
     direction = direction_told(gradient_direction(probe, budgets, seed=seed))
     slopes = realised_slope(attack, probe, budgets if steps is None else steps)
     hidden = hidden_features(attack, probe, budgets, seed=seed)
-    found = zip(slopes, hidden, strict=True)
-    return [(slope_told(rises), features_seen(*blind), features, direction) for rises, blind in found]
+    return [
+        unless_harmless((slope_told(rises), features_seen(*blind), features, direction), at, probe.sample, seed=seed)
+        for at, rises, blind in zip(budgets, slopes, hidden, strict=True)
+    ]
 
 
 def slope_told(rises: FloatArray) -> SelfCheck:

@@ -17,7 +17,7 @@ from robust.attacks.noise import RandomNoise
 from robust.attacks.pgd import STEPS
 from robust.attacks.target import Target
 from robust.attacks.transfer import Transfer, title
-from robust.attacks.unlimited import sampled
+from robust.attacks.unlimited import SAMPLE, sampled
 from robust.data.budget import Eps, scaled_eps
 from robust.evidence import Fact, SelfCheck
 from robust.intervals.clopper_pearson import clopper_pearson_bounds
@@ -79,7 +79,7 @@ def beats_single_step(attack: Attack, target: Target, broken: BoolArray, *, seed
     """
     rows = _some(target, np.arange(len(target)), seed=seed)
     single = FGSM(eps=require_budget(attack), norm=attack.norm)
-    out = _broken_by(single, target, rows, seed=seed)
+    out = broken_by(single, target, rows, seed=seed)
     lucky, found = int((out & ~broken[rows]).sum()), int((~out & broken[rows]).sum())
     beaten = lucky > found and mcnemar_p(lucky, found) <= 2 * (1 - _LEVEL)
     reason = f"of {len(rows)} rows, one step breaks {out.sum()}, {title(attack)} {broken[rows].sum()}"
@@ -88,7 +88,9 @@ def beats_single_step(attack: Attack, target: Target, broken: BoolArray, *, seed
     return SelfCheck(name="iterative beats single step", passed=not beaten, reason=reason, bias="raises")
 
 
-def iterations_suffice(attack: Attack, target: Target, broken: BoolArray, *, seed: int) -> SelfCheck | None:
+def iterations_suffice(
+    attack: Attack, target: Target, broken: BoolArray, *, seed: int, least: int = 0
+) -> SelfCheck | None:
     """Whether twice as many steps would not have broken many more rows.
 
     Args:
@@ -96,18 +98,22 @@ def iterations_suffice(attack: Attack, target: Target, broken: BoolArray, *, see
         target: The classifier and the rows, all right (n, d).
         broken: Which of them some attack broke (n,).
         seed: Picks the sample, and seeds the attack.
+        least: So many steps at least are tried, on a larger sample where that is more than twice as many: few steps
+            gain little by being doubled.
 
     Returns:
         The check; None for an attack without steps, or where no row held.
     """
-    longer = _with_more_steps(attack)
-    if longer is None:
+    steps = steps_of(attack)
+    if steps is None:
         return None
-    found, rows = left_over((longer,), target, broken, seed=seed)
+    far = least > 2 * steps
+    longer = with_steps(attack, least if far else 2 * steps)
+    found, rows = left_over((longer,), target, broken, seed=seed, most=SAMPLE if far else ROWS)
     if not rows:
         return None
     passed = _few_left(found, rows, broken)
-    reason = f"twice as many steps break {found} of {rows} rows that held"
+    reason = f"{f'{least} steps' if far else 'twice as many steps'} break {found} of {rows} rows that held"
     if not passed:
         reason += ": it had not converged"
     return SelfCheck(name="enough steps", passed=passed, reason=reason, bias="raises")
@@ -155,7 +161,7 @@ def more_budget(attack: Attack, target: Target, broken: BoolArray, *, seed: int)
         return None
     rows = _some(target, gone, seed=seed)
     wider = attack.at(scaled_eps(require_budget(attack), _WIDER))
-    safe = int((~_broken_by(wider, target, rows, seed=seed)).sum())
+    safe = int((~broken_by(wider, target, rows, seed=seed)).sum())
     passed = _rare(safe, len(rows))
     reason = f"of {len(rows)} broken rows, {safe} hold at {_WIDER:g} times the budget"
     if not passed:
@@ -232,7 +238,7 @@ def left_over(
     if not len(held):
         return 0, 0
     rows = _some(target, held, seed=seed, most=most)
-    out = np.any([_broken_by(attack, target, rows, seed=seed) for attack in attacks], axis=0)
+    out = np.any([broken_by(attack, target, rows, seed=seed) for attack in attacks], axis=0)
     return int(out.sum()), len(rows)
 
 
@@ -241,7 +247,7 @@ def _few_left(found: int, rows: int, broken: BoolArray) -> bool:
     return _rare(found, rows, share=min(1.0, FEW / float(np.mean(~broken))))
 
 
-def _broken_by(attack: Attack, target: Target, rows: IntArray, *, seed: int) -> BoolArray:
+def broken_by(attack: Attack, target: Target, rows: IntArray, *, seed: int) -> BoolArray:
     """Which of some rows an attack breaks (m,)."""
     part = target.part(rows)
     return part.wrong(part.scores(adversarial_rows(attack, part, seed=seed), keep=True), slice(None))
@@ -259,10 +265,14 @@ def _rare(count: int, n: int, *, share: float = FEW) -> bool:
     return n == 0 or clopper_pearson_bounds(count, n, _LEVEL)[0] <= share
 
 
-def _with_more_steps(attack: Attack) -> Attack | None:
-    """The same attack with twice as many steps; None for one that has none."""
+def steps_of(attack: Attack) -> int | None:
+    """How many steps an attack, or the one that is handed over, makes; None for one that makes none."""
     inner: Any = attack.attack if isinstance(attack, Transfer) else attack
-    if not any(one.name == "steps" for one in fields(inner)):
-        return None
-    longer = replace(inner, steps=2 * (inner.steps or STEPS))
-    return replace(attack, attack=longer) if isinstance(attack, Transfer) else longer
+    return int(inner.steps or STEPS) if any(one.name == "steps" for one in fields(inner)) else None
+
+
+def with_steps(attack: Attack, steps: int) -> Attack:
+    """The same attack with another number of steps."""
+    if isinstance(attack, Transfer):
+        return replace(attack, attack=with_steps(attack.attack, steps))
+    return replace(attack, steps=steps)  # type: ignore[type-var] # each attack is a dataclass

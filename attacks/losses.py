@@ -20,6 +20,8 @@ Scale: TypeAlias = Literal["logits", "probabilities"]
 
 # 1/S must stay finite in single precision, where most models take their gradients.
 _SMALLEST = 1e-37
+# So little beside 1 has an error of a hundredth in single precision.
+_COARSE = 64 * float(np.finfo(np.float32).eps)
 # Distance of the largest from the smallest logit after scaling; trained networks are near it.
 _SPREAD = 20.0
 
@@ -168,6 +170,24 @@ def log_margins(scores: FloatArray, y: IntArray, *, scale: Scale) -> FloatArray:
     array([-1.386])
     """
     return margins(scores if scale == "logits" else np.log(np.maximum(scores, _SMALLEST)), y)
+
+
+def saturated(scores: FloatArray, y: IntArray, *, scale: Scale) -> BoolArray:
+    """Whether rows have lost in rounding how far they are from a mistake (m,).
+
+    No other class has a probability; or, where one output p stands for 1 − p, too, that is a few roundings of p.
+
+    >>> saturated(np.array([[1.0, 0.0], [0.999, 0.001]]), np.array([0, 0]), scale="probabilities")
+    array([ True, False])
+    """
+    if scale == "logits":
+        return np.zeros(len(scores), dtype=bool)
+    rest, least = np.where(_own(scores, y), 0.0, scores).max(axis=1), np.full(len(scores), _SMALLEST)
+    if scores.shape[1] == 2:
+        # As of a single output in single precision: those of a softmax are rounded each by itself.
+        p = scores[:, 1]
+        least[(scores[:, 0] == 1.0 - p) & (p == p.astype(np.float32))] = _COARSE
+    return np.asarray(rest <= least)
 
 
 def margins(scores: FloatArray, y: IntArray) -> FloatArray:

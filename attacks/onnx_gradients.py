@@ -13,8 +13,8 @@ def with_gradients(model: object, data: object) -> Model:
     ∂f/∂x of the same graph with the same weights, operator by operator; the answers stay onnxruntime's
 
     The conversion is asked about rows first and refused where it answers otherwise by more than rounding. A quantized
-    file in QDQ form has the gradient of the dequantized network: it goes straight through each rounding and is 0 where
-    a value is clipped (Bengio, Léonard and Courville 2013).
+    file, of QDQ pairs or of operators on integers, has the gradient of the dequantized network: it goes straight
+    through each rounding and is 0 where a value is clipped (Bengio, Léonard and Courville 2013).
 
     Args:
         model: Loaded from an `.onnx` file, or what `as_model` takes; one that has gradients is returned as it is.

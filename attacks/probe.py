@@ -1,6 +1,6 @@
 """A sample of the rows, and where their loss rises: what all checks of a model's gradients start from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,16 +18,18 @@ class Probe:
         sample: The classifier and some of the rows (m, d).
         gradient: Of the margin loss there, float64 (m, d).
         ranges: The range of each feature, over all rows (d,).
+        seed: Picked the sample.
     """
 
     sample: Target
     gradient: FloatArray
     ranges: FloatArray
+    seed: int
 
-    def first(self, rows: int) -> "Probe":
-        """The same with so many rows at most."""
-        part = self.sample.part(np.arange(min(rows, len(self.sample))))
-        return Probe(sample=part, gradient=self.gradient[:rows], ranges=self.ranges)
+    def fewer(self, most: int) -> "Probe":
+        """The same with so many rows at most, picked by their ids as the sample was."""
+        rows = sampled(self.sample, seed=self.seed, most=most)
+        return replace(self, sample=self.sample.part(rows), gradient=self.gradient[rows])
 
 
 def probed(target: Target, *, seed: int) -> Probe:
@@ -42,7 +44,9 @@ def probed(target: Target, *, seed: int) -> Probe:
     def run() -> FloatArray:
         return margin_slopes(sample, sample.x)[1]
 
-    return Probe(sample=sample, gradient=kept(sample, "margin gradient", compute=run), ranges=full_ranges(target))
+    return Probe(
+        sample=sample, gradient=kept(sample, "margin gradient", compute=run), ranges=full_ranges(target), seed=seed
+    )
 
 
 def margin_slopes(target: Target, points: AnyArray) -> tuple[FloatArray, FloatArray]:

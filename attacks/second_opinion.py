@@ -81,7 +81,7 @@ def opinion_of_curve(
 
 
 def others_of_curve(attack: Attack, target: Target, eps: float) -> tuple[Attack, ...]:
-    """What an attack is held against in a curve, as templates: what must learn anew at each budget is left out.
+    """What an attack is held against in a curve, as templates.
 
     Args:
         attack: The attack, a template.
@@ -89,11 +89,7 @@ def others_of_curve(attack: Attack, target: Target, eps: float) -> tuple[Attack,
         eps: Any budget.
     """
     others = _others(attack.at(eps), target)
-    return tuple(
-        replace(other, eps=None)  # type: ignore[type-var] # each attack is a dataclass
-        for other in others
-        if not isinstance(other, Substitute) or len(others) == 1
-    )
+    return tuple(replace(other, eps=None) for other in others)  # type: ignore[type-var] # each is a dataclass
 
 
 def _opinion(attack: Attack, others: Sequence[Attack], found: int, rows: int, *, passed: bool) -> SelfCheck:

@@ -6,7 +6,7 @@ import numpy as np
 
 from robust.attacks.base import Attack, require_budget
 from robust.attacks.keeping import kept
-from robust.attacks.losses import log_margins
+from robust.attacks.losses import log_margins, saturated
 from robust.attacks.probe import Probe
 from robust.attacks.target import Target
 from robust.data.budget import feature_eps
@@ -28,7 +28,7 @@ def realised_slope(attack: Attack, probe: Probe, budgets: Sequence[Attack]) -> l
 
     Of probabilities, the margin is that of their logarithms. Left out are whole and one-hot features, which a
     small step cannot move, and rows that promise no rise that rounding would not drown: those without a
-    gradient, and those whose every feature is at its bound.
+    gradient, and those whose every feature is at its bound. So are rows whose probabilities have lost it.
 
     Args:
         attack: A gradient attack; says which norm.
@@ -54,11 +54,12 @@ def realised_slope(attack: Attack, probe: Probe, budgets: Sequence[Attack]) -> l
         scores = sample.scores(x).astype(np.float64)
         before, found = log_margins(scores, sample.y, scale=sample.scale), np.full((len(steps), 2, len(x)), np.nan)
         noise = rounding_of(scores if sample.scale == "logits" else None, before)
+        lost = saturated(scores, sample.y, scale=sample.scale)
         for k, step in enumerate(steps):
             points = _stepped(x, gradient, step, sample, l2=attack.norm != "linf")
             change = np.nan_to_num(points.astype(np.float64) - x.astype(np.float64))
             promised = np.sum(change * gradient, axis=1)
-            rows = promised > noise
+            rows = (promised > noise) & ~lost
             if rows.any():
                 after = log_margins(sample.scores(points).astype(np.float64), sample.y, scale=sample.scale)
                 found[k, 0, rows], found[k, 1, rows] = (after - before)[rows], promised[rows]

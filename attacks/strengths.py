@@ -9,6 +9,7 @@ from robust.attacks.fgsm import FGSM
 from robust.attacks.fmn import FMN
 from robust.attacks.hop_skip_jump import HopSkipJump
 from robust.attacks.linear_exact import LinearExact, linear_scores
+from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.pgd import PGD
 from robust.attacks.random_search import RandomSearch
 from robust.attacks.square import Square
@@ -83,7 +84,7 @@ def _by_model(target: Target, eps: Eps, norm: Norm, strength: Strength, surrogat
     """The attacks that the kind of model calls for."""
     model = target.caller.model
     if surrogate is not None and model.gradients is None:
-        twin = as_model(surrogate)
+        twin = with_own_gradients(as_model(surrogate), target.data, wanted=True)
         require_gradients(twin)
         rungs = tuple(Transfer(attack=rung, surrogate=twin) for rung in _by_gradients(eps, norm, strength, black=False))
         return (*rungs, *_black_box(target, eps, norm, strength))

@@ -27,6 +27,8 @@ from robust.predicting.row_faults import NotRepeatable, RowFault
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 
 _PROBE = 32
+# Stands for a slope that is infinite, as of a square root at 0; its square is a number.
+_STEEPEST = 1e100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -165,7 +167,8 @@ class Target:
 
         outputs, gradient = self.caller.gradient(self._shaped(x), cotangent)
         # A derivative that is not a number points nowhere; one that overflowed still has its sign.
-        return outputs, np.nan_to_num(gradient.reshape(len(x), -1), copy=False)
+        flat = gradient.reshape(len(x), -1)
+        return outputs, np.nan_to_num(flat, copy=False, posinf=_STEEPEST, neginf=-_STEEPEST)
 
     def _shaped(self, x: AnyArray) -> AnyArray:
         return x.reshape(len(x), *self.data.schema.shape)

@@ -4,9 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
+from robust.attacks.apgd import APGD
 from robust.attacks.base import Attack, Swept
+from robust.attacks.bim import BIM
+from robust.attacks.fgsm import FGSM
 from robust.attacks.foreign import Foreign
 from robust.attacks.losses import Loss
+from robust.attacks.onnx_gradients import with_own_gradients
+from robust.attacks.pgd import PGD
 from robust.attacks.projection import Space
 from robust.attacks.target import Target, aim
 from robust.data.budget import Eps
@@ -99,15 +104,23 @@ class Transfer(Attack):
         return replace(self, attack=self.attack.at(eps))
 
     def aimed(self, target: Target) -> Target:
-        """The surrogate, and the rows of another target."""
-        return aim(as_model(self.surrogate), target.data)
+        """The surrogate, and the rows of another target; a file gets those of its conversion where it has to."""
+        surrogate = as_model(self.surrogate)
+        if self.attack.gradients:
+            surrogate = with_own_gradients(surrogate, target.data, wanted=True)
+        return aim(surrogate, target.data)
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Attack the surrogate patiently."""
         return self.attack.search(replace(self.aimed(target), patient=True), space, seed=seed)
 
     def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:
-        """The attack's own search over all budgets, up the surrogate's slopes; the model says when a row is broken."""
+        """The attack's own search over all budgets, up the surrogate's slopes; the model says when a row is broken.
+
+        An attack that asks for more than slopes, as scores, weights or trees, is handed over budget by budget.
+        """
+        if not isinstance(self.attack, FGSM | BIM | PGD | APGD):
+            return Attack.sweep(self, target, grid, seed=seed)
         twin, own = self.aimed(target), {part.name: getattr(target, part.name) for part in fields(Target)}
         one, other = target.caller.identity, twin.caller.identity
         # What is kept is found by both: the same attack may climb the model's own slopes, too.

@@ -8,6 +8,7 @@ import torch
 
 from robust.certified.network import Builder
 from robust.certified.unsupported import Unsupported
+from robust.models.plain_torch import is_plain
 from robust.types import AnyArray
 
 WEIGHTED = ("linear", "conv1d", "conv2d", "batch_norm")
@@ -54,8 +55,16 @@ def weighted(builder: Builder, source: int, name: str, options: Mapping[str, Any
 
 
 def known(value: object) -> AnyArray | None:
-    """A constant as doubles; None for anything else, as for a bias that there is not."""
+    """A constant as doubles; None for anything else, as for a bias that there is not.
+
+    Raises:
+        Unsupported: If it is a tensor whose numbers cannot be read off it.
+    """
     if isinstance(value, torch.Tensor):
+        if not is_plain(value):
+            raise Unsupported(
+                f"a weight held as {type(value).__name__} ({value.dtype}, {value.layout}, {value.device})"
+            )
         return np.asarray(value.detach().cpu().to(torch.float64).numpy())
     return np.asarray(float(value)) if isinstance(value, int | float) else None
 

@@ -107,6 +107,8 @@ class Asker:
             own = form.arranged(given)
             # In the plain form the memory given is a copy of `given`, which stays as it is.
             before = given if form.dtype is None and form.layout == "rows" else own.copy()
+            if subject.before is not None:
+                subject.before(own)
             with nullcontext() if self.budget is None else _limited(self.budget):
                 found = subject.ask(own)
         except KeyboardInterrupt:

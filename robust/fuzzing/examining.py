@@ -10,6 +10,7 @@ from robust.fuzzing.batch_forms import PLAIN, BatchForm
 from robust.fuzzing.company import changed_by_neighbours, changed_by_size, changed_by_time
 from robust.fuzzing.expected import Expected
 from robust.fuzzing.faults import Fault, Level, Property
+from robust.fuzzing.subject import KillsProcess
 from robust.types import AnyArray, BoolArray, FloatArray
 
 #: A call that takes too long is asked again so often: other work of the host is not the model's fault.
@@ -141,5 +142,7 @@ class Examiner:
 
 
 def raised(answer: Answer) -> Fault:
-    """The fault of a call that ended in an exception."""
+    """The fault of a call that ended in an exception, or would have ended the process."""
+    if isinstance(answer.error, KillsProcess):
+        return Fault(property="no exception", kind="killed", words=str(answer.error))
     return Fault(property="no exception", kind=type(answer.error).__name__, words=f"it raises {answer.told}")

@@ -22,6 +22,10 @@ from robust.types import AnyArray, BoolArray
 REFUSALS: tuple[type[BaseException], ...] = (ValueError, TypeError, ArithmeticError, NotImplementedError)
 
 
+class KillsProcess(Exception):
+    """A batch that the model was not given, since a process of its own died of it; never a way to say no."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Asked:
     """What one call gave.
@@ -52,6 +56,7 @@ class Subject:
         exact: Whether calls reach the model as they are; else they are made as elsewhere in this package.
         labelled: Features whose labels the model gets in place of their codes (d,).
         during: Entered around many calls: what would else be done for each.
+        before: Shown each batch before `ask`, outside its time; raises `KillsProcess` for what must not be asked.
     """
 
     model: Model
@@ -64,6 +69,7 @@ class Subject:
     exact: bool
     labelled: BoolArray
     during: Callable[[], AbstractContextManager[None]] = nullcontext
+    before: Callable[[AnyArray], None] | None = None
 
     @property
     def name(self) -> str:

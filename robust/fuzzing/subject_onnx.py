@@ -6,6 +6,7 @@ import numpy as np
 
 from robust.data.schema import FeatureSchema
 from robust.fuzzing.batch_forms import LAYOUTS
+from robust.fuzzing.deadly_batch import EmptyBatch
 from robust.fuzzing.subject import REFUSALS, Asked, Subject
 from robust.models.adapter_onnx import OnnxAdapter
 from robust.models.base import Model
@@ -50,4 +51,5 @@ def onnx_subject(model: Model, adapter: object, schema: FeatureSchema) -> Subjec
         layouts=frozenset(LAYOUTS),
         exact=True,
         labelled=np.zeros(schema.width, dtype=bool),
+        before=EmptyBatch(model=model, adapter=adapter),
     )

@@ -11,10 +11,12 @@ import torch
 
 from robust.errors import InvalidInput, ModelFault
 from robust.models.base import Model
+from robust.models.codes_torch import require_whole, takes_codes
 from robust.models.contract import CHANGES_INPUT, output_columns
 from robust.models.foreign_errors import blamed
 from robust.models.module_hash import module_identity, module_weights
 from robust.models.options import Options
+from robust.models.saturation_torch import unsaturated
 from robust.types import AnyArray, FloatArray
 
 # Kernels choose their summation order by the number of rows; at multiples of 32 the bits of a row were the
@@ -58,6 +60,7 @@ class TorchAdapter:
             flow[:rows] = cotangent(outputs)
             gradient = None
             if tensor.requires_grad:
+                unsaturated(tensor)
                 weights = torch.from_numpy(flow.reshape(tensor.shape)).to(tensor)
                 (gradient,) = torch.autograd.grad(tensor, leaf, weights, allow_unused=True)
         if gradient is None:  # the outputs do not depend on the inputs in a way that autograd sees
@@ -90,6 +93,8 @@ class TorchAdapter:
 
     def _tensor(self, x: AnyArray) -> torch.Tensor:
         """A batch on the module's device, in its precision, filled up to whole blocks."""
+        if self.integer:
+            require_whole(x, type(self.module).__name__)
         missing = -len(x) % self.block if len(x) else 0
         filled = np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else np.array(x, order="C")
         device, dtype = placement(self.module)
@@ -100,13 +105,14 @@ def torch_model(module: torch.nn.Module, options: Options) -> Model:
     """Wrap a live module.
 
     Args:
-        module: Takes one batch (b, *row shape), returns one tensor (b,) or (b, k). A module whose first
-            layer is an embedding takes whole numbers and gives no gradients.
+        module: Takes one batch (b, *row shape), returns one tensor (b,) or (b, k). A module whose
+            embedding looks the rows themselves up takes whole numbers and gives no gradients.
         options: What the user said about it.
     """
     name = options.name or type(module).__name__
     with blamed(name, "its layers were listed"):
-        adapter = TorchAdapter(module=module, integer=starts_with_embedding(module))
+        device, dtype = placement(module)
+        adapter = TorchAdapter(module=module, integer=takes_codes(module, device=device, dtype=dtype))
     return Model(
         name=name,
         framework="torch",
@@ -171,12 +177,6 @@ def placement(module: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
         if tensor.is_floating_point():
             return device, tensor.dtype
     return device, torch.float32
-
-
-def starts_with_embedding(module: torch.nn.Module) -> bool:
-    """Whether the first layer looks codes up in a table."""
-    leaves = (part for part in module.modules() if not list(part.children()))
-    return isinstance(next(leaves, None), (torch.nn.Embedding, torch.nn.EmbeddingBag))
 
 
 def _same_bits(tensor: torch.Tensor, other: torch.Tensor) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from robust.models.plain_torch import is_plain
 from robust.types import FloatArray
 
 _STILL = (torch.nn.Identity, torch.nn.Dropout, torch.nn.Flatten)
@@ -34,6 +35,8 @@ def affine_of(module: Any) -> tuple[FloatArray, FloatArray] | None:
             one = len(found[1]) == 1
             return found if one == (type(part) is torch.nn.Sigmoid) else None
         if type(part) is not torch.nn.Linear or len(part._forward_hooks) or len(part._forward_pre_hooks):
+            return None
+        if not all(is_plain(tensor) for tensor in (part.weight, part.bias) if tensor is not None):
             return None
         weights = part.weight.detach().cpu().double().numpy()
         bias = np.zeros(len(weights)) if part.bias is None else part.bias.detach().cpu().double().numpy()

@@ -15,6 +15,7 @@ from robust.models.adapter_onnx import OnnxAdapter
 from robust.models.adapter_torch import BLOCK, TorchAdapter
 from robust.models.base import Model, adapter_of
 from robust.models.contract import output_columns
+from robust.models.onnx_expanding import expanded
 from robust.models.onnx_operators_torch import OPERATORS
 from robust.types import AnyArray, FloatArray
 
@@ -125,7 +126,7 @@ def _require_parity(mine: FloatArray, told: FloatArray, gap: float, *, rounded: 
 
 def _graph(proto: Any, adapter: OnnxAdapter, name: str) -> tuple[OnnxGraph, bool]:
     """The graph as a module, and whether it rounds activations."""
-    made = {output: node for node in proto.graph.node for output in node.output}
+    made = {output: node for node in expanded(proto.graph.node) for output in node.output}
     stored = {tensor.name: tensor for tensor in proto.graph.initializer}
     needed: list[Any] = []
     constants: dict[str, AnyArray] = {}
@@ -181,6 +182,6 @@ def _array(tensor: Any, name: str) -> AnyArray:
 
 
 def _attributes(node: Any, opset: int) -> dict[str, Any]:
-    """Attributes by name, and the version of the operators."""
+    """Attributes by name, and the version of the operators; a quantized softmax names its own."""
     found = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
-    return {**found, "opset": opset}
+    return {"opset": opset, **found}

@@ -1,41 +1,20 @@
 """ONNX operators on torch tensors, each as the standard defines it, so that autograd goes through."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from robust.errors import InvalidInput
-
-Inputs: TypeAlias = Sequence[Tensor | None]
-Attributes: TypeAlias = Mapping[str, Any]
-Operator: TypeAlias = Callable[[Inputs, Attributes], Tensor]
-
-_RANGES = {
-    torch.int8: (-128, 127),
-    torch.uint8: (0, 255),
-    torch.int16: (-32768, 32767),
-    torch.int32: (-(2**31), 2**31 - 1),
-}
-
-
-def _given(inputs: Inputs, place: int) -> Tensor:
-    """An input that the standard requires."""
-    found = inputs[place] if place < len(inputs) else None
-    if found is None:
-        raise InvalidInput(f"an operator lacks its input {place}")
-    return found
-
-
-def _optional(inputs: Inputs, place: int) -> Tensor | None:
-    return inputs[place] if place < len(inputs) else None
+from robust.models.onnx_inputs_torch import Attributes, Inputs, Operator, given, optional
+from robust.models.onnx_rounding_torch import ROUNDING
 
 
 def _numbers(inputs: Inputs, place: int, attributes: Attributes, name: str) -> list[int] | None:
     """Whole numbers that newer opsets give as an input and older ones as an attribute."""
-    tensor = _optional(inputs, place)
+    tensor = optional(inputs, place)
     if tensor is not None:
         return [int(value) for value in tensor.reshape(-1).tolist()]
     found = attributes.get(name)
@@ -62,14 +41,14 @@ def _padded(x: Tensor, kernel: Sequence[int], attributes: Attributes, fill: floa
 
 
 def _conv(inputs: Inputs, attributes: Attributes) -> Tensor:
-    weight = _given(inputs, 1)
-    x, _ = _padded(_given(inputs, 0), weight.shape[2:], attributes, 0.0)
+    weight = given(inputs, 1)
+    x, _ = _padded(given(inputs, 0), weight.shape[2:], attributes, 0.0)
     n = weight.ndim - 2
     convolve: Any = (functional.conv1d, functional.conv2d, functional.conv3d)[n - 1]
     found: Tensor = convolve(
         x,
         weight,
-        _optional(inputs, 2),
+        optional(inputs, 2),
         tuple(attributes.get("strides", [1] * n)),
         0,
         tuple(attributes.get("dilations", [1] * n)),
@@ -81,7 +60,7 @@ def _conv(inputs: Inputs, attributes: Attributes) -> Tensor:
 def _max_pool(inputs: Inputs, attributes: Attributes) -> Tensor:
     kernel = attributes["kernel_shape"]
     n = len(kernel)
-    x, _ = _padded(_given(inputs, 0), kernel, attributes, -torch.inf)
+    x, _ = _padded(given(inputs, 0), kernel, attributes, -torch.inf)
     pool: Any = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)[n - 1]
     found: Tensor = pool(
         x,
@@ -101,17 +80,17 @@ def _average_pool(inputs: Inputs, attributes: Attributes) -> Tensor:
         raise InvalidInput("AveragePool with ceil_mode or dilations is not converted")
     pool: Any = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)[n - 1]
     strides = tuple(attributes.get("strides", [1] * n))
-    given = _given(inputs, 0)
-    x, pads = _padded(given, kernel, attributes, 0.0)
+    whole = given(inputs, 0)
+    x, pads = _padded(whole, kernel, attributes, 0.0)
     found: Tensor = pool(x, tuple(kernel), strides)
     if any(pads) and not attributes.get("count_include_pad", 0):
-        ones, _ = _padded(torch.ones_like(given[:1, :1]), kernel, attributes, 0.0)
+        ones, _ = _padded(torch.ones_like(whole[:1, :1]), kernel, attributes, 0.0)
         return found / pool(ones, tuple(kernel), strides)
     return found
 
 
 def _gemm(inputs: Inputs, attributes: Attributes) -> Tensor:
-    a, b, c = _given(inputs, 0), _given(inputs, 1), _optional(inputs, 2)
+    a, b, c = given(inputs, 0), given(inputs, 1), optional(inputs, 2)
     a = a.transpose(0, 1) if attributes.get("transA", 0) else a
     b = b.transpose(0, 1) if attributes.get("transB", 0) else b
     product = attributes.get("alpha", 1.0) * (a @ b)
@@ -119,22 +98,22 @@ def _gemm(inputs: Inputs, attributes: Attributes) -> Tensor:
 
 
 def _normalised(inputs: Inputs, attributes: Attributes) -> Tensor:
-    x, scale, shift, mean, variance = (_given(inputs, place) for place in range(5))
+    x, scale, shift, mean, variance = (given(inputs, place) for place in range(5))
     if attributes.get("training_mode", 0):
         raise InvalidInput("BatchNormalization in training mode is not converted: export the model for inference")
     return functional.batch_norm(x, mean, variance, scale, shift, eps=attributes.get("epsilon", 1e-5))
 
 
 def _layer_normalised(inputs: Inputs, attributes: Attributes) -> Tensor:
-    x = _given(inputs, 0)
+    x = given(inputs, 0)
     axis = attributes.get("axis", -1) % x.ndim
     return functional.layer_norm(
-        x, x.shape[axis:], _given(inputs, 1), _optional(inputs, 2), attributes.get("epsilon", 1e-5)
+        x, x.shape[axis:], given(inputs, 1), optional(inputs, 2), attributes.get("epsilon", 1e-5)
     )
 
 
 def _softmax(inputs: Inputs, attributes: Attributes) -> Tensor:
-    x = _given(inputs, 0)
+    x = given(inputs, 0)
     axis = attributes.get("axis", -1 if attributes["opset"] >= 13 else 1) % x.ndim
     if attributes["opset"] >= 13:
         return torch.softmax(x, dim=axis)
@@ -142,39 +121,39 @@ def _softmax(inputs: Inputs, attributes: Attributes) -> Tensor:
 
 
 def _reshape(inputs: Inputs, attributes: Attributes) -> Tensor:
-    x, shape = _given(inputs, 0), _numbers(inputs, 1, attributes, "shape") or []
+    x, shape = given(inputs, 0), _numbers(inputs, 1, attributes, "shape") or []
     if not attributes.get("allowzero", 0):
         shape = [x.shape[axis] if size == 0 else size for axis, size in enumerate(shape)]
     return x.reshape(shape)
 
 
 def _flatten(inputs: Inputs, attributes: Attributes) -> Tensor:
-    x, axis = _given(inputs, 0), attributes.get("axis", 1)
+    x, axis = given(inputs, 0), attributes.get("axis", 1)
     axis = axis % x.ndim if axis < 0 else axis
     return x.reshape(int(torch.tensor(x.shape[:axis]).prod()), -1)
 
 
 def _transposed(inputs: Inputs, attributes: Attributes) -> Tensor:
-    x = _given(inputs, 0)
+    x = given(inputs, 0)
     return x.permute(*attributes.get("perm", list(reversed(range(x.ndim)))))
 
 
 def _squeezed(inputs: Inputs, attributes: Attributes) -> Tensor:
     axes = _numbers(inputs, 1, attributes, "axes")
-    x = _given(inputs, 0)
+    x = given(inputs, 0)
     return x.squeeze() if axes is None else x.squeeze(tuple(axes))
 
 
 def _unsqueezed(inputs: Inputs, attributes: Attributes) -> Tensor:
-    x, axes = _given(inputs, 0), _numbers(inputs, 1, attributes, "axes") or []
+    x, axes = given(inputs, 0), _numbers(inputs, 1, attributes, "axes") or []
     for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
         x = x.unsqueeze(axis)
     return x
 
 
 def _clipped(inputs: Inputs, attributes: Attributes) -> Tensor:
-    low, high = _optional(inputs, 1), _optional(inputs, 2)
-    x = _given(inputs, 0)
+    low, high = optional(inputs, 1), optional(inputs, 2)
+    x = given(inputs, 0)
     x = x if low is None and "min" not in attributes else torch.maximum(x, x.new_tensor(_bound(low, attributes, "min")))
     if high is None and "max" not in attributes:
         return x
@@ -189,7 +168,7 @@ def _reduced(how: Callable[..., Tensor]) -> Operator:
     """A reduction over axes, all of them where none are given."""
 
     def run(inputs: Inputs, attributes: Attributes) -> Tensor:
-        x, axes = _given(inputs, 0), _numbers(inputs, 1, attributes, "axes")
+        x, axes = given(inputs, 0), _numbers(inputs, 1, attributes, "axes")
         if axes is None and attributes.get("noop_with_empty_axes", 0):
             return x
         return how(x, tuple(range(x.ndim)) if axes is None else tuple(axes), bool(attributes.get("keepdims", 1)))
@@ -198,38 +177,16 @@ def _reduced(how: Callable[..., Tensor]) -> Operator:
 
 
 def _one(how: Callable[[Tensor], Tensor]) -> Operator:
-    return lambda inputs, _: how(_given(inputs, 0))
+    return lambda inputs, _: how(given(inputs, 0))
 
 
 def _two(how: Callable[[Tensor, Tensor], Tensor]) -> Operator:
-    return lambda inputs, _: how(_given(inputs, 0), _given(inputs, 1))
-
-
-def _along(scale: Tensor, x: Tensor, axis: int) -> Tensor:
-    """Scales or zero points of one axis, in a shape that spreads over the others."""
-    return scale if scale.numel() == 1 else scale.reshape([-1 if d == axis % x.ndim else 1 for d in range(x.ndim)])
-
-
-def _quantized(inputs: Inputs, attributes: Attributes) -> Tensor:
-    """Whole numbers, kept as floating ones; the gradient goes straight through rounding, and is 0 past the range."""
-    x, point = _given(inputs, 0), _optional(inputs, 2)
-    scale = _along(_given(inputs, 1), x, attributes.get("axis", 1))
-    low, high = _RANGES[torch.uint8 if point is None else point.dtype]
-    shift = 0.0 if point is None else _along(point.to(x.dtype), x, attributes.get("axis", 1))
-    wide = torch.clamp(x / scale + shift, low, high)
-    return wide + (torch.clamp(torch.round(x / scale) + shift, low, high) - wide).detach()
-
-
-def _dequantized(inputs: Inputs, attributes: Attributes) -> Tensor:
-    codes, point = _given(inputs, 0), _optional(inputs, 2)
-    scale = _along(_given(inputs, 1), codes, attributes.get("axis", 1))
-    shift = 0.0 if point is None else _along(point.to(scale.dtype), codes, attributes.get("axis", 1))
-    return (codes.to(scale.dtype) - shift) * scale
+    return lambda inputs, _: how(given(inputs, 0), given(inputs, 1))
 
 
 def _cast(inputs: Inputs, attributes: Attributes) -> Tensor:
     kinds = {1: torch.float32, 10: torch.float16, 11: torch.float64, 7: torch.int64, 6: torch.int32}
-    kind, x = kinds.get(attributes["to"]), _given(inputs, 0)
+    kind, x = kinds.get(attributes["to"]), given(inputs, 0)
     if kind is None or (x.is_floating_point() and not kind.is_floating_point):
         raise InvalidInput("Cast to integers or to a rare type is not converted: nothing can be differentiated past it")
     return x.to(kind)
@@ -237,6 +194,7 @@ def _cast(inputs: Inputs, attributes: Attributes) -> Tensor:
 
 #: Operators of the default domain that are converted.
 OPERATORS: Mapping[str, Operator] = {
+    **ROUNDING,
     "Abs": _one(torch.abs),
     "Add": _two(torch.add),
     "AveragePool": _average_pool,
@@ -245,32 +203,30 @@ OPERATORS: Mapping[str, Operator] = {
     "Clip": _clipped,
     "Concat": lambda inputs, a: torch.cat([x for x in inputs if x is not None], dim=a["axis"]),
     "Conv": _conv,
-    "DequantizeLinear": _dequantized,
     "Div": _two(torch.div),
     "Dropout": _one(lambda x: x),
-    "Elu": lambda inputs, a: functional.elu(_given(inputs, 0), a.get("alpha", 1.0)),
+    "Elu": lambda inputs, a: functional.elu(given(inputs, 0), a.get("alpha", 1.0)),
     "Erf": _one(torch.erf),
     "Exp": _one(torch.exp),
     "Flatten": _flatten,
-    "Gather": lambda inputs, a: _gathered(_given(inputs, 0), _given(inputs, 1), a.get("axis", 0)),
-    "Gelu": lambda inputs, a: functional.gelu(_given(inputs, 0), approximate=a.get("approximate", b"none").decode()),
+    "Gather": lambda inputs, a: _gathered(given(inputs, 0), given(inputs, 1), a.get("axis", 0)),
+    "Gelu": lambda inputs, a: functional.gelu(given(inputs, 0), approximate=a.get("approximate", b"none").decode()),
     "Gemm": _gemm,
     "GlobalAveragePool": _one(lambda x: x.mean(dim=tuple(range(2, x.ndim)), keepdim=True)),
     "GlobalMaxPool": _one(lambda x: x.amax(dim=tuple(range(2, x.ndim)), keepdim=True)),
-    "HardSigmoid": lambda i, a: torch.clamp(a.get("alpha", 0.2) * _given(i, 0) + a.get("beta", 0.5), 0.0, 1.0),
+    "HardSigmoid": lambda i, a: torch.clamp(a.get("alpha", 0.2) * given(i, 0) + a.get("beta", 0.5), 0.0, 1.0),
     "HardSwish": _one(functional.hardswish),
     "Identity": _one(lambda x: x),
     "LayerNormalization": _layer_normalised,
-    "LeakyRelu": lambda inputs, a: functional.leaky_relu(_given(inputs, 0), a.get("alpha", 0.01)),
+    "LeakyRelu": lambda inputs, a: functional.leaky_relu(given(inputs, 0), a.get("alpha", 0.01)),
     "Log": _one(torch.log),
-    "LogSoftmax": lambda i, a: torch.log_softmax(_given(i, 0), dim=a.get("axis", -1 if a["opset"] >= 13 else 1)),
+    "LogSoftmax": lambda i, a: torch.log_softmax(given(i, 0), dim=a.get("axis", -1 if a["opset"] >= 13 else 1)),
     "MatMul": _two(torch.matmul),
     "MaxPool": _max_pool,
     "Mul": _two(torch.mul),
     "Neg": _one(torch.neg),
     "PRelu": _two(lambda x, slope: torch.where(x >= 0, x, slope * x)),
     "Pow": _two(lambda x, power: torch.pow(x, power.to(x.dtype))),
-    "QuantizeLinear": _quantized,
     "ReduceMax": _reduced(lambda x, axes, keep: x.amax(dim=axes, keepdim=keep)),
     "ReduceMean": _reduced(lambda x, axes, keep: x.mean(dim=axes, keepdim=keep)),
     "ReduceSum": _reduced(lambda x, axes, keep: x.sum(dim=axes, keepdim=keep)),

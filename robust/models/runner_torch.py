@@ -9,7 +9,8 @@ import torch
 
 from robust.errors import InvalidInput, ModelFault
 from robust.models.adapter_exported import fixed_batch_of
-from robust.models.adapter_torch import BLOCK, evaluating, placement, starts_with_embedding
+from robust.models.adapter_torch import BLOCK, evaluating, placement
+from robust.models.codes_torch import require_whole, takes_codes
 from robust.models.contract import CHANGES_INPUT
 from robust.models.file_errors import reading
 from robust.models.pt2_archive import inspected_archive
@@ -26,13 +27,14 @@ def module_runner(
 
     Args:
         module: Gives a tensor, or a tuple, list or mapping of tensors, batch first. Floating inputs come in its own
-            precision; integers stay integers where it takes several inputs or starts with an embedding.
+            precision; integers stay integers where it takes several inputs or codes.
         name: Shown in reports.
         batch_size: Rows a call at most.
-        codes: Whether a single input is of integers; None asks the module's first layer.
+        codes: Whether a single input is of integers; None asks what its embeddings are given.
         block: Every batch is filled up to a multiple of this many rows, so that bits do not depend on the batch.
     """
-    integers = starts_with_embedding(module) if codes is None else codes
+    device, precision = placement(module)
+    integers = takes_codes(module, device=device, dtype=precision) if codes is None else codes
 
     def forward(arrays: tuple[AnyArray, ...]) -> Mapping[str, AnyArray]:
         device, precision = placement(module)
@@ -40,6 +42,7 @@ def module_runner(
         for array in arrays:
             kind: torch.dtype | None = precision
             if integers and len(arrays) == 1:
+                require_whole(array, name)
                 kind = torch.int64
             elif array.dtype.kind != "f" and len(arrays) > 1:
                 kind = None

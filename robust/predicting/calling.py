@@ -269,9 +269,7 @@ class Caller:
         if rows:
             count_rows(unanswered=rows)
             name = self.model.name
-            text = (
-                f"{name} raises, or gives NaN or infinity, on some rows that it was asked about: they count against it"
-            )
+            text = f"{name} raises, or gives NaN or infinity, on some rows that it was asked: they count against it"
             remark(text, topic=f"silence of {name}")
 
     def _tell_silence(self, outputs: FloatArray) -> None:

@@ -1,5 +1,7 @@
 """Slopes that gradients do not tell: bins beside a smooth summary, leaks, and honest networks of few bits."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -107,7 +109,8 @@ def test_a_leak_of_a_millionth_is_caught(task):
     m = measured(Leaking(net, 20), task, FGSM(eps=0.05))
     assert failed(m) >= {"slope of features"}
     reason = next(check.reason for check in m.validity if check.name == "slope of features")
-    assert reason.startswith("of 20 features, the 10 with the smallest gradients move the loss 9")
+    told = re.match(r"of 20 features, the 10 with the smallest gradients move the loss (\S+) times", reason)
+    assert 0.7e6 < float(told[1]) < 1.4e6
 
 
 @pytest.mark.parametrize("make", [lambda net: net, FewBits], ids=["plain", "four bits"])

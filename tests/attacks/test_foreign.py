@@ -1,6 +1,7 @@
 """Attacks of other libraries: what they give is projected, judged afresh, and what they claimed is told."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -165,3 +166,22 @@ def test_an_attack_whose_norm_nobody_knows_is_named():
     attack = foolbox.attacks.LinearSearchBlendedUniformNoiseAttack()
     with pytest.raises(ModelFault, match="LinearSearchBlendedUniformNoiseAttack"):
         robust_accuracy(linear(), DATA, attack=attack, eps=0.1)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_foolbox_knows_a_range_that_holds_the_rows_and_the_budget(kind):
+    # In double precision the ends of the range round past rows; and what the data span is no bound.
+    rng = np.random.default_rng(0)
+    torch.manual_seed(0)
+    net = torch.nn.Linear(1, 2)
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([[-1.0], [1.0]]))
+        net.bias.zero_()
+    x = np.abs(rng.normal(size=(60, 1))).astype(kind) + kind(0.1)
+    model = as_model(net, output="logits")
+    exact = robust_accuracy(model, (x, np.ones(60, dtype=int)), eps=0.5).value
+    for size in (1, 7, 60):
+        sized = replace(model, batch_size=size)
+        attack = foolbox.attacks.LinfFastGradientAttack(random_start=False)
+        found = robust_accuracy(sized, (x, np.ones(60, dtype=int)), attack=attack, eps=0.5)
+        assert found.value == pytest.approx(exact)

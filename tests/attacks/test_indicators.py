@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from robust.attacks.accuracy_under_attack import robust_accuracy
 from robust.attacks.base import Attack, adversarial_rows
 from robust.attacks.fgsm import FGSM
 from robust.attacks.indicators import (
@@ -156,3 +157,22 @@ def test_budgets_by_name_are_scaled_by_name(target):
     attack = PGD(eps={"x0": 0.1, "x3": 0.05})
     assert isinstance(attack, Attack)
     assert more_budget(attack, target, broken_by(attack, target), seed=0).passed
+
+
+def test_a_named_attack_is_held_against_forty_steps(target):
+    # Twice as many of two short steps are still far too few.
+    slow = PGD(eps=0.1, steps=2, rel_step=0.02, random_start=False)
+    broken = broken_by(slow, target)
+    assert iterations_suffice(slow, target, broken, seed=0).passed
+    found = iterations_suffice(
+        replace(slow, rel_step=None), target, np.zeros(len(target), dtype=bool), seed=0, least=40
+    )
+    assert not found.passed
+    assert found.reason.startswith("40 steps break ")
+    model, data = as_model(nn.Sequential(linear(), nn.Tanh()), output="logits"), target.data
+    told = [
+        next(check for check in robust_accuracy(model, data, **asked).validity if check.name == "enough steps")
+        for asked in ({"attack": slow}, {"eps": 0.02, "strength": "quick"})
+    ]
+    assert told[0].reason.startswith("40 steps")
+    assert told[1].reason.startswith("twice as many")

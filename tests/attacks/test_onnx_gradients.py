@@ -5,12 +5,15 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 from torch import nn
 
 from robust.attacks.accuracy_curve import robustness_curve
+from robust.attacks.accuracy_under_attack import robust_accuracy
 from robust.attacks.fgsm import FGSM
 from robust.attacks.minimal_rows import minimal_perturbation
 from robust.attacks.onnx_gradients import with_gradients
+from robust.attacks.pgd import PGD
 from robust.attacks.square import Square
 from robust.attacks.target import aim
 from robust.data.live import as_data
@@ -85,6 +88,110 @@ def test_a_quantized_file_has_the_gradient_of_the_dequantized_network(some_digit
     assert np.median(alike) > 0.95
     broken = (model.forward(FGSM(eps=0.15).perturb(model, some_digits)).argmax(axis=1) != some_digits.y).mean()
     assert broken > 0.4
+
+
+class Batches(CalibrationDataReader):
+    """What onnxruntime's quantizer learns ranges from."""
+
+    def __init__(self, name, x):
+        self.waiting = iter([{name: x[start : start + 32].astype(np.float32)} for start in range(0, len(x), 32)])
+
+    def get_next(self):
+        return next(self.waiting, None)
+
+
+def in_both_forms(source, folder, x, **options):
+    """The QDQ file and the QOperator file of one model."""
+    name = onnx.load(source).graph.input[0].name
+    found = []
+    for form in (QuantFormat.QDQ, QuantFormat.QOperator):
+        path = folder / f"{form}.onnx"
+        quantize_static(str(source), str(path), Batches(name, x), quant_format=form, **options)
+        found.append(path)
+    kinds = {node.op_type for node in onnx.load(found[1]).graph.node}
+    assert kinds & {"QLinearConv", "QGemm", "QLinearMatMul"}
+    return found
+
+
+def slopes(model, x):
+    """The gradient of the first output less the last (n, d)."""
+    _, slope = model.gradients(x, lambda outputs: np.eye(outputs.shape[1])[0] - np.eye(outputs.shape[1])[-1])
+    return slope.reshape(len(x), -1)
+
+
+def alike(a, b):
+    """Cosines of rows."""
+    return (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+
+
+@pytest.mark.parametrize("per_channel", [False, True], ids=["per tensor", "per channel"])
+@pytest.mark.parametrize("activation", [QuantType.QUInt8, QuantType.QInt8], ids=str)
+@pytest.mark.parametrize("kind", ["convolutions", "layers"])
+def test_operators_on_integers_have_the_gradient_of_the_same_file_in_pairs(kind, activation, per_channel, tmp_path):
+    torch.manual_seed(0)
+    if kind == "layers":
+        shape = (12,)
+        net = nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Linear(24, 16, bias=False), nn.Sigmoid(), nn.Linear(16, 4))
+    else:
+        shape = (1, 8, 8)
+        net = nn.Sequential(
+            nn.Conv2d(1, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3), nn.LeakyReLU(0.1),
+            nn.AvgPool2d(2), nn.Flatten(), nn.Linear(8, 4),
+        )  # fmt: skip
+    x = np.random.default_rng(0).normal(size=(128, *shape)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            net.eval(), (torch.from_numpy(x[:2]),), str(tmp_path / "net.onnx"), dynamo=False, input_names=["x"],
+            dynamic_axes={"x": {0: "n"}},
+        )  # fmt: skip
+    paths = in_both_forms(
+        tmp_path / "net.onnx", tmp_path, x, activation_type=activation, weight_type=QuantType.QInt8,
+        per_channel=per_channel,
+    )  # fmt: skip
+    pairs, whole = (converted(load_model(path, output="logits"), x) for path in paths)
+    assert pairs.rounded
+    assert whole.rounded
+    step = np.ptp(whole.model.forward(x)) / 255
+    assert whole.gap <= 2 * step
+    assert np.quantile(alike(slopes(pairs.model, x), slopes(whole.model, x)), 0.05) > 0.99
+
+
+def test_attacks_on_operators_on_integers_are_as_strong_as_on_pairs(some_digits, tmp_path):
+    folder = example_path("digits")
+    calibration = load_data(folder / "train.npz").x[:160]
+    bounded = load_data(folder / "test.npz", schema={"bounds": (0, 1)}).rows(np.arange(100))
+    paths = in_both_forms(folder / "float.onnx", tmp_path, calibration)
+    with metered() as meter:
+        pairs, whole = (with_gradients(path, bounded) for path in paths)
+    assert all("dequantized network" in remark for remark in meter.remarks.values())
+    for attack in (FGSM(eps=0.1), PGD(eps=0.1, steps=10)):
+        first, second = (robust_accuracy(model, bounded, attack=attack).value for model in (pairs, whole))
+        assert second == pytest.approx(first, abs=0.03)
+        assert second < 0.8
+
+
+def test_operators_on_integers_with_a_fixed_batch(tmp_path, some_digits):
+    folder = example_path("digits")
+    _, path = in_both_forms(folder / "float.onnx", tmp_path, load_data(folder / "train.npz").x[:160])
+    proto = onnx.load(path)
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.type.tensor_type.shape.dim[0].Clear()
+        value.type.tensor_type.shape.dim[0].dim_value = 7
+    onnx.save(proto, tmp_path / "fixed.onnx")
+    free, fixed = (with_gradients(file, some_digits) for file in (path, tmp_path / "fixed.onnx"))
+    rows = some_digits.rows(np.arange(20))
+    np.testing.assert_allclose(FGSM(eps=0.1).perturb(fixed, rows), FGSM(eps=0.1).perturb(free, rows), atol=1e-6)
+
+
+def test_ranges_of_their_own_have_the_floating_files_gradient(some_digits, tmp_path):
+    folder = example_path("digits")
+    quantize_dynamic(str(folder / "float.onnx"), str(tmp_path / "dynamic.onnx"))
+    assert "ConvInteger" in {node.op_type for node in onnx.load(tmp_path / "dynamic.onnx").graph.node}
+    floating, dynamic = (
+        with_gradients(file, some_digits) for file in (folder / "float.onnx", tmp_path / "dynamic.onnx")
+    )
+    assert np.median(alike(slopes(floating, some_digits.x), slopes(dynamic, some_digits.x))) > 0.95
 
 
 MODULES = {

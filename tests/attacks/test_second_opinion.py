@@ -11,6 +11,7 @@ from torch import nn
 
 from robust.attacks.accuracy_curve import robustness_curve
 from robust.attacks.accuracy_under_attack import robust_accuracy
+from robust.attacks.boundary import Boundary
 from robust.attacks.hop_skip_jump import HopSkipJump
 from robust.attacks.noise import RandomNoise
 from robust.attacks.pgd import PGD
@@ -156,3 +157,13 @@ def test_the_norm_of_a_curve_is_its_attacks(net, digits):
         robustness_curve(as_model(net, output="logits"), digits, PGD(), eps=[0.1], norm="l2")
     with pytest.raises(InvalidInput, match="norm got 'l3'"):
         robustness_curve(as_model(net, output="logits"), digits, PGD(), eps=[0.1], norm="l3")
+
+
+def test_a_curve_by_labels_is_held_against_a_fitted_network(net, digits):
+    # One-hot answers tell a search by scores nothing; a short walk leaves most rows that a fitted network breaks.
+    model = as_model(net, output="logits")
+    one_hot = as_model(lambda x: np.eye(10)[model.forward(x).argmax(axis=1)], output="probabilities", name="one-hot")
+    curve = robustness_curve(one_hot, digits, Boundary(steps=10), eps=[EPS / 2, EPS])
+    for point in curve:
+        assert "second opinion" in failed(point)
+        assert "Substitute" in next(check.reason for check in point.validity if check.name == "second opinion")

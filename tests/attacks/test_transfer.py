@@ -1,16 +1,23 @@
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from robust.attacks.accuracy_curve import robustness_curve
 from robust.attacks.accuracy_under_attack import robust_accuracy
 from robust.attacks.apgd import APGD
 from robust.attacks.fgsm import FGSM
+from robust.attacks.linear_exact import LinearExact
 from robust.attacks.noise import RandomNoise
 from robust.attacks.obedience import obeys
 from robust.attacks.pgd import PGD
+from robust.attacks.square import Square
 from robust.attacks.target import aim
 from robust.attacks.transfer import Transfer
+from robust.attacks.tree_attack import TreeAttack
+from robust.data.live import as_data
 from robust.data.loading import load_data
 from robust.errors import InvalidInput
 from robust.evidence import Fact, Figure
@@ -164,3 +171,40 @@ def test_a_curve_up_foreign_slopes_is_not_taken_for_one_up_its_own(example):
     assert foreign.values > own
     assert np.array_equal(robustness_curve(twin, few, PGD(), eps=[0.1]).values, own)
     assert "second opinion" in {check.name for check in foreign.points[0].validity if not check.passed}
+
+
+@pytest.mark.parametrize("attack", [TreeAttack(), Square(queries=50), LinearExact()], ids=repr)
+def test_a_curve_of_an_attack_without_slopes_is_that_of_its_points(attack):
+    # Weights, trees and scores are the twin's, too. It learned the opposite: on the model itself each finds far more.
+    rng = np.random.default_rng(0)
+    x = rng.random((150, 4))
+    y = (x.sum(axis=1) > 2).astype(int)
+    data = as_data(x, y, schema={"bounds": (0, 1)})
+    twins = {
+        TreeAttack: DecisionTreeClassifier(max_depth=2, random_state=0).fit(x, 1 - y),
+        Square: LogisticRegression().fit(x, 1 - y),
+        LinearExact: LogisticRegression().fit(x, 1 - y),
+    }
+    forest = RandomForestClassifier(5, random_state=0).fit(x, y)
+    model = LogisticRegression(C=100).fit(x, y) if isinstance(attack, LinearExact) else forest
+    transfer = Transfer(attack=attack, surrogate=as_model(twins[type(attack)]))
+    curve = robustness_curve(model, data, transfer, eps=[0.05, 0.2])
+    points = [robust_accuracy(model, data, attack=transfer.at(eps)).row_values for eps in (0.05, 0.2)]
+    for point, rows in zip(curve, points, strict=True):
+        assert np.mean(point.row_values != rows) < 0.05
+    own = robustness_curve(model, data, attack, eps=[0.05, 0.2])
+    assert own.values[1] < curve.values[1] - 0.1
+
+
+def test_a_file_is_a_surrogate(example):
+    int8, _, data = example
+    folder = example_path("digits")
+    file = load_model(folder / "float.onnx", output="logits")
+    some = data.rows(np.arange(100))
+    plain = robust_accuracy(int8, some, attack=PGD(eps=0.1)).value
+    assert abs(robust_accuracy(int8, some, attack=Transfer(attack=PGD(eps=0.1), surrogate=file)).value - plain) < 0.1
+    labels = as_model(lambda x: int8.forward(x).argmax(axis=1), name="labels")
+    m = robust_accuracy(labels, some, eps=0.1, strength="quick", surrogate=file)
+    assert m.value < plain + 0.1
+    assert [name for name, _ in m.provenance.models] == ["labels", file.name]
+    assert robustness_curve(labels, some, Transfer(attack=PGD(), surrogate=file), eps=[0.1]).values[0] < plain + 0.1

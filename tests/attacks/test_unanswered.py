@@ -125,9 +125,7 @@ def test_a_curve_counts_them_at_every_budget(attack):
     curve = robustness_curve(made(at_two), data(), attack, eps=[0.1, 1.0])
     assert [point.row_values.tolist() for point in curve] == [[1, 1, 1, 1, 0, 1], [1, 1, 0, 0, 0, 1]]
     assert any(
-        "on some rows that it was asked about" in one.text
-        for one in curve.points[0].evidence
-        if isinstance(one, Finding)
+        "on some rows that it was asked" in one.text for one in curve.points[0].evidence if isinstance(one, Finding)
     )
 
 

@@ -7,6 +7,7 @@ from torch.nn import functional
 from robust.certified.accuracy_proved import certified_accuracy
 from robust.certified.interval_bounds import interval_bounds
 from robust.certified.network import Network
+from robust.certified.network_torch import torch_network
 from robust.certified.unsupported import Unsupported
 from robust.data.live import as_data
 from robust.models.conversion import as_model
@@ -169,3 +170,16 @@ def test_a_module_in_training_mode_is_proved_as_it_is_used_and_left_as_it_was():
     data = as_data(np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2)
     assert 0.0 <= certified_accuracy(as_model(net, output="logits"), data, eps=0.01).value <= 1.0
     assert all(module.training for module in net.modules())
+
+
+class Packed(torch.Tensor):
+    """A type of its own, which says itself how it multiplies."""
+
+
+@pytest.mark.parametrize("own", [Packed(torch.eye(4)), torch.eye(4).to_sparse()], ids=["type", "layout"])
+def test_weights_that_cannot_be_read_are_named(own):
+    net = nn.Sequential(nn.Linear(4, 4, bias=False), nn.ReLU())
+    assert torch_network(net, (4,), np.dtype(np.float32)).nodes
+    net[0].weight = nn.Parameter(own, requires_grad=False)
+    with pytest.raises(Unsupported, match="a weight held as .* has no bounds here"):
+        torch_network(net, (4,), np.dtype(np.float32))
