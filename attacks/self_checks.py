@@ -202,7 +202,7 @@ def plausible_units(attack: Attack, target: Target, ranges: tuple[FloatArray, Fl
     if len(wide) == 0:
         return SelfCheck(name="units", passed=True, reason="eps lies inside the features' ranges", bias="none")
     j = wide[0]
-    spanned = "" if np.isfinite(schema.upper[j] - schema.lower[j]) else ", as far as the data spans it,"
+    spanned = "" if np.isfinite(schema.upper[j] - schema.lower[j]) else " (as far as the data spans it)"
     reason = (
         f"eps {budget[j]:g} exceeds the range {low[j]:g} … {high[j]:g} of feature {schema.names[j]!r}{spanned}"
         + (f" and of {len(wide) - 1} more" if len(wide) > 1 else "")

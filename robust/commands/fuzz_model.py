@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from robust.verdict import Verdict
 
 _FAILED, _UNSETTLED, _INTERRUPTED = 1, 4, 130
+_ROWS = 10_000
 _LEVELS = click.Choice(["inside", "edges", "outside"])
 _TASKS = click.Choice(["classification", "regression", "multilabel"])
 _OUTPUTS = click.Choice(["probabilities", "logits", "values"])
@@ -57,7 +58,7 @@ class FuzzReport:
 @click.command("fuzz")
 @click.argument("model")
 @click.argument("data", required=False)
-@click.option("--n", type=int, default=10_000, show_default=True, help="Random rows in all.")
+@click.option("--n", type=int, default=_ROWS, show_default=True, help="Random rows in all.")
 @click.option("--levels", type=_LEVELS, multiple=True, help="Which rows. Repeatable.  [default: all three]")
 @click.option("--budget", type=float, help="Seconds that a call may take.")
 @click.option("--replay", "replay_path", type=click.Path(path_type=Path), help="A saved failure, instead of DATA.")
@@ -99,7 +100,7 @@ def fuzz_report(
     model: str,
     data: str | None = None,
     *,
-    n: int = 10_000,
+    n: int = _ROWS,
     levels: tuple[str, ...] = (),
     budget: float | None = None,
     replay_path: Path | None = None,
@@ -142,7 +143,8 @@ def fuzz_report(
         What was found.
 
     Raises:
-        InvalidInput: If DATA and --replay are both given or both missing, or something cannot be read.
+        InvalidInput: If DATA and --replay are both given or both missing, something that a replay does not heed comes
+            with it, or something cannot be read.
     """
     if (data is None) == (replay_path is None):
         raise InvalidInput("give DATA, the rows whose schema random rows come from, or --replay FILE: one of them")
@@ -153,6 +155,20 @@ def fuzz_report(
         look_in(Path.cwd())
     found = load_model(model, factory=factory, task=task, output=output, batch_size=batch_size, trust=trust)
     if replay_path is not None:
+        _require_replay_alone(
+            {
+                "--n": n != _ROWS,
+                "--levels": bool(levels),
+                "--budget": budget is not None,
+                "--no-refusals": no_refusals,
+                "--schema": schema is not None,
+                "--bounds": bounds is not None,
+                "--target": target is not None,
+                "--unused": bool(unused),
+                "--out": out is not None,
+                "--seed": seed != 0,
+            }
+        )
         from robust.fuzzing.example_files import replay
 
         return FuzzReport(model=found.name, replayed=replay(replay_path, found))
@@ -172,3 +188,14 @@ def fuzz_report(
         may_refuse=not no_refusals,
     )
     return FuzzReport(model=found.name, result=result, verdict=result.failures == 0)
+
+
+def _require_replay_alone(given: dict[str, bool]) -> None:
+    """Refuse what says which rows are drawn, where a saved batch is asked about.
+
+    Raises:
+        InvalidInput: If anything of it is given.
+    """
+    idle = [name for name, there in given.items() if there]
+    if idle:
+        raise InvalidInput(f"--replay asks about the saved rows alone: leave out {', '.join(idle)}")

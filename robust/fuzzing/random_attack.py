@@ -24,6 +24,7 @@ from robust.fuzzing.subject import Subject, subject_of
 from robust.models.base import Model
 from robust.models.conversion import as_model
 from robust.models.row_types import row_type
+from robust.predicting.meaning import SUM_TOLERANCE
 
 _LARGEST = 2**63
 
@@ -154,6 +155,13 @@ def _notes(domain: Domain, expected: Expected, subject: Subject) -> list[str]:
         )
     if expected.inside is not None and not expected.declared:
         found.append("outputs are held to be probabilities, since they are on the data's own rows")
+    loose = [
+        f"{what} by up to {allowed:.3g}"
+        for what, allowed in (("a sum of 1", expected.summed), ("0 … 1", expected.inside))
+        if allowed is not None and allowed > SUM_TOLERANCE
+    ]
+    if loose:
+        found.append(f"on the data's own rows probabilities miss {' and '.join(loose)}: so much is let pass everywhere")
     if not subject.exact:
         found.append(
             "the model is called as elsewhere in this package, on private rows and filled batches: no odd forms"

@@ -47,14 +47,15 @@ class TorchAdapter:
         # of positions, say) could not use an inference tensor in a later backward pass; nor do those count versions.
         with torch.inference_mode(False), torch.no_grad(), evaluating(self.module):
             batch = self._tensor(x)
-            return output_columns(_numpy(self._answer(batch)), len(batch))[: len(x)]
+            return output_columns(_numpy(self._answer(batch, _twin(batch, x))), len(batch))[: len(x)]
 
     def gradients(self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
         """Outputs and input gradient of one batch; parameters collect nothing."""
         rows = len(x)
         with torch.inference_mode(False), torch.enable_grad(), evaluating(self.module):
             leaf = self._tensor(x).requires_grad_()
-            tensor = self._answer(leaf.clone())  # a copy: torch's own refusal to change a leaf names no model
+            # A copy: torch's own refusal to change a leaf names no model.
+            tensor = self._answer(leaf.clone(), leaf.detach())
             filled = output_columns(_numpy(tensor), len(leaf))
             outputs, flow = filled[:rows], np.zeros(filled.shape)
             flow[:rows] = cotangent(outputs)
@@ -75,10 +76,10 @@ class TorchAdapter:
         """Content hash of parameters and buffers as they are now."""
         return module_weights(self.module)
 
-    def _answer(self, batch: torch.Tensor) -> torch.Tensor:
-        """The one tensor that a module must return, for a batch that it must leave as it is."""
+    def _answer(self, batch: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+        """The one tensor that a module must return, for a batch that it must leave as it was before."""
         # torch counts the writes to a tensor and to its views, but not those through `.data` or numpy.
-        version, before = batch._version, batch.detach().clone()
+        version = batch._version
         outputs = self.module(batch)
         if batch._version != version or not _same_bits(batch, before):
             raise ModelFault(CHANGES_INPUT)
@@ -177,6 +178,15 @@ def placement(module: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
         if tensor.is_floating_point():
             return device, tensor.dtype
     return device, torch.float32
+
+
+def _twin(batch: torch.Tensor, x: AnyArray) -> torch.Tensor:
+    """The numbers of a batch in other memory: the rows that it was copied from where these are the same, or a copy."""
+    if x.flags.c_contiguous and x.flags.writeable and x.shape == batch.shape and batch.device.type == "cpu":
+        rows = torch.from_numpy(x)
+        if rows.dtype == batch.dtype:
+            return rows
+    return batch.clone()
 
 
 def _same_bits(tensor: torch.Tensor, other: torch.Tensor) -> bool:

@@ -222,3 +222,21 @@ def test_rows_have_the_floating_type_of_the_model():
     found = fuzz(as_model(Touchy(), task="regression"), DATA, n=400, levels=["edges"])
     (example,) = found.examples
     assert (example.rows.dtype, example.rows.max()) == (np.float32, last)
+
+
+def test_a_miss_that_is_let_pass_is_told():
+    def shares(x):
+        raised = np.exp(np.nan_to_num(x, nan=0.0, posinf=1.0, neginf=0.0).clip(-9, 9))
+        return raised / raised.sum(axis=1, keepdims=True)
+
+    data = as_data(np.random.default_rng(0).random((50, 3)), schema={"bounds": (0, 1)})
+    told = {}
+    for miss in (0.98, 1.0):
+        model = as_model(lambda x, miss=miss: miss * shares(x), output="probabilities", classes=[0, 1, 2])
+        found = fuzz(model, data, n=600)
+        assert found.failures == 0
+        told[miss] = [note for note in found.notes if "so much is let pass" in note]
+    assert told == {
+        0.98: ["on the data's own rows probabilities miss a sum of 1 by up to 0.03: so much is let pass everywhere"],
+        1.0: [],
+    }
