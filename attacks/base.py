@@ -10,6 +10,7 @@ import numpy as np
 from robust.attacks.keeping import kept, kept_in_blocks
 from robust.attacks.obedience import obeys
 from robust.attacks.projection import Space, space_of
+from robust.attacks.relation_rounding import inequalities_kept
 from robust.attacks.target import Target, aim, classified
 from robust.data.budget import Eps, feature_eps
 from robust.data.dataset import read_only
@@ -153,7 +154,7 @@ def adversarial_rows(attack: Attack, target: Target, *, seed: int) -> AnyArray:
     space = space_of(schema, target.x.dtype, eps=feature_eps(eps, schema), norm=attack.norm)
 
     def run(part: Target) -> AnyArray:
-        rows = attack.search(part, space, seed=seed)
+        rows = inequalities_kept(attack.search(part, space, seed=seed), part.x, schema)
         fine = obeys(rows, part.x, schema, eps=eps, norm=attack.norm)
         return rows if fine.all() else np.where(fine[:, None], rows, part.x)
 

@@ -12,6 +12,7 @@ from robust.attacks.keeping import kept
 from robust.attacks.minimal_sizes import fits
 from robust.attacks.obedience import obeys
 from robust.attacks.projection import Space, space_of
+from robust.attacks.relation_rounding import inequalities_kept
 from robust.attacks.target import Target, aim, require_classifier
 from robust.data.budget import feature_eps
 from robust.data.dataset import read_only
@@ -133,8 +134,8 @@ def verified(attack: MinimalNorm, target: Target, space: Space, *, seed: int) ->
     """
 
     def run() -> AnyArray:
-        rows = attack.minimal(target, space, seed=seed)
         schema = target.data.schema
+        rows = inequalities_kept(attack.minimal(target, space, seed=seed), target.x, schema)
         anywhere = dict(zip(schema.names, np.where(space.eps > 0, np.inf, 0.0).tolist(), strict=True))
         fine = obeys(rows, target.x, schema, eps=anywhere, norm="linf")
         wrong = target.wrong(target.scores(rows), slice(None))

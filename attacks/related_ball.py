@@ -11,6 +11,7 @@ from robust.attacks.linf_ball import LinfBall
 from robust.attacks.minimal_sizes import move_sizes
 from robust.attacks.projection import JUST_BELOW, Space
 from robust.attacks.relation_planes import Planes
+from robust.attacks.relation_rounding import inequalities_kept
 from robust.attacks.relation_steps import best_in_box
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 
@@ -97,8 +98,8 @@ class RelatedBall:
         return self.nearest(self.inner.state_of(rows))
 
     def points(self, state: FloatArray, slope: FloatArray | None = None) -> AnyArray:
-        """Rows of states."""
-        return self.inner.points(state, slope)
+        """Rows of states; inequalities hold in them to the last bit."""
+        return inequalities_kept(self.inner.points(state, slope), self.x, self.space.schema)
 
     def part(self, keep: IntArray | BoolArray) -> Self:
         """The balls around some rows."""
