@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 
 from robust.attacks.base import Attack, require_budget
-from robust.attacks.indicators import FEW, broken_by, left_over
+from robust.attacks.indicators import broken_by, left_over
 from robust.attacks.strengths import by_scores
 from robust.attacks.substitute import Substitute
 from robust.attacks.target import Target
@@ -14,6 +14,8 @@ from robust.evidence import SelfCheck
 
 # So few features are searched about as well without gradients as with them, by so many forward passes a row.
 _FEATURES, _QUERIES = 16, 1000
+# Share of all rows that may have been hidden: such a search does not find everything.
+_HIDDEN = 0.02
 
 
 def unless_harmless(
@@ -22,8 +24,9 @@ def unless_harmless(
     """Checks of gradients, those that failed let off where nothing was hidden.
 
     Steep, kinked and skewed functions of few features are no slopes at the scale of the budget, and hide nothing: where
-    16 features at most may move, a search by scores and a network that is fitted to labels go over the rows that
-    gradients left. If they break 5 % of all rows at most, the gradients have done their work.
+    16 features at most may move in linf, a search by scores and a network that is fitted to labels go over the rows
+    that gradients left. If they break 2 % of all rows at most, the gradients have done their work. In the other norms
+    such a search misses half of what there is, and nothing is let off.
 
     Args:
         checks: What checks of gradients told.
@@ -31,7 +34,7 @@ def unless_harmless(
         sample: The classifier and some rows, all right (m, d).
         seed: Seed of the searches.
     """
-    if sample.patient or all(check.passed for check in checks):
+    if sample.patient or attack.norm != "linf" or all(check.passed for check in checks):
         return checks
     eps, norm = require_budget(attack), attack.norm
     moving = int(np.count_nonzero(feature_eps(eps, sample.data.schema)))
@@ -40,7 +43,7 @@ def unless_harmless(
     searches = by_scores(sample, eps, norm, queries=_QUERIES), Substitute(eps=eps, norm=norm)
     broken = broken_by(attack, sample, np.arange(len(sample)), seed=seed)
     found, rows = left_over(searches, sample, broken, seed=seed, most=SAMPLE)
-    if found > FEW * len(sample):
+    if found > _HIDDEN * len(sample):
         return checks
     told = f"; but of {rows} rows that gradients left, a search without them breaks {found}, and sees all {moving} "
     told += "features that move: nothing is hidden"

@@ -11,7 +11,7 @@ import torch
 
 from robust.errors import InvalidInput, ModelFault
 from robust.models.base import Model
-from robust.models.codes_torch import require_whole, takes_codes
+from robust.models.codes_torch import are_whole, require_whole, takes_codes
 from robust.models.contract import CHANGES_INPUT, output_columns
 from robust.models.foreign_errors import blamed
 from robust.models.module_hash import module_identity, module_weights
@@ -34,7 +34,8 @@ class TorchAdapter:
     Args:
         module: The module; it stays on its device and in its precision.
         block: Every batch is filled up to a multiple of this many rows by repeating its last one.
-        integer: The module takes whole numbers (token or category codes), so that it has no input gradient.
+        integer: The module takes whole numbers (token or category codes), so that it has no input gradient; rows that
+            are none are handed over as they are, since it may make codes of them by itself.
     """
 
     module: torch.nn.Module
@@ -80,7 +81,13 @@ class TorchAdapter:
         """The one tensor that a module must return, for a batch that it must leave as it was before."""
         # torch counts the writes to a tensor and to its views, but not those through `.data` or numpy.
         version = batch._version
-        outputs = self.module(batch)
+        try:
+            outputs = self.module(batch)
+        except RuntimeError:
+            # Rows that are no codes are handed over as they are: a module may make codes of them by itself.
+            if self.integer and batch.is_floating_point():
+                require_whole(batch.numpy(force=True), type(self.module).__name__)
+            raise
         if batch._version != version or not _same_bits(batch, before):
             raise ModelFault(CHANGES_INPUT)
         if not isinstance(outputs, torch.Tensor):
@@ -94,12 +101,10 @@ class TorchAdapter:
 
     def _tensor(self, x: AnyArray) -> torch.Tensor:
         """A batch on the module's device, in its precision, filled up to whole blocks."""
-        if self.integer:
-            require_whole(x, type(self.module).__name__)
         missing = -len(x) % self.block if len(x) else 0
         filled = np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else np.array(x, order="C")
         device, dtype = placement(self.module)
-        return torch.from_numpy(filled).to(device=device, dtype=torch.int64 if self.integer else dtype)
+        return torch.from_numpy(filled).to(device=device, dtype=torch.int64 if self.integer and are_whole(x) else dtype)
 
 
 def torch_model(module: torch.nn.Module, options: Options) -> Model:

@@ -73,6 +73,8 @@ def takes_codes(module: torch.nn.Module, *, device: torch.device, dtype: torch.d
     for part in twin.modules():
         if type(part).forward in _PLAIN:
             part.forward = partial(_look_up, part, seen, dtype)
+        elif isinstance(part, _TABLES):
+            part.forward = partial(_try_out, part.forward, seen)
         elif any(True for _ in part.parameters(recurse=False)) and not any(True for _ in part.children()):
             part.register_forward_pre_hook(partial(_reach, seen), with_kwargs=True)
     for shape in _SHAPES:
@@ -86,6 +88,15 @@ def takes_codes(module: torch.nn.Module, *, device: torch.device, dtype: torch.d
             continue
         return seen[0] if seen else not _is_row(outputs)
     return True
+
+
+def are_whole(x: AnyArray) -> bool:
+    """Whether all numbers are whole.
+
+    >>> are_whole(np.array([[1.0, 2.0]])), are_whole(np.array([[1.5, np.nan]]))
+    (True, False)
+    """
+    return x.dtype.kind != "f" or bool((np.isfinite(x) & (x == np.rint(x))).all())
 
 
 def require_whole(x: AnyArray, name: str) -> None:
@@ -134,6 +145,19 @@ def _look_up(
     if isinstance(table, torch.nn.EmbeddingBag):
         entries = entries[:1] if offsets is None else tuple(offsets.shape)
     return torch.zeros(*entries, table.embedding_dim, device=input.device, dtype=dtype)
+
+
+def _try_out(forward: Callable[..., Any], seen: list[bool], *args: Any, **kwargs: Any) -> Any:
+    """A table that reads its rows in its own way: whether it can read floating ones."""
+    if not any(_is_row(value) for value in (*args, *kwargs.values())):
+        return forward(*args, **kwargs)
+    try:
+        forward(*args, **kwargs)
+    except Exception:
+        seen.append(True)
+    else:
+        seen.append(False)
+    raise _Seen
 
 
 def _reach(seen: list[bool], _layer: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -5,7 +5,19 @@ from typing import Any
 import torch
 
 # Nodes of a graph that move numbers and leave them as they are.
-_STILL = ("View", "UnsafeView", "Squeeze", "Unsqueeze", "Select", "Slice", "T", "Transpose", "Permute", "Clone")
+_STILL = (
+    "View",
+    "UnsafeView",
+    "Squeeze",
+    "Unsqueeze",
+    "Select",
+    "Slice",
+    "T",
+    "Transpose",
+    "Permute",
+    "Clone",
+    "ToCopy",
+)
 # Derivative of a saturated sigmoid: at most half a rounding step of single precision, and never more than turns the
 # derivative of a logarithm into that of the logit.
 _SHARE = 1e-8

@@ -117,3 +117,14 @@ def test_of_many_features_nothing_is_let_off():
     told = unless_harmless(fault, PGD(eps=fewer), part, seed=0)
     assert told[0].passed
     assert told[0].reason.startswith("it failed; but of ")
+
+
+def test_in_other_norms_nothing_is_let_off():
+    x, y = rows(6)
+    skewed = trained(Skewed(6), x, y)
+    target = aim(as_model(skewed, output="logits"), as_data(x, y, schema={"bounds": (0, 1)}))
+    part = target.part(~target.wrong(target.scores(target.x), slice(None)))
+    fault = (SelfCheck(name="a check", passed=False, reason="it failed", bias="raises"),)
+    assert unless_harmless(fault, PGD(eps=0.02), part, seed=0)[0].passed
+    for norm in ("l2", "l1"):
+        assert unless_harmless(fault, PGD(eps=0.02, norm=norm), part, seed=0) == fault

@@ -169,3 +169,58 @@ def test_codes_that_are_not_whole_are_refused_and_not_cut_off(wrong):
 def test_whole_numbers_of_any_type_are_codes():
     for array in (np.array([[1, 2]]), np.array([[True]]), np.array([[1.0, -0.0]]), np.zeros((0, 2))):
         require_whole(array, "words")
+
+
+class Scaled(torch.nn.Embedding):
+    """As many language models have it: a table with a forward of its own."""
+
+    def forward(self, input):  # noqa: A002 - torch's own name
+        return super().forward(input) * 8.0
+
+
+def test_a_table_with_a_forward_of_its_own_is_one():
+    words = torch.nn.Sequential(Scaled(9, 4), torch.nn.Flatten(), torch.nn.Linear(12, 2)).eval()
+    model = as_model(words, output="logits", task="classification")
+    x = np.random.default_rng(0).integers(0, 9, (5, 3))
+    with torch.no_grad():
+        expected = words(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(model.forward(x), expected, rtol=1e-6)
+    np.testing.assert_allclose(model.forward(x.astype(float)), expected, rtol=1e-6)
+    with pytest.raises(InvalidInput, match="Sequential starts with an embedding and takes whole numbers"):
+        model.forward(x + 0.5)
+
+
+class Binned(torch.nn.Module):
+    """Makes codes of its numbers by itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = torch.nn.Embedding(12, 4)
+        self.head = torch.nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(self.table((x * 10).round().long().clamp(0, 11)).mean(1))
+
+
+class Far(torch.nn.Module):
+    """Picks columns by numbers that no small row has."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = torch.nn.Embedding(12, 4)
+        self.head = torch.nn.Linear(73, 2)
+
+    def forward(self, x):
+        return self.head(torch.cat([self.table(x[:, 69].long()), x[:, :69]], 1))
+
+
+@pytest.mark.parametrize(("module", "width"), [(Binned, 3), (Far, 70)])
+def test_rows_that_are_no_codes_reach_a_module_that_makes_some(module, width):
+    torch.manual_seed(0)
+    net, rng = module().eval(), np.random.default_rng(0)
+    x = rng.random((40, width)).astype(np.float32)
+    if module is Far:
+        x[:, 69] = rng.integers(0, 12, 40)
+    with torch.no_grad():
+        expected = net(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(as_model(net, output="logits").forward(x), expected, rtol=1e-5, atol=1e-6)
