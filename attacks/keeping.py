@@ -17,6 +17,9 @@ from robust.predicting.notices import notice
 from robust.predicting.settings import current_settings
 from robust.types import AnyArray
 
+# Of the searches: what was found by another one is not handed out. It goes up when any of them finds other rows.
+_EDITION = "2"
+
 # Rows of a block, in full calls of the model and at least: within one, a row that is done makes room for the next.
 _CALLS, _LEAST = 4, 256
 # Forward passes, backward passes, rows without an answer.
@@ -143,7 +146,16 @@ def kept(target: Target, *parts: AnyArray | str, compute: Callable[[], AnyArray]
     # Rows of a patient target are not those of another: the first broken one does not end its search.
     mood = (target.patient, target.askings.times)
     key = target.caller.key(
-        *parts, repr(rules), repr(mood), schema.lower, schema.upper, schema.immutable, data.x, target.y, data.row_keys()
+        _EDITION,
+        *parts,
+        repr(rules),
+        repr(mood),
+        schema.lower,
+        schema.upper,
+        schema.immutable,
+        data.x,
+        target.y,
+        data.row_keys(),
     )
     if key is None:
         return _frozen(compute())

@@ -7,8 +7,10 @@ from typing import Self
 from robust.attacks.apgd import APGD
 from robust.attacks.base import Attack, Swept
 from robust.attacks.bim import BIM
+from robust.attacks.boundary import Boundary
 from robust.attacks.fgsm import FGSM
 from robust.attacks.foreign import Foreign
+from robust.attacks.hop_skip_jump import HopSkipJump
 from robust.attacks.losses import Loss
 from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.pgd import PGD
@@ -111,8 +113,14 @@ class Transfer(Attack):
         return aim(surrogate, target.data)
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
-        """Attack the surrogate patiently."""
-        return self.attack.search(replace(self.aimed(target), patient=True), space, seed=seed)
+        """Attack the surrogate patiently, but for walks along its boundary, which go where it is just wrong."""
+        twin = self.aimed(target)
+        if not isinstance(self.attack, HopSkipJump | Boundary):
+            return self.attack.search(replace(twin, patient=True), space, seed=seed)
+        found, right = target.x.copy(), ~twin.wrong(twin.scores(twin.x), slice(None))
+        if right.any():
+            found[right] = self.attack.search(twin.part(right), space, seed=seed)
+        return found
 
     def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:
         """The attack's own search over all budgets, up the surrogate's slopes; the model says when a row is broken.

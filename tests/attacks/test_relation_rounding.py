@@ -30,7 +30,7 @@ SCHEMA = {"relations": ["low <= mid", "mid <= high", "total = a + b", "a + b <= 
 
 def table(kind, n=200):
     rng = np.random.default_rng(0)
-    x = np.empty((n, 6))
+    x = np.zeros((n, 6))
     x[:, :3] = np.sort(rng.random((n, 3)), axis=1)
     x[::5, 1] = x[::5, 0]  # rows at the edge
     x[:, 3:5] = rng.random((n, 2)) * 0.95
@@ -41,7 +41,7 @@ def table(kind, n=200):
 
 
 def require_exact(rows):
-    """As a user would look, and in exact arithmetic."""
+    """As a user would look."""
     low, mid, high, a, b, total = rows.T
     assert (low <= mid).all()
     assert (mid <= high).all()

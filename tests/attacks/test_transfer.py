@@ -8,7 +8,9 @@ from torch import nn
 from robust.attacks.accuracy_curve import robustness_curve
 from robust.attacks.accuracy_under_attack import robust_accuracy
 from robust.attacks.apgd import APGD
+from robust.attacks.boundary import Boundary
 from robust.attacks.fgsm import FGSM
+from robust.attacks.hop_skip_jump import HopSkipJump
 from robust.attacks.linear_exact import LinearExact
 from robust.attacks.noise import RandomNoise
 from robust.attacks.obedience import obeys
@@ -208,3 +210,17 @@ def test_a_file_is_a_surrogate(example):
     assert m.value < plain + 0.1
     assert [name for name, _ in m.provenance.models] == ["labels", file.name]
     assert robustness_curve(labels, some, Transfer(attack=PGD(), surrogate=file), eps=[0.1]).values[0] < plain + 0.1
+
+
+@pytest.mark.parametrize("walk", [HopSkipJump(eps=0.2, steps=5), Boundary(eps=0.2, steps=50)], ids=repr)
+def test_a_walk_by_labels_is_handed_over(walk):
+    rng = np.random.default_rng(0)
+    x = rng.random((120, 4))
+    y = (x.sum(axis=1) > 2).astype(int)
+    data = as_data(x, y, schema={"bounds": (0, 1)})
+    model, twin = (as_model(LogisticRegression(C=c).fit(x, y)) for c in (100.0, 50.0))
+    own = robust_accuracy(model, data, attack=walk).value
+    assert own < 0.5
+    # On the twin alike, up to rows that stop short of the model's own boundary.
+    assert robust_accuracy(twin, data, attack=Transfer(attack=walk, surrogate=twin)).value < own + 0.1
+    assert robust_accuracy(model, data, attack=Transfer(attack=walk, surrogate=twin)).value < 0.9
