@@ -6,7 +6,7 @@ import numpy as np
 
 from robust.data.schema import FeatureSchema
 from robust.fuzzing.batch_forms import LAYOUTS
-from robust.fuzzing.deadly_batch import EmptyBatch
+from robust.fuzzing.deadly_batch_onnx import EmptyBatch
 from robust.fuzzing.subject import REFUSALS, Asked, Subject
 from robust.models.adapter_onnx import OnnxAdapter
 from robust.models.base import Model

@@ -11,7 +11,7 @@ import pytest
 from robust import as_data, as_model, load_data, load_model
 from robust.check import Subject
 from robust.examples.catalogue import example_path
-from robust.fuzzing import deadly_batch, fuzz, replay
+from robust.fuzzing import deadly_batch_onnx, fuzz, replay
 from robust.fuzzing.checks import CHECKS, FuzzFailuresOptions
 
 onnx = pytest.importorskip("onnx")
@@ -43,7 +43,7 @@ def recurrent(tmp_path_factory):
     path = tmp_path_factory.mktemp("gru") / "gru.onnx"
     onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8), path)
     told = {"path": sys.path, "file": str(path), "input": "x", "output": "out", "shape": [0, 4], "dtype": "float32"}
-    program = [sys.executable, "-P", str(deadly_batch._PROGRAM), json.dumps(told)]
+    program = [sys.executable, "-P", str(deadly_batch_onnx._PROGRAM), json.dumps(told)]
     if subprocess.run(program, capture_output=True, check=False).returncode >= 0:
         pytest.skip("this onnxruntime answers or refuses an empty batch")
     return path
@@ -59,7 +59,7 @@ def children(monkeypatch):
         return ended[-1]
 
     real = subprocess.run
-    monkeypatch.setattr(deadly_batch.subprocess, "run", run)
+    monkeypatch.setattr(deadly_batch_onnx.subprocess, "run", run)
     return ended
 
 
@@ -123,10 +123,10 @@ def test_an_ordinary_file_costs_one_child(children):
 def test_what_others_ended_is_no_fault_of_the_model(code, monkeypatch):
     folder = example_path("digits")
     monkeypatch.setattr(
-        deadly_batch.subprocess, "run", lambda words, **_: subprocess.CompletedProcess(words, returncode=code)
+        deadly_batch_onnx.subprocess, "run", lambda words, **_: subprocess.CompletedProcess(words, returncode=code)
     )
     model = load_model(folder / "float.onnx", output="logits")
-    empty = deadly_batch.EmptyBatch(model=model, adapter=model.forward.__self__)
+    empty = deadly_batch_onnx.EmptyBatch(model=model, adapter=model.forward.__self__)
     empty(np.zeros((0, 1, 8, 8), dtype=np.float32))
     assert empty.asked
     assert empty.died is None
@@ -135,9 +135,9 @@ def test_what_others_ended_is_no_fault_of_the_model(code, monkeypatch):
 def test_a_child_that_takes_too_long_has_not_died(monkeypatch, tmp_path):
     slow = tmp_path / "slow.py"
     slow.write_text("import time\ntime.sleep(60)\n")
-    monkeypatch.setattr(deadly_batch, "_PROGRAM", slow)
+    monkeypatch.setattr(deadly_batch_onnx, "_PROGRAM", slow)
     model = load_model(example_path("digits") / "float.onnx", output="logits")
-    empty = deadly_batch.EmptyBatch(model=model, adapter=model.forward.__self__, seconds=0.2)
+    empty = deadly_batch_onnx.EmptyBatch(model=model, adapter=model.forward.__self__, seconds=0.2)
     empty(np.zeros((0, 1, 8, 8), dtype=np.float32))
     assert empty.asked
     assert empty.died is None
@@ -152,7 +152,7 @@ def test_the_child_imports_nothing_of_this_package():
         "import runpy, sys\n"
         f"sys.argv = ['it', {json.dumps(json.dumps(told))}]\n"
         "try:\n"
-        f"    runpy.run_path({str(deadly_batch._PROGRAM)!r}, run_name='__main__')\n"
+        f"    runpy.run_path({str(deadly_batch_onnx._PROGRAM)!r}, run_name='__main__')\n"
         "except Exception as error:\n"
         "    print([name in sys.modules for name in ('onnxruntime', 'robust', 'torch')])\n"
     )
