@@ -11,17 +11,15 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from robust.attacks.apgd import APGD
 from robust.attacks.base import Attack, require_budget
 from robust.attacks.gradient_checks import gradient_checks
-from robust.attacks.indicators import ROWS
+from robust.attacks.indicators import ROWS, steps_of, with_steps
 from robust.attacks.linear_exact import best_moves
 from robust.attacks.noise import RandomNoise
 from robust.attacks.output_plateaus import FromEdges, edge_slopes, flat_at
 from robust.attacks.output_rungs import Pushed, black_box, is_odd, push_space, pushed_rows
 from robust.attacks.output_target import OutputTarget
 from robust.attacks.output_trees import TreeOutput
-from robust.attacks.pgd import PGD, STEPS
 from robust.attacks.projection import Space
 from robust.attacks.self_checks import plausible_units, room_to_move
 from robust.attacks.unlimited import sampled
@@ -183,8 +181,10 @@ def _relations_passable(pushes: Sequence[Pushed], attack: Attack, *, seed: int) 
 def _enough_steps(push: Pushed, attack: Attack, *, seed: int) -> SelfCheck:
     """Whether twice as many steps would not have moved the rows much farther."""
     rows, part = _sample(push, seed=seed)
-    longer, before = _with_more_steps(attack), push.farthest[rows]
-    after = before if longer is None else np.maximum(pushed_rows(longer, part, seed=seed)[1], before)
+    steps, before = steps_of(attack), push.farthest[rows]
+    after = before
+    if steps is not None:
+        after = np.maximum(pushed_rows(with_steps(attack, 2 * steps), part, seed=seed)[1], before)
     passed = bool(after.sum() <= (1.0 + _UNDONE) * before.sum() + _rounding(part).sum())
     reason = f"twice as many steps move {len(rows)} rows by {after.sum():.4g} in all, instead of {before.sum():.4g}"
     if not passed:
@@ -285,10 +285,3 @@ def _same(rows: AnyArray, x: AnyArray) -> BoolArray:
 def _rare(count: int, n: int, *, share: float = _FEW) -> bool:
     """Whether a share explains a count, at a level of 95 %."""
     return n == 0 or clopper_pearson_bounds(count, n, _LEVEL)[0] <= share
-
-
-def _with_more_steps(attack: Attack) -> Attack | None:
-    """The same attack with twice as many steps; None for one that has none."""
-    if isinstance(attack, APGD):
-        return replace(attack, steps=2 * attack.steps)
-    return replace(attack, steps=2 * (attack.steps or STEPS)) if isinstance(attack, PGD) else None
