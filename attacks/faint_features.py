@@ -77,9 +77,9 @@ def faint_features(attack: Attack, probe: Probe, budgets: Sequence[Attack], *, s
         sizes = np.where(may, np.abs(gradient).mean(axis=0) * step, np.inf)
         order = np.argsort(sizes, kind="stable")[: int(may.sum())]
         scores = sample.scores(x).astype(np.float64)
-        groups = [np.isin(np.arange(x.shape[1]), order[:k]) for k in _counts(len(order))]
-        changes = np.array([_changes(sample, scores, gradient, step, group, seed=seed) for group in groups])
-        return np.column_stack([_counts(len(order)), changes])
+        counts = _counts(len(order))
+        groups = np.array([np.isin(np.arange(x.shape[1]), order[:k]) for k in counts])
+        return np.column_stack([counts, _changes(sample, scores, gradient, step, groups, seed=seed)])
 
     found = kept(sample, "faint features", attack.norm, step, str(seed), compute=run)
     return _worst(found, int(may.sum()))
@@ -102,30 +102,31 @@ def _counts(movable: int) -> list[int]:
 
 
 def _changes(
-    sample: Target, scores: FloatArray, gradient: FloatArray, step: FloatArray, group: BoolArray, *, seed: int
-) -> tuple[float, float]:
-    """Squared realised and promised changes of the loss, summed over rows and draws; rounding counts as none.
+    sample: Target, scores: FloatArray, gradient: FloatArray, step: FloatArray, groups: BoolArray, *, seed: int
+) -> FloatArray:
+    """Squared realised and promised changes of the loss, summed over rows and draws, for groups (k, d) → (k, 2).
 
-    Rows whose probabilities have saturated say nothing.
+    Rounding counts as no change; rows whose probabilities have saturated say nothing.
     """
     schema, x, keys = sample.data.schema, sample.x, sample.data.row_keys()
     before = log_margins(scores, sample.y, scale=sample.scale)
     noise, lost = rounding_of(scores, before), saturated(scores, sample.y, scale=sample.scale)
-    realised = promised = 0.0
+    sums = np.zeros((len(groups), 2))
     for draw in range(_DRAWS):
         signs = np.where(row_uniform(keys, x.shape[1], seed=seed, stream=_STREAM + draw) < 0.5, -1.0, 1.0)
-        moved = np.clip(x.astype(np.float64) + step * signs * group, schema.lower, schema.upper).astype(x.dtype)
-        points = np.where(group, moved, x)
-        after = sample.scores(points).astype(np.float64)
-        change = log_margins(after, sample.y, scale=sample.scale) - before
-        change[np.abs(change) <= noise] = 0.0
-        # A missing feature stays missing, and moves nothing.
-        unsure = lost | saturated(after, sample.y, scale=sample.scale)
-        change[unsure] = 0.0
-        told = np.nansum((points.astype(np.float64) - x.astype(np.float64)) * gradient, axis=1)
-        told[unsure] = 0.0
-        realised, promised = realised + float(change @ change), promised + float(told @ told)
-    return realised, promised
+        moved = np.clip(x.astype(np.float64) + step * signs, schema.lower, schema.upper).astype(x.dtype)
+        promised = (moved.astype(np.float64) - x.astype(np.float64)) * gradient
+        points = np.where(groups[:, None], moved, x)
+        answers = sample.scores(points.reshape(-1, x.shape[1])).astype(np.float64).reshape(len(groups), *scores.shape)
+        for group, after, total in zip(groups, answers, sums, strict=True):
+            change = log_margins(after, sample.y, scale=sample.scale) - before
+            change[np.abs(change) <= noise] = 0.0
+            # A missing feature stays missing, and moves nothing.
+            told = np.nansum(promised[:, group], axis=1)
+            unsure = lost | saturated(after, sample.y, scale=sample.scale)
+            change[unsure], told[unsure] = 0.0, 0.0
+            total += change @ change, told @ told
+    return sums
 
 
 def usual_ranges(target: Target) -> FloatArray:

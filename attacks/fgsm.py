@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robust.attacks.asked_budgets import AskedBudgets
 from robust.attacks.balls import Ball, ball_around
 from robust.attacks.base import Attack, Swept, unit_space
 from robust.attacks.projection import Space
@@ -61,27 +62,27 @@ class FGSM(Attack):
         return found
 
     def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:  # noqa: ARG002
-        """One gradient pass serves all budgets, with one forward pass each on the rows that are still right."""
-        space = unit_space(self, target, grid)
+        """One gradient pass serves all budgets, with forward passes at those that tell where each row breaks."""
+        space, budgets = unit_space(self, target, grid), np.asarray(grid, dtype=np.float64)
         survived = np.zeros((len(grid) + 1, len(target)), dtype=bool)
         flat = np.zeros(len(target), dtype=bool)
         for start in range(0, len(target), target.batch):
             rows = np.arange(start, min(start + target.batch, len(target)))
-            x = target.x[rows]
-            scores, gradient = target.gradient(x, rows)
+            scores, gradient = target.gradient(target.x[rows], rows)
             flat[rows], right = ~gradient.any(axis=1), ~target.wrong(scores, rows)
             survived[0, rows] = right
             if space.smooth and space.norm == "linf":
                 gradient = np.sign(gradient).astype(space.work)  # all that is asked of it below
-            for k, eps in enumerate(grid):
-                if not right.all():
-                    rows, x, gradient = rows[right], x[right], gradient[right]
-                if len(rows) == 0:
-                    break
-                ball = ball_around(space, x, eps=np.full((1, 1), eps))
-                points = ball.points(_stepped(ball, gradient, space), gradient)
-                right = ~target.wrong(target.scores(points), rows)
-                survived[k + 1, rows] = right
+            rows, gradient = rows[right], gradient[right]
+            asked = AskedBudgets.of(budgets, target.distances(scores[right], rows))
+            live, places = asked.next(np.arange(len(rows)))
+            while len(live):
+                eps = asked.budgets[places][:, None]
+                ball = ball_around(space, target.x[rows[live]], eps=eps)
+                scores = target.scores(ball.points(_stepped(ball, gradient[live], space), gradient[live]))
+                asked.tell(live, places, target.distances(scores, rows[live]), target.wrong(scores, rows[live]))
+                live, places = asked.next(live)
+            survived[1:, rows] = asked.survived().T
         return Swept(survived=survived, flat=flat)
 
 

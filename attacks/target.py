@@ -11,8 +11,10 @@ from robust.attacks.losses import (
     cross_entropy_cotangent,
     even_cotangent,
     log_margin_cotangent,
+    log_margins,
     margin_cotangent,
     margins,
+    saturated,
 )
 from robust.attacks.repeated import Askings
 from robust.data.dataset import Dataset
@@ -108,6 +110,11 @@ class Target:
     def margins(self, scores: FloatArray, rows: IntArray | slice) -> FloatArray:
         """How close some rows are to a mistake (m,); above 0 they are wrong."""
         return margins(scores, self.y[rows])
+
+    def distances(self, scores: FloatArray, rows: IntArray | slice) -> FloatArray:
+        """How far some rows are from a mistake, in logits (m,); NaN where rounding has lost it."""
+        own = self.y[rows]
+        return np.where(saturated(scores, own, scale=self.scale), np.nan, -log_margins(scores, own, scale=self.scale))
 
     def gradient(
         self, x: AnyArray, rows: IntArray | slice, *, loss: Loss = "cross_entropy", aims: IntArray | None = None

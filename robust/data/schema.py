@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -81,7 +82,7 @@ class FeatureSchema:
 
     def mask(self, *kinds: Kind) -> BoolArray:
         """Which features are of one of `kinds` (d,)."""
-        return np.array([kind in kinds for kind in self.kinds], dtype=bool)
+        return _of_kinds(self.kinds, kinds).copy()
 
     def key(self) -> tuple[object, ...]:
         """Everything that the schema says, as plain values: equal for schemas that say the same."""
@@ -196,6 +197,12 @@ def _same_features(
         if j not in known:
             raise InvalidInput(f"feature {names[j]!r} is text, the schema says {schema.kinds[j]} without categories")
     return schema
+
+
+@lru_cache(maxsize=64)
+def _of_kinds(kinds: tuple[Kind, ...], wanted: tuple[Kind, ...]) -> BoolArray:
+    """Which features are of one of some kinds (d,): asked for many times, of many features."""
+    return np.array([kind in wanted for kind in kinds], dtype=bool)
 
 
 def _one_hot_groups(features: Sequence[Feature]) -> tuple[tuple[str, tuple[int, ...]], ...]:

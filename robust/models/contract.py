@@ -7,6 +7,10 @@ from robust.types import AnyArray, FloatArray
 
 CHANGES_INPUT = "it changes its input in place: whoever uses the rows afterwards gets other rows; let it work on a copy"
 
+_WHOLE = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+# Up to so many, copies cost less than a comparison of numbers.
+_FEW_BYTES = 1 << 17
+
 
 def output_columns(outputs: object, rows: int) -> FloatArray:
     """Outputs as (n, k).
@@ -35,7 +39,7 @@ def output_columns(outputs: object, rows: int) -> FloatArray:
         raise ModelFault(
             f"it gives outputs of shape {found.shape} for {rows} rows; ({rows}, k) with k of at least 1 is needed"
         )
-    if sum(size > 1 for size in found.shape[1:]) > 1:
+    if found.ndim > 2 and sum(size > 1 for size in found.shape[1:]) > 1:
         raise ModelFault(
             f"it gives outputs of shape {found.shape} for {rows} rows; ({rows}, k) is needed, one number a class or "
             "target: wrap it in a function or module that picks, averages or flattens what is to be judged"
@@ -49,7 +53,7 @@ def same_bits(one: AnyArray, other: AnyArray) -> bool:
     >>> same_bits(np.array([np.nan, 0.0]), np.array([np.nan, 0.0])), same_bits(np.array([0.0]), np.array([-0.0]))
     (True, False)
     """
-    whole = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}.get(one.dtype.itemsize)
+    whole = None if one.nbytes <= _FEW_BYTES else _WHOLE.get(one.dtype.itemsize)
     if whole is None or one.dtype.hasobject:
         return one.shape == other.shape and one.tobytes() == other.tobytes()
     return np.array_equal(one.view(whole), other.view(whole))
