@@ -70,13 +70,13 @@ class AskedBudgets:
             rows = rows[self.settled[rows] < last]
             start = self.settled[rows]
             ahead = self.asked[rows] & (places > start[:, None])
-            some, far = ahead.any(axis=1), ahead.argmax(axis=1)
-            settles: BoolArray = some & self._settles(rows, start, far)
+            some, far = np.asarray(ahead.any(axis=1)), ahead.argmax(axis=1)
+            settles = some & self._settles(rows, start, far)
             if not settles.any():
                 break
             self.before[rows[settles]] = start[settles]
             self.settled[rows[settles]] = far[settles]
-        broken: BoolArray = some & (far == start + 1)  # its right end would have been settled
+        broken = some & (far == start + 1)  # its right end would have been settled
         rows, start, some, far = rows[~broken], start[~broken], some[~broken], far[~broken]
         return rows, np.where(some, (start + far) // 2, self._stride(rows))
 
