@@ -46,7 +46,7 @@ def unless_harmless(
     if found > _HIDDEN * len(sample):
         return checks
     told = f"; but of {rows} rows that gradients left, a search without them breaks {found}, and sees all {moving} "
-    told += "features that move: nothing is hidden"
+    told += "features that move: they have hidden little"
     return tuple(
         check if check.passed else msgspec.structs.replace(check, passed=True, reason=check.reason + told)
         for check in checks

@@ -18,7 +18,7 @@ from robust.predicting.settings import current_settings
 from robust.types import AnyArray
 
 # Of the searches: what was found by another one is not handed out. It goes up when any of them finds other rows.
-_EDITION = "2"
+_EDITION = "3"
 
 # Rows of a block, in full calls of the model and at least: within one, a row that is done makes room for the next.
 _CALLS, _LEAST = 4, 256
@@ -45,14 +45,14 @@ class Progress:
             folder: Where results outlive the process; None if nowhere.
 
         >>> Progress(rows={"FGSM": 9, "PGD": 5}).words(None)
-        'kept for as long as this process lives: finished rows, 9 of FGSM, 5 of PGD; asked again, it goes on from there'
+        'kept in memory alone: finished rows, 9 of FGSM, 5 of PGD; asked again, it goes on from there'
         """
         done = ", ".join(f"{rows} of {name}" for name, rows in self.rows.items())
         if not done:
             return "nothing is kept: no search had finished any rows"
         if not self.kept:
             return "nothing is kept: the content of a function is not known; asked again, it starts anew"
-        where = "for as long as this process lives" if folder is None else f"in {folder}"
+        where = "in memory alone" if folder is None else f"in {folder}"
         return f"kept {where}: finished rows, {done}; asked again, it goes on from there"
 
 

@@ -61,6 +61,16 @@ class Transfer(Attack):
 
     Source:
         Papernot, McDaniel and Goodfellow (2016), section 2.
+
+    Labels beyond 0.5 have no slope; the twin's leads there:
+
+    >>> import numpy as np
+    >>> step = as_model(lambda x: (x[:, 0] > 0.5).astype(int), name="step")
+    >>> logits = lambda x: np.hstack([0.5 - x, x - 0.5])
+    >>> slopes = lambda x, cotangent: (logits(x), cotangent(logits(x)) @ [[-1.0], [1.0]])
+    >>> twin = as_model(logits, gradients=slopes, output="logits", name="twin")
+    >>> Transfer(attack=PGD(eps=0.2), surrogate=twin).perturb(step, (np.array([[0.6]]), [1])).round(6).tolist()
+    [[0.4]]
     """
 
     attack: Attack

@@ -123,6 +123,14 @@ def replay(path: str | Path, model: object) -> Replayed:
 
     Raises:
         InvalidInput: If the files are missing, damaged, or not of a fuzz.
+
+    >>> from tempfile import mkdtemp
+    >>> from robust.fuzzing.random_attack import fuzz
+    >>> bad = lambda x: np.where(x[:, 0] > 0.9, np.nan, x[:, 0])
+    >>> found = fuzz(bad, np.array([[0.0, 0.0], [1.0, 1.0]]), n=100, levels=["inside"], save=mkdtemp())
+    >>> file = found.examples[0].path
+    >>> replay(file, bad).fails, replay(file, lambda x: x[:, 0]).fails
+    (True, False)
     """
     file = Path(path)
     file = file.with_suffix(".npz") if file.suffix == ".json" else file

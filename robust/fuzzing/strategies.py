@@ -76,6 +76,13 @@ def batches(
 
     Raises:
         InvalidInput: As `rows` does, and if the numbers of rows are no whole numbers with 0 ≤ min ≤ max.
+
+    >>> from hypothesis import given, settings
+    >>> @settings(database=None, max_examples=20)
+    ... @given(batches(np.array([[0.0, 1.0], [2.0, 3.0]]), max_rows=3))
+    ... def check(batch):
+    ...     assert 1 <= len(batch) <= 3 and (batch[:, 0] <= 2).all()
+    >>> check()
     """
     from hypothesis import strategies as st
 

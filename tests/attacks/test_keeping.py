@@ -178,7 +178,7 @@ def test_who_interrupts_is_told_what_is_kept(many, tmp_path):
     assert progress.rows == {"PGD": 256}
     words = "finished rows, 256 of PGD; asked again, it goes on from there"
     assert progress.words(Path(".robust/cache")) == f"kept in .robust/cache: {words}"
-    assert progress.words(None) == f"kept for as long as this process lives: {words}"
+    assert progress.words(None) == f"kept in memory alone: {words}"
 
 
 def test_what_is_said_where_nothing_is_kept(linear, many):
