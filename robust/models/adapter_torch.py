@@ -5,11 +5,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from threading import RLock
+from typing import TypeVar
 
 import numpy as np
 import torch
 
-from robust.errors import InvalidInput, ModelFault
+from robust.errors import InvalidInput, ModelFault, RobustError
 from robust.models.base import Model
 from robust.models.codes_torch import are_whole, require_whole, takes_codes
 from robust.models.contract import CHANGES_INPUT, output_columns
@@ -26,6 +27,8 @@ BLOCK = 32
 # enter again: a loss, or a module's own code, may call another model.
 _MODES = RLock()
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TorchAdapter:
@@ -33,7 +36,8 @@ class TorchAdapter:
 
     Args:
         module: The module; it stays on its device and in its precision.
-        block: Every batch is filled up to a multiple of this many rows by repeating its last one.
+        block: Every batch is filled up to a multiple of this many rows by repeating its last one, unless the module
+            raises on so many, and not on fewer.
         integer: The module takes whole numbers (token or category codes), so that it has no input gradient; rows that
             are none are handed over as they are, since it may make codes of them by itself.
     """
@@ -47,16 +51,15 @@ class TorchAdapter:
         # no_grad and not inference_mode, the caller's included: a module that keeps a tensor from this call (a table
         # of positions, say) could not use an inference tensor in a later backward pass; nor do those count versions.
         with torch.inference_mode(False), torch.no_grad(), evaluating(self.module):
-            batch = self._tensor(x)
-            return output_columns(_numpy(self._answer(batch, _twin(batch, x))), len(batch))[: len(x)]
+            batch, tensor = self._asked(x, lambda batch: self._answer(batch, _twin(batch, x)))
+            return output_columns(_numpy(tensor), len(batch))[: len(x)]
 
     def gradients(self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
         """Outputs and input gradient of one batch; parameters collect nothing."""
         rows = len(x)
         with torch.inference_mode(False), torch.enable_grad(), evaluating(self.module):
-            leaf = self._tensor(x).requires_grad_()
             # A copy: torch's own refusal to change a leaf names no model.
-            tensor = self._answer(leaf.clone(), leaf.detach())
+            leaf, tensor = self._asked(x, lambda leaf: self._answer(leaf.requires_grad_().clone(), leaf.detach()))
             filled = output_columns(_numpy(tensor), len(leaf))
             outputs, flow = filled[:rows], np.zeros(filled.shape)
             flow[:rows] = cotangent(outputs)
@@ -76,6 +79,17 @@ class TorchAdapter:
     def weights(self) -> str | None:
         """Content hash of parameters and buffers as they are now."""
         return module_weights(self.module)
+
+    def _asked(
+        self, x: AnyArray, ask: Callable[[torch.Tensor], torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """A batch, filled up to whole blocks where the module takes them, and the answer to it."""
+
+        def filled(block: int) -> tuple[torch.Tensor, torch.Tensor]:
+            batch = self._tensor(x, block)
+            return batch, ask(batch)
+
+        return whole_or_bare(filled, rows=len(x), block=self.block)
 
     def _answer(self, batch: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
         """The one tensor that a module must return, for a batch that it must leave as it was before."""
@@ -99,9 +113,9 @@ class TorchAdapter:
             raise ModelFault(f"it gives outputs of type {outputs.dtype}, real numbers are needed")
         return outputs
 
-    def _tensor(self, x: AnyArray) -> torch.Tensor:
+    def _tensor(self, x: AnyArray, block: int) -> torch.Tensor:
         """A batch on the module's device, in its precision, filled up to whole blocks."""
-        missing = -len(x) % self.block if len(x) else 0
+        missing = -len(x) % block if len(x) else 0
         filled = np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else np.array(x, order="C")
         device, dtype = placement(self.module)
         return torch.from_numpy(filled).to(device=device, dtype=torch.int64 if self.integer and are_whole(x) else dtype)
@@ -131,6 +145,34 @@ def torch_model(module: torch.nn.Module, options: Options) -> Model:
         identity=adapter.identity,
         weights=adapter.weights,
     )
+
+
+def whole_or_bare(ask: Callable[[int], T], *, rows: int, block: int) -> T:
+    """Ask in whole blocks; of a module that raises on so many rows, and not on those alone that are needed, in these.
+
+    Args:
+        ask: Fills a batch up to a multiple of so many rows, and asks about it.
+        rows: Rows that are needed.
+        block: Rows of a block.
+
+    >>> def ask(block):
+    ...     if block > 8:
+    ...         raise ValueError("at most 8 rows")
+    ...     return "answered"
+    >>> whole_or_bare(ask, rows=5, block=32)
+    'answered'
+    """
+    try:
+        return ask(block)
+    except RobustError:
+        raise
+    except Exception as error:
+        if rows % block == 0:
+            raise
+        try:
+            return ask(1)
+        except Exception:  # a module may raise anything; then it is not the number of rows
+            raise error from error.__cause__
 
 
 @contextmanager

@@ -9,8 +9,8 @@ import torch
 
 from robust.errors import InvalidInput, ModelFault
 from robust.models.adapter_exported import fixed_batch_of
-from robust.models.adapter_torch import BLOCK, evaluating, placement
-from robust.models.codes_torch import require_whole, takes_codes
+from robust.models.adapter_torch import BLOCK, evaluating, placement, whole_or_bare
+from robust.models.codes_torch import are_whole, require_whole, takes_codes
 from robust.models.contract import CHANGES_INPUT
 from robust.models.file_errors import reading
 from robust.models.pt2_archive import inspected_archive
@@ -31,23 +31,35 @@ def module_runner(
         name: Shown in reports.
         batch_size: Rows a call at most.
         codes: Whether a single input is of integers; None asks what its embeddings are given.
-        block: Every batch is filled up to a multiple of this many rows, so that bits do not depend on the batch.
+        block: Every batch is filled up to a multiple of this many rows, so that bits do not depend on the batch,
+            unless the module raises on so many, and not on fewer.
     """
     device, precision = placement(module)
     integers = takes_codes(module, device=device, dtype=precision) if codes is None else codes
 
     def forward(arrays: tuple[AnyArray, ...]) -> Mapping[str, AnyArray]:
         device, precision = placement(module)
-        tensors = []
+        kinds: list[torch.dtype | None] = []
         for array in arrays:
             kind: torch.dtype | None = precision
-            if integers and len(arrays) == 1:
-                require_whole(array, name)
+            if integers and len(arrays) == 1 and are_whole(array):
                 kind = torch.int64
             elif array.dtype.kind != "f" and len(arrays) > 1:
                 kind = None
-            tensors.append(torch.from_numpy(_padded(array, block)).to(device=device, dtype=kind))
-        return _called(module, tuple(tensors), len(arrays[0]))
+            kinds.append(kind)
+
+        def ask(block: int) -> Mapping[str, AnyArray]:
+            filled = [torch.from_numpy(_padded(array, block)) for array in arrays]
+            tensors = (tensor.to(device=device, dtype=kind) for tensor, kind in zip(filled, kinds, strict=True))
+            return _called(module, tuple(tensors), len(arrays[0]))
+
+        try:
+            return whole_or_bare(ask, rows=len(arrays[0]), block=block)
+        except RuntimeError:
+            # Rows that are no codes are handed over as they are: a module may make codes of them by itself.
+            if integers and len(arrays) == 1:
+                require_whole(arrays[0], name)
+            raise
 
     return Runner(name=name, framework="torch", forward=forward, batch_size=batch_size)
 

@@ -48,7 +48,8 @@ def blamed_row(
     """
     if not raising:
         rows = f"on rows {block.start} to {block.stop - 1} (not on each alone)"
-        return ModelFault(f"{model.name} raised {brief(error)} {rows}")
+        less = "" if model.fixed_batch else f": a smaller batch_size, now {model.batch_size}, may be what it takes"
+        return ModelFault(f"{model.name} raised {brief(error)} {rows}{less}")
     i, own = raising[0]
     said = f"{model.name} raised {brief(own)} on the row at position {i}"
     return _lacking(schema, x, np.array([i]), said) or RowFault(said)

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from robust.data.live import as_data
 from robust.errors import InvalidInput, ModelFault
 from robust.models.conversion import as_model
+from robust.predicting.calling import bind
 
 
 class Small(nn.Module):
@@ -56,6 +58,43 @@ def test_wide_layers_whose_kernels_depend_on_the_batch_are_equal_too():
     model = as_model(wide)
     filled = np.concatenate([model.forward(x[i : i + 1]) for i in range(100)])
     np.testing.assert_array_equal(filled, model.forward(x))
+
+
+class Few(nn.Module):
+    """At most so many rows a call."""
+
+    def __init__(self, most):
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear, self.most = nn.Linear(4, 3), most
+
+    def forward(self, x):
+        if len(x) > self.most:
+            raise ValueError(f"at most {self.most} rows, got {len(x)}")
+        return self.linear(x)
+
+
+@pytest.mark.parametrize("most", [1, 8])
+def test_a_module_that_takes_few_rows_gets_no_more_than_its_batch_size(most):
+    net, x = Few(most), np.random.default_rng(0).random((20, 4))
+    model = as_model(net, batch_size=most)
+    want = net.linear(torch.from_numpy(x).float()).detach().numpy()
+    np.testing.assert_allclose(bind(model, as_data(x).schema).outputs(x), want, rtol=1e-6)
+    outputs, slopes = model.gradients(x[:most], np.ones_like)
+    np.testing.assert_allclose(outputs, want[:most], rtol=1e-6)
+    np.testing.assert_allclose(slopes, np.tile(net.linear.weight.detach().numpy().sum(0), (most, 1)), rtol=1e-6)
+    for limited in (as_model(net), as_model(net, batch_size=most + 1)):
+        with pytest.raises(ModelFault, match=rf"at most {most} rows.*a smaller batch_size, now {limited.batch_size}"):
+            bind(limited, as_data(x).schema).outputs(x)
+
+
+def test_what_a_module_raises_is_told_of_the_whole_block():
+    class Never(nn.Module):
+        def forward(self, x):
+            raise ValueError(f"no good: {len(x)} rows")
+
+    with pytest.raises(ValueError, match="no good: 32 rows"):
+        as_model(Never()).forward(np.ones((3, 2)))
 
 
 def test_outputs_equal_the_module_itself(net, images):

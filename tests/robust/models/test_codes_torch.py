@@ -224,3 +224,5 @@ def test_rows_that_are_no_codes_reach_a_module_that_makes_some(module, width):
     with torch.no_grad():
         expected = net(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(as_model(net, output="logits").forward(x), expected, rtol=1e-5, atol=1e-6)
+    for batch_size in (40, 7):
+        np.testing.assert_allclose(as_runner(net, batch_size=batch_size).run([x])[0][0], expected, rtol=1e-5, atol=1e-6)

@@ -188,3 +188,16 @@ def test_a_program_of_a_number():
 
     with pytest.raises(InvalidInput, match="input '2.0' is no batch of rows"):
         as_runner(torch.export.export(Scaled(), (torch.zeros(3, 4), 2.0)))
+
+
+def test_a_module_that_takes_few_rows_gets_no_more_than_its_batch_size():
+    class Few(nn.Module):
+        def forward(self, x):
+            if len(x) > 8:
+                raise ValueError("at most 8 rows")
+            return 2 * x
+
+    (outputs,), _ = as_runner(Few(), batch_size=8).run([X])
+    np.testing.assert_array_equal(outputs, 2 * X)
+    with pytest.raises(ModelFault, match="at most 8 rows"):
+        as_runner(Few(), batch_size=9).run([X])
