@@ -80,9 +80,7 @@ class TorchAdapter:
         """Content hash of parameters and buffers as they are now."""
         return module_weights(self.module)
 
-    def _asked(
-        self, x: AnyArray, ask: Callable[[torch.Tensor], torch.Tensor]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _asked(self, x: AnyArray, ask: Callable[[torch.Tensor], torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch, filled up to whole blocks where the module takes them, and the answer to it."""
 
         def filled(block: int) -> tuple[torch.Tensor, torch.Tensor]:
