@@ -13,6 +13,7 @@ from robust.attacks.projection import JUST_BELOW, Space
 from robust.attacks.relation_planes import Planes
 from robust.attacks.relation_rounding import inequalities_kept
 from robust.attacks.relation_steps import best_in_box
+from robust.attacks.row_products import row_products
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 
 # Steps of projected ascent that look for the optimum of a linear loss in l2 and l1, and their lengths in budgets.
@@ -70,7 +71,8 @@ class RelatedBall:
         # A state is inside up to rounding: it need not move to be so.
         down = np.minimum(np.maximum(low - moves, -reach), 0.0)
         up = np.maximum(np.minimum(high - moves, reach), 0.0)
-        spare = np.where(self.planes.equal, room, np.maximum(room - moves @ self.planes.weights.T, 0.0))
+        spent = row_products(moves, self.planes.weights)
+        spare = np.where(self.planes.equal, room, np.maximum(room - spent, 0.0))
         step, left = best_in_box(self.planes, gradient, down, up, spare, exact=False)
         for part in np.unique(self.planes.parts[left]):
             columns = np.flatnonzero(self.planes.parts == part)

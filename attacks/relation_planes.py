@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robust.attacks.row_products import row_products
 from robust.data.schema import FeatureSchema
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 
@@ -38,13 +39,13 @@ class Planes:
     def room(self, x: AnyArray) -> FloatArray:
         """How far rows are from each half-space's edge (m, r): 0 on equalities, inf where a value is missing."""
         origin = x.astype(np.float64)
-        total = np.nan_to_num(origin) @ self.weights.T + self.constants
-        missing = np.isnan(origin).astype(np.float64) @ (self.weights != 0).T > 0
+        total = row_products(np.nan_to_num(origin), self.weights) + self.constants
+        missing = (np.isnan(origin)[:, None] & (self.weights != 0)).any(axis=2)
         return np.where(missing, np.inf, np.where(self.equal, 0.0, np.maximum(-total, 0.0)))
 
     def gaps(self, moves: FloatArray, room: FloatArray) -> FloatArray:
         """By how much moves break each relation (m, r), in budgets; 0 or less where they keep it."""
-        total = moves @ self.weights.T
+        total = row_products(moves, self.weights)
         return np.where(self.equal & np.isfinite(room), np.abs(total), total - room)
 
     def broken(self, moves: FloatArray, room: FloatArray) -> BoolArray:
@@ -56,7 +57,7 @@ class Planes:
         if (free == free[:1]).all() and (active == active[:1]).all():
             free, active = free[:1], active[:1]
         a = self.weights * self.scale
-        gram = np.einsum("rd,md,sd->mrs", a, free.astype(np.float64), a, optimize=True)
+        gram = row_products(free.astype(np.float64), a[:, None] * a)
         gram *= active[:, :, None] & active[:, None, :]
         return np.asarray(np.linalg.pinv(gram, rcond=_SINGULAR, hermitian=True))
 
@@ -65,9 +66,10 @@ class Planes:
     ) -> FloatArray:
         """The nearest moves, by free features alone, on the edges of the active relations."""
         inverse = self.normals(free, active) if inverse is None else inverse
-        gap = np.where(active, moves @ self.weights.T - np.where(np.isfinite(room) & ~self.equal, room, 0.0), 0.0)
+        total, spare = row_products(moves, self.weights), np.where(np.isfinite(room) & ~self.equal, room, 0.0)
+        gap = np.where(active, total - spare, 0.0)
         shift = np.einsum("mrs,ms->mr", np.broadcast_to(inverse, (len(moves), *inverse.shape[1:])), gap)
-        return np.asarray(moves - free * (shift @ self.weights) * self.scale**2)
+        return np.asarray(moves - free * row_products(shift, self.weights.T) * self.scale**2)
 
     def along(self, slope: FloatArray, moves: FloatArray, room: FloatArray, free: BoolArray) -> FloatArray:
         """The part of slopes, a budget each (m, d), that relations do not forbid at some moves.
@@ -76,13 +78,13 @@ class Planes:
         """
         slope = slope * free
         bound = np.isfinite(room)
-        edge = bound & ~self.equal & (moves @ self.weights.T >= room - CLOSE)
+        edge = bound & ~self.equal & (row_products(moves, self.weights) >= room - CLOSE)
         shut = bound & self.equal
         ahead = slope
         for _ in range(1 + int((~self.equal).sum())):
             ahead = self.levelled(slope * self.scale, np.zeros(room.shape), free, shut)
             ahead = np.divide(ahead, self.scale, out=np.zeros(ahead.shape), where=self.scale > 0)
-            pushed = edge & ~shut & (ahead @ (self.weights * self.scale).T > 0)
+            pushed = edge & ~shut & (row_products(ahead, self.weights * self.scale) > 0)
             if not pushed.any():
                 break
             shut = shut | pushed
@@ -142,20 +144,25 @@ class Planes:
         inverse = self.normals(free, active)
         ways = [(int(i), self._way(int(i), free, active, inverse)) for i in np.flatnonzero(~self.equal)]
         ball, back, level = moves, np.zeros(moves.shape), moves
+        # What a row has come to stays so, however long others take.
+        found, settled = (level, ball), np.zeros(len(moves), dtype=bool)
         shifts = np.zeros((len(ways), len(moves)))
         for _ in range(_ROUNDS):
             level = self.levelled(ball, room, free, active, inverse)
             for k, (i, way) in enumerate(ways):
-                rise = np.broadcast_to(way @ self.weights[i], (len(moves),))
+                rise = np.broadcast_to(row_products(way, self.weights[i]), (len(moves),))
                 level = level + shifts[k][:, None] * way
-                over = np.where(bound[:, i], level @ self.weights[i] - np.where(bound[:, i], room[:, i], 0.0), 0.0)
+                total, spare = row_products(level, self.weights[i]), np.where(bound[:, i], room[:, i], 0.0)
+                over = np.where(bound[:, i], total - spare, 0.0)
                 shifts[k] = np.divide(np.maximum(over, 0.0), rise, out=np.zeros(len(moves)), where=rise > _SINGULAR)
                 level = level - shifts[k][:, None] * way
             ball = inside(level + back)
             back = level + back - ball
-            if not (np.abs(level - ball) > CLOSE * self.scale).any():
+            found = np.where(settled[:, None], found[0], level), np.where(settled[:, None], found[1], ball)
+            settled |= ~(np.abs(level - ball) > CLOSE * self.scale).any(axis=1)
+            if settled.all():
                 break
-        return level, ball
+        return found
 
     def _way(self, i: int, free: BoolArray, active: BoolArray, inverse: FloatArray) -> FloatArray:
         """The way off one half-space that keeps the equalities (m, d)."""
@@ -167,15 +174,18 @@ class Planes:
     ) -> FloatArray:
         """Moves inside a box, relations kept by the features that are not at its edges."""
         held, bound = ~free, np.isfinite(room)
+        found, settled = moves, np.zeros(len(moves), dtype=bool)
         for _ in range(_CORRECTIONS):
             boxed = np.clip(moves, low, high)
             held = held | (moves != boxed)
-            gaps = boxed @ self.weights.T - np.where(bound, room, 0.0)
+            gaps = row_products(boxed, self.weights) - np.where(bound, room, 0.0)
             active = bound & (self.equal | (gaps > -CLOSE))
             moves = self.levelled(boxed, room, ~held, active)
-            if not ((moves < low) | (moves > high)).any() and not self.broken(moves, room).any():
-                return moves
-        return np.clip(moves, low, high)
+            found = np.where(settled[:, None], found, moves)
+            settled |= ~((moves < low) | (moves > high)).any(axis=1) & ~self.broken(moves, room)
+            if settled.all():
+                break
+        return np.clip(found, low, high)
 
 
 def planes_of(schema: FeatureSchema, eps: FloatArray) -> Planes | None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from robust.attacks.relation_planes import Planes
+from robust.attacks.row_products import row_products
 from robust.types import AnyArray, BoolArray, FloatArray, Norm
 
 # A move of a whole feature nearer than this to a whole number is one.
@@ -99,7 +100,7 @@ def _by_steps(
     moves = moves.copy()
     for i in range(len(planes.weights)):
         for j in np.flatnonzero(planes.weights[i]):
-            total = moves @ planes.weights[i] - np.where(np.isfinite(room[:, i]), room[:, i], 0.0)
+            total = row_products(moves, planes.weights[i]) - np.where(np.isfinite(room[:, i]), room[:, i], 0.0)
             broken = planes.gaps(moves, room)[:, i] > _WHOLE * abs(planes.weights[i, j])
             step = -total / planes.weights[i, j]
             whole = np.rint(step) if planes.equal[i] else np.sign(step) * np.ceil(np.abs(step) - _WHOLE)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from robust.attacks.relation_planes import Planes
+from robust.attacks.row_products import row_products
 from robust.types import BoolArray, FloatArray
 
 # Rows of one program; each is a block of it.
@@ -55,13 +56,13 @@ def _filled(
     """The optimum of one knapsack a row: features turn from one edge to the other in the order of u_j/a_j."""
     free = np.where(slope > 0, high, np.where(slope < 0, low, 0.0))
     bound = np.isfinite(room)
-    binding = bound if equal else bound & (free @ weights > np.where(bound, room, 0.0))
+    binding = bound if equal else bound & (row_products(free, weights) > np.where(bound, room, 0.0))
     first = np.where(weights > 0, high, low)
     drop = np.abs(weights) * (high - low)
     order = np.argsort(slope / weights, axis=1, kind="stable")
     sorted_drop = np.take_along_axis(drop, order, axis=1)
     before = np.cumsum(sorted_drop, axis=1) - sorted_drop
-    wanted = (first @ weights - np.where(bound, room, 0.0))[:, None]
+    wanted = (row_products(first, weights) - np.where(bound, room, 0.0))[:, None]
     taken = np.empty(slope.shape)
     np.put_along_axis(taken, order, np.clip(wanted - before, 0.0, sorted_drop), axis=1)
     filled = np.clip(first - taken / weights, low, high)

@@ -19,6 +19,7 @@ from robust.attacks.pgd import PGD
 from robust.attacks.random_search import RandomSearch
 from robust.attacks.relation_rounding import inequalities_kept
 from robust.attacks.substitute import Substitute
+from robust.attacks.transfer import Transfer
 from robust.attacks.tree_attack import TreeAttack
 from robust.data.live import as_data
 from robust.data.schema import build_schema
@@ -55,7 +56,7 @@ LINEAR = [
         for kind in (FGSM, PGD, APGD, LinearExact, RandomNoise)
         for norm in ("linf", "l2", "l1")
     ),
-    *(RandomSearch(eps=0.2, queries=60, norm=norm) for norm in ("linf", "l2")),
+    *(RandomSearch(eps=0.2, queries=60, norm=norm) for norm in ("linf", "l2", "l1")),
     DDN(eps=0.2, steps=10),
     FMN(eps=0.2, steps=10),
     HopSkipJump(eps=0.2, steps=3),
@@ -76,12 +77,76 @@ def test_inequalities_hold_to_the_last_bit(attack, kind):
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("make", [RandomForestClassifier, GradientBoostingClassifier])
-@pytest.mark.parametrize("attack", [TreeAttack(eps=0.3), RandomSearch(eps=0.3, queries=80)], ids=repr)
+@pytest.mark.parametrize(
+    "attack",
+    [*(TreeAttack(eps=0.3, norm=norm) for norm in ("linf", "l2", "l1")), RandomSearch(eps=0.3, queries=80)],
+    ids=repr,
+)
 def test_behind_trees_too(attack, make, kind):
     data = table(kind)
     rows = attack.perturb(as_model(make(n_estimators=10, random_state=0).fit(data.x, data.y)), data)
     require_exact(rows)
-    assert obeys(rows, data.x, data.schema, eps=0.3, norm="linf").all()
+    assert obeys(rows, data.x, data.schema, eps=0.3, norm=attack.norm).all()
+    assert (rows != data.x).any()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_rows_that_are_handed_over_too(kind, norm):
+    data = table(kind)
+    twin = LogisticRegression(C=1e4, max_iter=2000).fit(data.x, data.y)
+    forest = RandomForestClassifier(10, random_state=0).fit(data.x, data.y)
+    rows = Transfer(attack=PGD(eps=0.2, norm=norm), surrogate=twin).perturb(as_model(forest), data)
+    require_exact(rows)
+    assert obeys(rows, data.x, data.schema, eps=0.2, norm=norm).all()
+    assert (rows != data.x).any()
+
+
+def by_itself(data):
+    """A logistic regression whose sums do not depend on the rows beside: with BLAS some do, and so do the searches."""
+    fitted = LogisticRegression(C=1e4, max_iter=2000).fit(data.x, data.y)
+    weights, intercepts = np.vstack([np.zeros(data.x.shape[1]), fitted.coef_[0]]), np.array([0.0, fitted.intercept_[0]])
+
+    def logits(x):
+        return np.einsum("md,kd->mk", x.astype(np.float64), weights) + intercepts
+
+    def slopes(x, cotangent):
+        return logits(x), np.einsum("mk,kd->md", cotangent(logits(x)), weights)
+
+    return as_model(logits, gradients=slopes, output="logits", name="logistic")
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("make", [PGD, FGSM, APGD, RandomNoise, RandomSearch])
+def test_neighbours_and_order_change_nothing(make, norm, kind):
+    data = table(kind)
+    model, attack = by_itself(data), make(eps=0.2, norm=norm)
+    rows, order = attack.perturb(model, data), np.random.default_rng(3).permutation(len(data))
+    np.testing.assert_array_equal(attack.perturb(model, data.rows(order)), rows[order])
+    for some in (order[:1], order[:17]):
+        np.testing.assert_array_equal(attack.perturb(model, data.rows(some)), rows[some])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize("attack", [RandomSearch(eps=3, queries=80), TreeAttack(eps=3), RandomNoise(eps=3)], ids=repr)
+def test_relations_of_whole_numbers(attack, kind):
+    rng = np.random.default_rng(2)
+    first, second = rng.integers(0, 20, (2, 300))
+    x = np.column_stack([first, second, first + second, np.maximum(first, second) + rng.integers(0, 4, 300)])
+    features = {name: {"kind": "integer", "bounds": [0, 60]} for name in ("p", "q", "sum", "top")}
+    schema = {**features, "relations": ["sum = p + q", "p <= top", "q <= top"]}
+    y = (x @ [1, -2, 1, -1] > np.median(x @ [1, -2, 1, -1])).astype(int)
+    data = as_data(x.astype(kind), y, names=list(features), schema=schema)
+    forest = RandomForestClassifier(10, random_state=0).fit(data.x, data.y)
+    rows = attack.perturb(as_model(forest), data)
+    p, q, total, top = rows.T
+    assert (rows == np.rint(rows)).all()
+    assert (np.abs(rows - data.x) <= 3).all()
+    assert (rows >= 0).all()
+    assert (total == p + q).all()
+    assert (p <= top).all()
+    assert (q <= top).all()
     assert (rows != data.x).any()
 
 
