@@ -1,12 +1,14 @@
 """Reads a torch module as a network, through the graph that torch.fx traces."""
 
+import io
 import operator
+from contextlib import redirect_stderr
 from typing import Any
 
 import numpy as np
 import torch
 from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
+from torch.fx.passes.shape_prop import ShapeProp, TensorMetadata
 
 from robust.certified.functions_torch import WEIGHTED, each, known, weighted
 from robust.certified.network import Builder, Network, Tail
@@ -43,7 +45,8 @@ def torch_network(module: nn.Module, shape: tuple[int, ...], data_dtype: "np.dty
         try:
             traced = module if isinstance(module, fx.GraphModule) else fx.symbolic_trace(nn.Sequential(module))
             example = torch.zeros((2, *shape), dtype=precision, device=placement(module)[0])
-            ShapeProp(traced).propagate(example)
+            with redirect_stderr(io.StringIO()):  # where it fails, it prints a traceback beside what it raises
+                ShapeProp(traced).propagate(example)
         except Exception as error:  # whatever a module's own code raises under a tracer
             raise Unsupported(f"code that torch.fx cannot trace ({type(error).__name__}: {_brief(error)})") from error
         return _Reader(traced, shape).read(_PRECISIONS[precision], data_dtype)
@@ -77,6 +80,8 @@ class _Reader:
                 return self.builder.finish(self.nodes[last], tail=self.tail, dtype=dtype, data_dtype=data_dtype)
             elif "tensor_meta" in node.meta and any(source in self.nodes for source in node.all_input_nodes):
                 self._require_no_tail(node)
+                if not isinstance(node.meta["tensor_meta"], TensorMetadata):
+                    raise Unsupported(f"{_name(node, self.modules)} that gives several values")
                 if _PRECISIONS.get(node.meta["tensor_meta"].dtype) != dtype:
                     raise Unsupported(f"{_name(node, self.modules)} in another precision")
                 self.nodes[node] = self._call(node)
@@ -155,7 +160,10 @@ class _Reader:
             "conv"
         ):  # two schemas, with padding as numbers or as a word, which torch.fx cannot tell apart
             return dict(zip(("input", *_CONVOLUTION), node.args, strict=False)) | dict(node.kwargs)
-        given = node.normalized_arguments(self.traced, normalize_to_only_use_kwargs=True)
+        try:
+            given = node.normalized_arguments(self.traced, normalize_to_only_use_kwargs=True)
+        except RuntimeError as error:  # several schemas fit, as of `tanh` and `clamp`: none of a function that is known
+            raise Unsupported(_name(node, self.modules)) from error
         return dict(node.kwargs) if given is None else dict(given.kwargs)
 
     def _arithmetic(self, node: fx.Node, name: str) -> int:

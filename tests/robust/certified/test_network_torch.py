@@ -128,6 +128,54 @@ class Cut(nn.Module):
         return x.reshape(1, -1)
 
 
+class Between(nn.Module):
+    """Some operator between two layers."""
+
+    def __init__(self, call):
+        super().__init__()
+        self.call, self.first, self.last = call, nn.Linear(2, 2), nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.last(self.call(self.first(x)))
+
+
+OPERATORS = {
+    "tanh": torch.tanh,
+    "clamp": lambda x: torch.clamp(x, -1, 1),
+    "exp": torch.exp,
+    "pow": lambda x: torch.pow(x, 2),
+    "sin": torch.sin,
+    "round": torch.round,
+    "floor": torch.floor,
+    "remainder": lambda x: torch.remainder(x, 1),
+    "min": lambda x: torch.min(x, torch.zeros(1)),
+    "max": lambda x: x - torch.max(x, 1, keepdim=True)[0],
+    "sort": lambda x: torch.sort(x, 1)[0],
+    "chunk": lambda x: torch.cat(torch.chunk(x, 2, 1), 1),
+    "split": lambda x: torch.cat(x.split(1, 1), 1),
+    "fake_quantize_per_tensor_affine": lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127),
+}
+
+
+@pytest.mark.parametrize("kind", ["module", "program"])
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators_without_bounds_are_refused_by_name(read, name, kind):
+    net = Between(OPERATORS[name]).eval()
+    if kind == "program" and name.startswith("fake"):
+        pytest.skip("torch does not export it")
+    if kind == "program":
+        rows = torch.export.Dim("rows", min=1, max=1024)
+        net = torch.export.export(net, (torch.zeros(4, 2),), dynamic_shapes=({0: rows},)).module()
+    with pytest.raises(Unsupported, match=r"has no bounds here"):
+        read(net, (2,), np.zeros((2, 2)), eps=0.1)
+
+
+def test_what_torch_prints_of_a_module_that_cannot_be_traced_is_not_shown(read, capfd):
+    with pytest.raises(Unsupported, match=r"code that torch.fx cannot trace"):
+        read(Between(lambda x: (x, x)).eval(), (2,), np.zeros((2, 2)), eps=0.1)
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("net", "told"),
     [
