@@ -7,7 +7,7 @@ import numpy as np
 
 from robust.types import BoolArray, FloatArray, IntArray
 
-# So many budgets farther at most is the next that is asked, where the margin falls slowly or not at all.
+# So many budgets farther at most is the next that is asked, where the margin falls slowly.
 _STRIDE = 4
 
 
@@ -16,10 +16,10 @@ class AskedBudgets:
     """What is known of rows that are right before any change, and what to ask about next.
 
     The next budget that is asked lies before the one at which the row's margin would be 0, if it went on to fall as it
-    did. Two budgets at which the row is right settle those between them where either margin is at least as large as
-    the change from one to the other: to be wrong between them, a margin would have to fall by as much as is left, and
-    to come back. Everywhere else the budgets between are asked, too, until the smallest at which the row is wrong is
-    known.
+    did. Two budgets at which the row is right settle those between them where the margin falls from one to the other
+    and keeps at least as much as it lost: to be wrong between them, it would have to lose that, too, and to come back.
+    Everywhere else, as where a step that ought to raise the loss lowers it, the budgets between are asked, too, until
+    the smallest at which the row is wrong is known.
 
     Args:
         budgets: 0, and increasing budgets (k + 1,).
@@ -87,15 +87,14 @@ class AskedBudgets:
     def _settles(self, rows: IntArray, start: IntArray, far: IntArray) -> BoolArray:
         """Whether being right at both places tells that rows are right between them."""
         first, second = self.margins[rows, start], self.margins[rows, far]
-        even = np.minimum(first, second) >= np.abs(first - second)  # false where one is not known
-        return np.asarray(~self.wrong[rows, far] & (even | (far == start + 1)))
+        steady = (first > second) & (second >= first - second)  # false where one is not known
+        return np.asarray(~self.wrong[rows, far] & (steady | (far == start + 1)))
 
     def _stride(self, rows: IntArray) -> IntArray:
-        """The place to ask about beyond what is settled: the next one, or as far as the margin seems to last."""
+        """The place to ask about beyond what is settled: as far as a falling margin lasts, else the next one."""
         start, before, last = self.settled[rows], self.before[rows], len(self.budgets) - 1
         margin, width = self.margins[rows, start], self.budgets[start] - self.budgets[before]
         fallen = self.margins[rows, before] - margin
-        lasts = np.divide(margin * width, fallen, out=np.full(len(rows), np.inf), where=(fallen > 0) & (width > 0))
+        lasts = np.divide(margin * width, fallen, out=np.zeros(len(rows)), where=fallen > 0)
         place = np.searchsorted(self.budgets, self.budgets[start] + lasts, side="right") - 1
-        place = np.where((width > 0) & ~np.isnan(fallen), np.clip(place, start + 1, start + _STRIDE), start + 1)
-        return np.asarray(np.minimum(place, last))
+        return np.asarray(np.minimum(np.clip(place, start + 1, start + _STRIDE), last))

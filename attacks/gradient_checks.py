@@ -105,7 +105,8 @@ def slope_of_features(faint: Faint) -> SelfCheck:
     """
     passed = faint.weighted <= _FAINT
     which = "all" if faint.features == faint.movable else f"the {faint.features} with the smallest gradients"
-    reason = f"of {faint.movable} features, {which} move the loss {faint.ratio:.2g} times as much as gradients say"
+    much = f"{faint.ratio:.2g} times as much as gradients say" if np.isfinite(faint.ratio) else "where gradients are 0"
+    reason = f"of {faint.movable} features, {which} move the loss {much}"
     if not passed:
         reason += ": what these do is hidden from the attack, as behind bins or rounding beside a smooth summary"
     return SelfCheck(name="slope of features", passed=passed, reason=reason, bias="raises")

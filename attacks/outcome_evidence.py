@@ -17,6 +17,8 @@ from robust.types import BoolArray, IntArray
 
 #: What the two values of an accuracy under attack are.
 NAMES = ("clean", "under attack")
+#: The fact that says what was tried.
+MEANING = "what a pass means"
 _PERCENT = 0.01
 _MOST_NAMES = 3
 
@@ -56,7 +58,7 @@ def outcome_evidence(
         Values(metric="accuracy", reference=clean, candidate=robust, names=NAMES),
         Fact(name="attack success rate", value=broken / len(rightly)),
         *_bought(outcome),
-        Fact(name="what a pass means", value=_meaning(outcome)),
+        Fact(name=MEANING, value=_meaning(outcome)),
         Fact(name="forward passes a row", value=round(meter.forward_rows / n, 2)),
         Fact(name="backward passes a row", value=round(meter.backward_rows / n, 2)),
         _figure(outcome, data, rightly, level=level, seed=seed),

@@ -75,8 +75,8 @@ def bracket(certified: Measurement, attacked: Measurement) -> Bracket:
     undecided = float(np.mean((proved == 0.0) & (held == 1.0)))
     facts = (
         Finding(
-            text=f"robust accuracy lies between {certified.value:.1%}, which is proved, and {attacked.value:.1%}, "
-            f"which an attack left; {undecided:.1%} of the rows are neither proved nor broken"
+            text=f"robust accuracy{_budget(certified, attacked)} lies between {certified.value:.1%}, which is proved, "
+            f"and {attacked.value:.1%}, which an attack left; {undecided:.1%} of the rows are neither proved nor broken"
         ),
         Fact(name="rows neither proved nor broken", value=int(np.sum((proved == 0.0) & (held == 1.0)))),
     )
@@ -109,6 +109,15 @@ def _rows(certified: Measurement, attacked: Measurement) -> tuple[FloatArray, Fl
     return rows[0], rows[1]
 
 
+def _budget(certified: Measurement, attacked: Measurement) -> str:
+    """What both ends were measured at, in words; nothing where neither says so."""
+    told = dict(attacked.provenance.options) | dict(certified.provenance.options)
+    eps, norm = told.get("eps"), told.get("norm", "").strip("'")
+    if eps is None:
+        return ""
+    return f" at {'budgets by feature' if eps.startswith('{') else f'eps {eps}'}{f' in {norm}' if norm else ''}"
+
+
 def _figure(certified: Measurement, attacked: Measurement) -> Figure:
     """Both ends with their bounds."""
     ends = {"certified": certified, "attacked": attacked}
@@ -123,5 +132,6 @@ def _figure(certified: Measurement, attacked: Measurement) -> Figure:
             Series(name="lower", values=tuple(end.lower for end in ends.values())),
             Series(name="upper", values=tuple(end.upper for end in ends.values())),
         ),
-        note=f"the truth lies between the two dots; whiskers are one-sided {certified.level:.0%} bounds",
+        note=f"the truth{_budget(certified, attacked)} lies between the two dots; whiskers are one-sided "
+        f"{certified.level:.0%} bounds",
     )

@@ -19,6 +19,7 @@ from robust.commands.attack_options import (
     read_bound,
     read_grid,
     refuse_beside_costs,
+    refuse_beside_names,
     rows_path,
     write_rows,
 )
@@ -186,6 +187,7 @@ def attack_report(
     given, grid = read_amounts(eps), None if curve is None else read_grid(curve)
     bound = None if limit is None else read_bound(limit)
     declared = read_declared(schema, bounds)
+    refuse_beside_names(given, minimal=minimal, curve=curve)
     if declared.costs:
         refuse_beside_costs(given, minimal=minimal, curve=curve)
     if attack is not None and strength is not None:

@@ -117,6 +117,27 @@ def read_bound(limit: str) -> tuple[str, float]:
     return sign, number
 
 
+def refuse_beside_names(eps: "Eps | None", *, minimal: bool, curve: str | None) -> None:
+    """Refuse what moves all features by one number where budgets are given by name.
+
+    Args:
+        eps: The budget that was given, or None.
+        minimal: Whether the smallest changes are asked for.
+        curve: Budgets of a curve, or None.
+
+    Raises:
+        InvalidInput: If there are budgets by name, and either of the others.
+    """
+    if eps is None or isinstance(eps, float):
+        return
+    for option, asked in (("--minimal", minimal), ("--curve", curve is not None)):
+        if asked:
+            raise InvalidInput(
+                f"{option} moves all features by one number, --eps NAME=NUMBER some of them: leave one of them out, or "
+                "declare in --schema which features are immutable"
+            )
+
+
 def refuse_beside_costs(eps: "Eps | None", *, minimal: bool, curve: str | None) -> None:
     """Refuse what says nothing where features have costs.
 

@@ -49,13 +49,38 @@ def plain_report(report: "AttackReport") -> dict[str, Any]:
         if report.minimal is None
         else {**_plain(report.minimal), "failed_self_checks": _failed(report.minimal)},
         "written": None if report.written is None else str(report.written),
-        "notes": list(report.notes),
+        "a_pass_means": next(iter(_meaning(report.accuracy)), None),
+        "notes": _notes(report),
         "gate": None
         if verdict is None
         else {"limit": verdict.limit, "operator": verdict.operator, "status": verdict.status, "reason": verdict.reason},
         "seed": report.accuracy.provenance.seed,
         "exit_code": report.exit_code,
     }
+
+
+def _notes(report: "AttackReport") -> list[str]:
+    """What a reader must know: of the options, of the model, and which rows it does not answer."""
+    from robust.evidence import Finding, Rows
+    from robust.measures.unanswered import of_silence
+
+    told = report.accuracy.evidence
+    findings = [item.text for item in told if isinstance(item, Finding)]
+    # What the attacks did to accuracy is said above, in numbers.
+    notes = [*report.notes, *[text for text in findings if not text.startswith("changes within ")]]
+    for item in told:
+        if isinstance(item, Rows) and of_silence(item):
+            more = f" and {item.total - len(item.ids)} more" if item.total > len(item.ids) else ""
+            notes.append(f"{item.what}: {', '.join(map(str, item.ids))}{more}")
+    return notes
+
+
+def _meaning(m: "Measurement") -> list[str]:
+    """What a pass says, and no more; nothing where no row was right."""
+    from robust.attacks.outcome_evidence import MEANING
+    from robust.evidence import Fact
+
+    return [str(item.value) for item in m.evidence if isinstance(item, Fact) and item.name == MEANING]
 
 
 def _plain(m: "Measurement") -> dict[str, Any]:
@@ -69,6 +94,12 @@ def _failed(m: "Measurement") -> list[dict[str, str]]:
     return [
         {"name": check.name, "reason": check.reason, "bias": check.bias} for check in m.validity if not check.passed
     ]
+
+
+def _faults(m: "Measurement") -> list[str]:
+    """A line for each check that failed; those that take no pass away are warnings."""
+    kinds = {True: "warning", False: "self-check failed"}
+    return [f"{kinds[check['bias'] == 'none']}: {check['name']}: {check['reason']}" for check in _failed(m)]
 
 
 def _plain_row(rows: "AttackedRows", position: int, eps: "Eps") -> dict[str, Any]:
@@ -117,10 +148,14 @@ def report_text(report: "AttackReport") -> str:
         f"eps {_budget(report.eps)} in {rows.norm}"
         + ("" if report.chosen else " (default: 3 % of a bounded feature's range, 10 % of another's deviation)"),
         f"asked: {report.asked}",
+        *[
+            f"a pass means: {text.partition(':')[0]}; a stronger one may find more"
+            for text in _meaning(report.accuracy)
+        ],
         "",
         *_bought(rows),
         "",
-        *[f"self-check failed: {check['name']}: {check['reason']}" for check in _failed(report.accuracy)],
+        *_faults(report.accuracy),
         *_fragile(rows, report.eps),
     ]
     if report.curve is not None:
@@ -132,8 +167,8 @@ def report_text(report: "AttackReport") -> str:
         lines += [f"self-check of the curve failed: {fault}" for fault in faults]
     if report.minimal is not None:
         lines += ["", f"median {report.minimal}"]
-        lines += [f"self-check failed: {check['name']}: {check['reason']}" for check in _failed(report.minimal)]
-    lines += [f"note: {note}" for note in report.notes]
+        lines += _faults(report.minimal)
+    lines += [f"note: {note}" for note in _notes(report)]
     lines += [f"written: {report.written} (x_adv, ids, y, broken)"] if report.written is not None else []
     lines += ["", f"robust accuracy: {report.verdict}"] if report.verdict is not None else []
     return "\n".join(printable(line) for line in lines)

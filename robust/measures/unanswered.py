@@ -9,6 +9,7 @@ from robust.predicting.calling import Caller
 from robust.types import AnyArray, BoolArray
 
 _MOST_ROWS = 10
+_COUNTED = "answer (counted as"
 
 
 def clean_silence(caller: Caller, data: Dataset, silent: BoolArray, *, counted: str) -> tuple[Evidence, ...]:
@@ -20,8 +21,13 @@ def clean_silence(caller: Caller, data: Dataset, silent: BoolArray, *, counted: 
         silent: Those without an answer (n,); where there are none, nothing is told.
         counted: What they count as, such as `wrong`.
     """
-    what = f"rows without an answer (counted as {counted})"
+    what = f"rows without an {_COUNTED} {counted})"
     return _told(caller, data, data.x, silent, where="{} as they are", counted=counted, what=what)
+
+
+def of_silence(item: Evidence) -> bool:
+    """Whether evidence lists rows that a model gave no answer for."""
+    return isinstance(item, Rows) and _COUNTED in item.what
 
 
 def attacked_silence(
@@ -37,7 +43,7 @@ def attacked_silence(
         counted: What they count as, such as `broken`.
     """
     where = "adversarial forms of {}, inside budget and schema"
-    what = f"rows whose adversarial form has no answer (counted as {counted})"
+    what = f"rows whose adversarial form has no {_COUNTED} {counted})"
     return _told(caller, data, x, silent, where=where, counted=counted, what=what)
 
 

@@ -35,7 +35,7 @@ def test_margins_that_only_fall_are_told_exactly(seed, budgets, even):
 
 
 @given(st.integers(0, 2**32), st.integers(1, 12))
-def test_only_dips_between_large_even_margins_are_passed_over(seed, budgets):
+def test_only_dips_of_margins_that_fall_slowly_are_passed_over(seed, budgets):
     rng = np.random.default_rng(seed)
     margins = np.column_stack([np.ones(20), rng.normal(0.5, 1.0, size=(20, budgets))])
     found, count = walked(np.arange(1.0, budgets + 1), margins)
@@ -47,7 +47,16 @@ def test_only_dips_between_large_even_margins_are_passed_over(seed, budgets):
         dip = np.flatnonzero(margins[row] <= 0)[0]
         assert dip not in seen
         first, second = margins[row, seen[seen < dip].max()], margins[row, seen[seen > dip].min()]
-        assert min(first, second) >= abs(first - second)
+        assert first > second >= first - second
+
+
+def test_a_margin_that_does_not_fall_is_asked_everywhere():
+    # High at places 0, 1, 5, 9, as of a wave whose length is four budgets; and rising.
+    wave = np.where(np.isin(np.arange(11), [0, 1, 5, 9]), 1.0, -1.0)
+    rising = np.where(np.arange(11) == 7, -1.0, np.arange(11.0) + 1)
+    found, _ = walked(np.arange(1.0, 11.0), np.array([wave, rising, np.zeros(11)]))
+    assert found[0].tolist() == [True] + [False] * 9
+    assert found[1].tolist() == [True] * 6 + [False] * 4
 
 
 def test_margins_that_nobody_knows_are_asked_everywhere():

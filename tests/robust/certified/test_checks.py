@@ -42,7 +42,7 @@ def test_both_ends_meet_the_closed_form_on_a_linear_model():
     assert facts(m)["accuracy that an attack left"] == pytest.approx(closed, abs=1e-4)
     assert facts(m)["rows taken"] == "256 of 300, evenly spaced"
     assert next(item.text for item in m.evidence if isinstance(item, Finding)).startswith(
-        "robust accuracy lies between"
+        "robust accuracy at eps 0.2 in linf lies between"
     )
     assert any(isinstance(item, Figure) and "proved" in item.title for item in m.evidence)
     assert [check.passed for check in m.validity if check.name == "bracket"] == [True]

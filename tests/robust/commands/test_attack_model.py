@@ -108,6 +108,40 @@ def test_the_default_budget_is_told(digits):
     assert "asked: FGSM(eps=0.03" in text
 
 
+def test_what_a_pass_means_and_the_rows_that_are_not_answered_are_told(digits, tmp_path, monkeypatch):
+    (tmp_path / "odd_nets.py").write_text(
+        "import torch\n"
+        "from robust.examples.digits_torch import small_cnn\n"
+        "class Odd(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.net = small_cnn()\n"
+        "    def load_state_dict(self, *args, **options):\n"
+        "        return self.net.load_state_dict(*args, **options)\n"
+        "    def state_dict(self, *args, **options):\n"
+        "        return self.net.state_dict(*args, **options)\n"
+        "    def forward(self, x):\n"
+        "        if (x.flatten(1).sum(1) < 16.2).any():\n"
+        "            raise ValueError('too dark')\n"
+        "        return self.net(x)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    rows = load_data(digits)
+    dark = rows.x.reshape(60, -1).sum(axis=1) < 16.2
+    assert 0 < dark.sum() < 7
+    words = (FOLDER / "net.safetensors", digits, "--factory", "odd_nets:Odd", "--output", "logits", "--bounds", 0, 1)
+    code, text = run(*words, "--eps", 0.03, "--attack", "fgsm")
+    lines = text.splitlines()
+    assert code == 0
+    assert "a pass means: no attack of this kind found an adversarial row for that share of the rows" in text
+    assert any("raises ValueError: too dark on" in line and line.startswith("note: ") for line in lines)
+    ids = ", ".join(str(one) for one in rows.ids[dark])
+    assert f"note: rows without an answer (counted as wrong): {ids}" in lines
+    told = json.loads(run(*words, "--eps", 0.03, "--attack", "fgsm", "--json")[1])
+    assert f"rows without an answer (counted as wrong): {ids}" in told["notes"]
+    assert told["a_pass_means"].startswith("no attack of this kind found")
+
+
 def test_curve_and_minimal(digits):
     words = (
         NET,
@@ -211,6 +245,8 @@ def test_models_without_gradients(table):
         (("--eps", "nose=1"), "there is no feature 'nose'"),
         (("--curve", "0.1,0.01"), "increasing budgets"),
         (("--curve", "0.1,,"), "--curve got ''"),
+        (("--eps", "x0=1", "--curve", "0.1,0.2"), "--curve moves all features by one number"),
+        (("--eps", "x0=1", "--minimal"), "--minimal moves all features by one number"),
         (("--limit", "< 3%"), "kept above something"),
         (("--limit", "soon"), "'--limit' has the limit"),
         (("--attack", "pgd", "--strength", "quick"), "give one of them"),
