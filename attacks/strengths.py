@@ -83,18 +83,20 @@ def cascade(
 def _by_model(target: Target, eps: Eps, norm: Norm, strength: Strength, surrogate: object | None) -> tuple[Attack, ...]:
     """The attacks that the kind of model calls for."""
     model = target.caller.model
+    handed: tuple[Attack, ...] = ()
     if surrogate is not None and model.gradients is None:
         twin = with_own_gradients(as_model(surrogate), target.data, wanted=True)
         require_gradients(twin)
-        rungs = tuple(Transfer(attack=rung, surrogate=twin) for rung in _by_gradients(eps, norm, strength, black=False))
-        return (*rungs, *_black_box(target, eps, norm, strength))
+        handed = tuple(
+            Transfer(attack=rung, surrogate=twin) for rung in _by_gradients(eps, norm, strength, black=False)
+        )
     if linear_scores(model) is not None:
-        return (FGSM(eps=eps, norm=norm), LinearExact(eps=eps, norm=norm))
+        return (*handed, FGSM(eps=eps, norm=norm), LinearExact(eps=eps, norm=norm))
     if model.gradients is not None:
         return _by_gradients(eps, norm, strength, black=True)
     if tree_ensemble(model) is not None:
-        return (TreeAttack(eps=eps, norm=norm),)
-    return _black_box(target, eps, norm, strength)
+        return (*handed, TreeAttack(eps=eps, norm=norm))
+    return (*handed, *_black_box(target, eps, norm, strength))
 
 
 def _by_gradients(eps: Eps, norm: Norm, strength: Strength, *, black: bool) -> tuple[Attack, ...]:

@@ -3,11 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from robust.attacks.accuracy_under_attack import robust_accuracy
 from robust.attacks.rungs import plan, run_ladder
 from robust.attacks.strengths import cascade, read_strength
 from robust.attacks.target import aim
+from robust.attacks.transfer import Transfer
+from robust.attacks.tree_attack import TreeAttack
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.models.conversion import as_model
@@ -67,3 +72,20 @@ def test_a_stronger_one_leaves_no_more(digits, digits_model, eps):
         held.append((~run_ladder(ladder, target, seed=0).broken).mean())
     assert held[0] >= held[1] >= held[2]
     assert 0.05 < held[1] < 0.95
+
+
+def test_a_surrogate_takes_nothing_away_from_what_is_known_of_trees():
+    rng = np.random.default_rng(0)
+    x = rng.random((300, 4))
+    y = (x @ [2.0, -1.0, 1.0, -2.0] > 0).astype(int)
+    forest = as_model(RandomForestClassifier(10, random_state=0).fit(x, y))
+    twin = LogisticRegression(C=100.0).fit(x, y)
+    target = aim(forest, as_data(x, y))
+    alone = cascade(target, eps=0.1, norm="linf", strength="quick")
+    both = cascade(target, eps=0.1, norm="linf", strength="quick", surrogate=twin)
+    assert alone == (TreeAttack(eps=0.1),)
+    assert both[-1:] == alone
+    assert all(isinstance(rung, Transfer) for rung in both[:-1])
+    assert len(both) == 3
+    values = [robust_accuracy(forest, (x, y), eps=0.1, strength="quick", surrogate=one).value for one in (None, twin)]
+    assert values[1] <= values[0]
