@@ -10,7 +10,7 @@ from robust.attacks.near_points import near_points
 from robust.attacks.obedience import obeys
 from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.projection import space_of
-from robust.attacks.row_changes import change_sizes
+from robust.attacks.row_changes import change_sizes, sizes_in
 from robust.attacks.rungs import Ladder, Outcome, plan, require_question, run_ladder
 from robust.attacks.target import Target, aim, classified, unanswered
 from robust.attacks.transfer import title
@@ -56,7 +56,9 @@ class AttackedRows:
         broken: Which of these it gets wrong now (n,).
         near: The first row that the model gets wrong on the straight way from each broken row to its `x_adv`, as
             far as bisection tells (n, *row shape); the others as they were. It obeys the budget, too. Read-only.
-        size: Norm of the change to `near` (n,), in the user's units; 0 for rows that nothing broke.
+        size: Norm of the change to `near` (n,), in the user's units, or in budgets where features have their own; 0 for
+            rows that nothing broke.
+        unit: What the size is counted in.
         norm: Which norm.
         before: Class that the model gave each row before (n).
         after: Class that it gives `near` (n).
@@ -70,6 +72,7 @@ class AttackedRows:
     right: BoolArray
     broken: BoolArray
     size: FloatArray
+    unit: str
     norm: Norm
     before: tuple[Label, ...]
     after: tuple[Label, ...]
@@ -143,14 +146,17 @@ def attacked_rows(
         if broken.any():
             near[broken] = nearest(ladder.strongest, target.part(broken), x[broken])
             after[broken] = decided(target, near[broken])
+    strongest = ladder.strongest
+    size, unit = sizes_in(target.x, near, data.schema, require_budget(strongest), norm=strongest.norm)
     return AttackedRows(
         data=data,
         x_adv=read_only(x.reshape(data.x.shape)),
         near=read_only(near.reshape(data.x.shape)),
         right=right,
         broken=broken,
-        size=change_sizes(near, target.x, norm=ladder.strongest.norm),
-        norm=ladder.strongest.norm,
+        size=size,
+        unit=unit,
+        norm=strongest.norm,
         before=_labels(before, predictions.classes),
         after=_labels(after, predictions.classes),
         floor=_floor(ladder, outcome),

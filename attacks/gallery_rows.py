@@ -6,13 +6,12 @@ import numpy as np
 
 from robust.attacks.adversarial_examples import decided, nearest
 from robust.attacks.base import require_budget
-from robust.attacks.row_changes import change_sizes
+from robust.attacks.row_changes import sizes_in
 from robust.attacks.rungs import Outcome
 from robust.attacks.target import Target
-from robust.data.budget import Eps, category_eps, feature_eps
-from robust.data.schema import FeatureSchema
+from robust.data.budget import Eps
 from robust.measures.details import row_ids
-from robust.types import AnyArray, FloatArray, IntArray, Norm
+from robust.types import AnyArray, FloatArray, IntArray
 
 #: Broken rows of which the smallest change is looked for: what a gallery costs does not grow with the data.
 _LOOKED_AT = 256
@@ -83,7 +82,7 @@ def fragile_rows(outcome: Outcome, target: Target) -> FragileRows:
     if len(kept):
         near = nearest(attack, part, near)
         after = decided(part, near, keep=True)
-    size, unit = _sizes(part.x, near, schema, eps, attack.norm)
+    size, unit = sizes_in(part.x, near, schema, eps, norm=attack.norm)
     order = np.argsort(size, kind="stable")
     names = _class_names(target)
     pairs = tuple((names[i], names[j]) for i, j in zip(part.y[order].tolist(), after[order].tolist(), strict=True))
@@ -98,19 +97,6 @@ def fragile_rows(outcome: Outcome, target: Target) -> FragileRows:
         total=len(broken),
         looked_at=len(kept),
     )
-
-
-def _sizes(x: AnyArray, near: AnyArray, schema: FeatureSchema, eps: Eps, norm: Norm) -> tuple[FloatArray, str]:
-    """How large changes are (m,), and in what; features with budgets of their own are counted in these."""
-    if not isinstance(eps, dict):
-        return change_sizes(near, x, norm=norm), f"{norm} norm of the change"
-    budget = feature_eps(eps, schema) + category_eps(eps, schema)
-    moves = budget > 0
-    change = np.abs(near.astype(np.float64) - x.astype(np.float64))
-    coded = schema.mask("categorical")
-    change[:, coded] = change[:, coded] > 0  # codes have no distance
-    spent = change[:, moves] / budget[moves]
-    return change_sizes(spent, np.zeros_like(spent), norm=norm), f"share of eps, {norm} norm"
 
 
 def _class_names(target: Target) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from robust.data.budget import Eps, category_eps, feature_eps
+from robust.data.schema import FeatureSchema
 from robust.types import AnyArray, FloatArray, Norm
 
 
@@ -25,3 +27,24 @@ def change_sizes(new: AnyArray, old: AnyArray, *, norm: Norm) -> FloatArray:
     if norm == "l2":
         return np.asarray(np.sqrt(np.sum(change**2, axis=1)))
     return np.asarray(change.max(axis=1, initial=0.0) if norm == "linf" else change.sum(axis=1))
+
+
+def sizes_in(x: AnyArray, near: AnyArray, schema: FeatureSchema, eps: Eps, *, norm: Norm) -> tuple[FloatArray, str]:
+    """How large changes are (m,), and in what; features with budgets of their own are counted in these.
+
+    Args:
+        x: Rows (m, d).
+        near: What they became (m, d).
+        schema: The features.
+        eps: The budget.
+        norm: Which norm.
+    """
+    if not isinstance(eps, dict):
+        return change_sizes(near, x, norm=norm), f"{norm} norm of the change"
+    budget = feature_eps(eps, schema) + category_eps(eps, schema)
+    moves = budget > 0
+    change = np.abs(near.astype(np.float64) - x.astype(np.float64))
+    coded = schema.mask("categorical")
+    change[:, coded] = change[:, coded] > 0  # codes have no distance
+    spent = change[:, moves] / budget[moves]
+    return change_sizes(spent, np.zeros_like(spent), norm=norm), f"share of eps, {norm} norm"

@@ -38,6 +38,7 @@ def plain_report(report: "AttackReport") -> dict[str, Any]:
             for item in rows.bought
         ],
         "failed_self_checks": _failed(report.accuracy),
+        "fragile_size_in": rows.unit,
         "fragile": [_plain_row(rows, position, report.eps) for position in rows.fragile(_FRAGILE)],
         "curve": None
         if curve is None
@@ -200,7 +201,7 @@ def _fragile(rows: "AttackedRows", eps: "Eps") -> list[str]:
         return ["no row was broken"]
     from robust.measures.details import row_ids
 
-    table = [["fragile row", f"{rows.norm} change", "class", "changed"]]
+    table = [["fragile row", rows.unit.replace(" norm of the", ""), "class", "changed"]]
     for position, row in zip(positions, row_ids(rows.data, positions), strict=True):
         classes = f"{rows.before[position]} → {rows.after[position]}"
         changes = feature_changes(rows, position, eps)

@@ -9,9 +9,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from robust.attacks.accuracy_under_attack import robust_accuracy
-from robust.attacks.adversarial_examples import attacked_rows, change_sizes
+from robust.attacks.adversarial_examples import attacked_rows
 from robust.attacks.obedience import obeys
 from robust.attacks.pgd import PGD
+from robust.attacks.row_changes import change_sizes
 from robust.commands.attack_model import attack_command
 from robust.commands.attack_options import read_bound
 from robust.commands.attack_text import feature_changes
@@ -201,13 +202,30 @@ def test_a_table_shows_changes_in_its_own_units(table):
         ((name, before, after),) = row["changes"]
         assert name == "dose"
         assert float(before) == pytest.approx(data.x[position, 0], rel=1e-4)
-        assert abs(float(after) - float(before)) == pytest.approx(row["size"], rel=1e-2, abs=1e-3)
+        moved = 0.5 * row["size"]  # of budgets by name
+        assert abs(float(after) - float(before)) == pytest.approx(moved, rel=1e-2, abs=1e-3)
         assert f"dose: {before} → {after}" in text
         assert {row["class_before"], row["class_after"]} == {"ill", "well"}
         # The way to the line age/10 = dose, which the model has learnt nearly.
-        assert row["size"] == pytest.approx(abs(data.x[position, 1] / 10 - data.x[position, 0]), abs=0.08)
+        assert moved == pytest.approx(abs(data.x[position, 1] / 10 - data.x[position, 0]), abs=0.08)
     with np.load("adv.npz", allow_pickle=False) as file:
         assert set(file["y"].tolist()) == {"ill", "well"}
+
+
+def test_fragile_rows_are_in_budgets_where_features_have_their_own(table):
+    words = ("line.skops", "t.csv", "--target", "label", "--attack", "pgd")
+    _, text = run(*words, "--eps", "age=5", "--eps", "dose=0.1")
+    assert "fragile row  share of eps, linf norm" in text
+    told = json.loads(run(*words, "--eps", "age=5", "--eps", "dose=0.1", "--json")[1])
+    sizes = [row["size"] for row in told["fragile"]]
+    assert told["fragile_size_in"] == "share of eps, linf norm"
+    assert sizes == sorted(sizes)
+    assert 0 < sizes[0] <= sizes[-1] <= 1
+    data = load_data("t.csv", target="label")
+    found = attacked_rows(load_model("line.skops"), data, attack=PGD(eps={"age": 5.0, "dose": 0.1}))
+    moved = np.abs(found.near - data.x) / [{"age": 5.0, "dose": 0.1}[name] for name in data.schema.names]
+    np.testing.assert_allclose(found.size, moved.max(axis=1), rtol=1e-12)
+    assert json.loads(run(*words, "--eps", 0.1, "--json")[1])["fragile_size_in"] == "linf norm of the change"
 
 
 def test_columns_that_the_model_does_not_see(table):
