@@ -18,8 +18,7 @@ from robust.commands.attack_options import (
     read_amounts,
     read_bound,
     read_grid,
-    refuse_beside_costs,
-    refuse_beside_names,
+    refuse_beside,
     rows_path,
     write_rows,
 )
@@ -187,9 +186,7 @@ def attack_report(
     given, grid = read_amounts(eps), None if curve is None else read_grid(curve)
     bound = None if limit is None else read_bound(limit)
     declared = read_declared(schema, bounds)
-    refuse_beside_names(given, minimal=minimal, curve=curve)
-    if declared.costs:
-        refuse_beside_costs(given, minimal=minimal, curve=curve)
+    refuse_beside(given, bool(declared.costs), minimal=minimal, curve=curve)
     if attack is not None and strength is not None:
         raise InvalidInput("--strength is that of the cascade, which --attack takes the place of: give one of them")
     if surrogate is None and surrogate_factory is not None:

@@ -117,43 +117,29 @@ def read_bound(limit: str) -> tuple[str, float]:
     return sign, number
 
 
-def refuse_beside_names(eps: "Eps | None", *, minimal: bool, curve: str | None) -> None:
-    """Refuse what moves all features by one number where budgets are given by name.
+def refuse_beside(eps: "Eps | None", costs: bool, *, minimal: bool, curve: str | None) -> None:
+    """Refuse what moves all features by one number where each has a budget or a cost of its own.
 
     Args:
         eps: The budget that was given, or None.
+        costs: Whether features have costs.
         minimal: Whether the smallest changes are asked for.
         curve: Budgets of a curve, or None.
 
     Raises:
-        InvalidInput: If there are budgets by name, and either of the others.
+        InvalidInput: If there are budgets by name or costs, and either of the others, or both.
     """
-    if eps is None or isinstance(eps, float):
-        return
-    for option, asked in (("--minimal", minimal), ("--curve", curve is not None)):
-        if asked:
-            raise InvalidInput(
-                f"{option} moves all features by one number, --eps NAME=NUMBER some of them: leave one of them out, or "
-                "declare in --schema which features are immutable"
-            )
-
-
-def refuse_beside_costs(eps: "Eps | None", *, minimal: bool, curve: str | None) -> None:
-    """Refuse what says nothing where features have costs.
-
-    Args:
-        eps: The budget that was given, or None.
-        minimal: Whether the smallest changes are asked for.
-        curve: Budgets of a curve, or None.
-
-    Raises:
-        InvalidInput: If there are budgets by name, or either of the others, whose budgets are one number.
-    """
-    if eps is not None and not isinstance(eps, float):
+    named = eps is not None and not isinstance(eps, float)
+    if named and costs:
         raise InvalidInput("--eps NAME=NUMBER and costs in --schema both say what a feature may move: give one of them")
-    for option, asked in (("--minimal", minimal), ("--curve", curve is not None)):
-        if asked:
+    for option in ("--minimal",) * minimal + ("--curve",) * (curve is not None):
+        if costs:
             raise InvalidInput(f"{option} measures moves without the costs of --schema: leave one of them out")
+        if named:
+            raise InvalidInput(
+                f"{option} moves all features by one number, --eps NAME=NUMBER some: leave one out, or declare in "
+                "--schema which features are immutable"
+            )
 
 
 def _number(text: str, option: str) -> float:
