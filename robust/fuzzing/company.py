@@ -79,7 +79,7 @@ def _replacements(rows: AnyArray, ordinary: BoolArray | None, base: AnyArray) ->
         # Half of them by the simplest row there is, half by rows from elsewhere in the batch.
         replaced[first::4] = base
         others = places[first + 2 :: 4]
-        replaced[others] = rows[(others - len(rows) // 2 - 1) % len(rows)]
+        replaced[others] = rows.take(others - len(rows) // 2 - 1, axis=0, mode="wrap")
         yield places % 2 != first, replaced
 
 

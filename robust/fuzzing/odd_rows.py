@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from robust.fuzzing.domain import Domain
-from robust.fuzzing.random_rows import by_lower_digits, inside_rows, table_values
+from robust.fuzzing.random_rows import by_lower_digits, table_values
 from robust.fuzzing.row_source import ROUND, TURNS, Draws
 from robust.types import AnyArray, BoolArray, FloatArray
 
@@ -67,12 +67,15 @@ def odd_table(domain: Domain, oddity: Oddity) -> AnyArray:
     return np.repeat(values.astype(kind)[:, None], width, axis=1)
 
 
-def odd_rows(domain: Domain, draws: Draws, *, oddity: Oddity, table: AnyArray, fixed: BoolArray) -> AnyArray:
+def odd_rows(
+    domain: Domain, draws: Draws, rows: AnyArray, *, oddity: Oddity, table: AnyArray, fixed: BoolArray
+) -> AnyArray:
     """Rows with odd values in one, some or all of their features; a quarter of them without any.
 
     Args:
         domain: The schema, closed.
         draws: The random numbers.
+        rows: Rows inside the schema (m, d), of `inside_rows`, to be written to.
         oddity: Which values.
         table: These values, of `odd_table`.
         fixed: Features that take no such value, because the model gets labels in place of their codes (d,).
@@ -80,7 +83,6 @@ def odd_rows(domain: Domain, draws: Draws, *, oddity: Oddity, table: AnyArray, f
     Returns:
         Rows (m, d) of the domain's number type.
     """
-    rows = inside_rows(domain, draws)
     may = np.ones(domain.width, dtype=bool) if oddity == "nan" else ~fixed
     may &= domain.whole if oddity == "unlike" else True
     candidates = np.flatnonzero(may)

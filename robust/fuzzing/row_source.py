@@ -81,27 +81,32 @@ class RowSource:
         width: d.
         seed: The user's seed.
         stream: Tells it apart from other sorts of rows.
+        keep: Blocks that are kept, the latest.
     """
 
     make: Callable[[Draws], AnyArray]
     width: int
     seed: int
     stream: int
-    _last: tuple[int, AnyArray] | None = field(default=None, repr=False)
+    keep: int = 1
+    _kept: dict[int, AnyArray] = field(default_factory=dict, repr=False)
 
     def take(self, start: int, stop: int) -> AnyArray:
         """Rows start … stop − 1 (stop − start, d); not to be written to."""
         size = block_rows(self.width)
         if start >= stop:
-            return self._block(start // size)[:0]
+            return self.block(start // size)[:0]
         parts = [
-            self._block(block)[max(start - block * size, 0) : stop - block * size]
+            self.block(block)[max(start - block * size, 0) : stop - block * size]
             for block in range(start // size, (stop - 1) // size + 1)
         ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _block(self, block: int) -> AnyArray:
-        if self._last is None or self._last[0] != block:
+    def block(self, block: int) -> AnyArray:
+        """All rows of a block (rows, d); not to be written to."""
+        if block not in self._kept:
             draws = Draws(seed=self.seed, stream=self.stream, block=block, rows=block_rows(self.width))
-            self._last = block, self.make(draws)
-        return self._last[1]
+            while len(self._kept) >= self.keep:
+                del self._kept[next(iter(self._kept))]
+            self._kept[block] = self.make(draws)
+        return self._kept[block]

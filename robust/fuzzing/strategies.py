@@ -41,7 +41,7 @@ def rows(data: object, *, level: str = "inside") -> "SearchStrategy[AnyArray]":
         InvalidInput: If the level is unknown, or a schema alone leaves a bound open.
 
     >>> from hypothesis import given, settings
-    >>> @settings(database=None, max_examples=20)
+    >>> @settings(database=None, deadline=None, max_examples=20)
     ... @given(rows(np.array([[0.0, 1.0], [2.0, 3.0]])))
     ... def check(row):
     ...     assert 0 <= row[0] <= 2 and 1 <= row[1] <= 3
@@ -78,7 +78,7 @@ def batches(
         InvalidInput: As `rows` does, and if the numbers of rows are no whole numbers with 0 ≤ min ≤ max.
 
     >>> from hypothesis import given, settings
-    >>> @settings(database=None, max_examples=20)
+    >>> @settings(database=None, deadline=None, max_examples=20)
     ... @given(batches(np.array([[0.0, 1.0], [2.0, 3.0]]), max_rows=3))
     ... def check(batch):
     ...     assert 1 <= len(batch) <= 3 and (batch[:, 0] <= 2).all()
@@ -146,7 +146,7 @@ def _sources(domain: Domain, level: Level) -> list[RowSource]:
         table = odd_table(domain, kind)
 
         def make(draws: Any, kind: Any = kind, table: AnyArray = table) -> AnyArray:
-            return odd_rows(domain, draws, oddity=kind, table=table, fixed=fixed)
+            return odd_rows(domain, draws, inside_rows(domain, draws), oddity=kind, table=table, fixed=fixed)
 
         found.append(RowSource(make=make, width=width, seed=0, stream=100 + ODDITIES.index(kind)))
     return found or _sources(domain, "edges")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from robust.fuzzing.batch_forms import batch_forms
 from robust.fuzzing.campaign import Stream
@@ -17,7 +18,9 @@ from robust.types import AnyArray
 #: Shares of the rows; what is not asked for falls to the others.
 _SHARES: dict[Level, int] = {"inside": 2, "edges": 1, "outside": 1}
 #: Tell the sorts of rows of one seed apart.
-_INSIDE, _EDGES, _FORMS, _ODD = 1, 2, 3, 100
+_INSIDE, _EDGES, _FORMS, _ORDINARY, _ODD = 1, 2, 3, 4, 100
+#: Blocks of ordinary rows that are kept, 1 MB each at most.
+_KEPT = 32
 
 
 def fuzz_streams(domain: Domain, subject: Subject, levels: Sequence[Level], *, n: int, seed: int) -> list[Stream]:
@@ -34,8 +37,8 @@ def fuzz_streams(domain: Domain, subject: Subject, levels: Sequence[Level], *, n
     ends = [n * sum(_SHARES[level] for level in levels[: i + 1]) // total for i in range(len(levels))]
     counts = {level: end - start for level, start, end in zip(levels, [0, *ends], ends, strict=False)}
 
-    def source(make: Callable[[Domain, Draws], AnyArray], stream: int) -> RowSource:
-        return RowSource(make=partial(make, domain), width=domain.width, seed=seed, stream=stream)
+    def source(make: Callable[[Domain, Draws], AnyArray], stream: int, *, keep: int = 1) -> RowSource:
+        return RowSource(make=partial(make, domain), width=domain.width, seed=seed, stream=stream, keep=keep)
 
     found = []
     if counts.get("inside"):
@@ -46,9 +49,11 @@ def fuzz_streams(domain: Domain, subject: Subject, levels: Sequence[Level], *, n
         found.append(Stream(level="edges", name="rows at the edges", rows=counts["edges"], source=rows))
     if "outside" in levels:
         kinds = oddities(domain)
+        # Odd values of each kind stand in the same ordinary rows, which are made once.
+        ordinary = source(inside_rows, _ORDINARY, keep=_KEPT)
         for i, kind in enumerate(kinds):
             share = counts["outside"] * (i + 1) // len(kinds) - counts["outside"] * i // len(kinds)
-            make = partial(odd_rows, oddity=kind, table=odd_table(domain, kind), fixed=subject.labelled)
+            make = _odd(ordinary, oddity=kind, table=odd_table(domain, kind), fixed=subject.labelled)
             rows = source(make, _ODD + ODDITIES.index(kind))
             found += [Stream(level="outside", name=f"{kind} values", rows=share, source=rows)] if share else []
         own, fixed = subject.own or str(domain.dtype), subject.model.fixed_batch
@@ -57,3 +62,12 @@ def fuzz_streams(domain: Domain, subject: Subject, levels: Sequence[Level], *, n
         for form in forms:
             found.append(Stream(level="outside", name=form.name, rows=form.size or 0, source=plain, form=form))
     return found
+
+
+def _odd(ordinary: RowSource, **options: Any) -> Callable[[Domain, Draws], AnyArray]:
+    """Makes odd rows of ordinary ones."""
+
+    def make(domain: Domain, draws: Draws) -> AnyArray:
+        return odd_rows(domain, draws, ordinary.block(draws.block).copy(), **options)
+
+    return make

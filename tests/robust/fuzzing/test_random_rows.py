@@ -1,9 +1,11 @@
 """Random rows of all levels: they are where they are said to be, and a row hangs on seed and index alone."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from robust import as_data
+from robust import as_data, as_model
 from robust.data.schema import build_schema
 from robust.errors import InvalidInput
 from robust.fuzzing.domain import domain_of
@@ -11,6 +13,8 @@ from robust.fuzzing.edge_rows import edge_ladder, edge_rows
 from robust.fuzzing.odd_rows import odd_rows, odd_table, oddities
 from robust.fuzzing.random_rows import inside_rows
 from robust.fuzzing.row_source import TURNS, Draws, RowSource, block_rows
+from robust.fuzzing.streams import fuzz_streams
+from robust.fuzzing.subject import subject_of
 
 RNG = np.random.default_rng(3)
 
@@ -30,7 +34,11 @@ def edges(domain, n=2048):
 
 def odd(domain, kind, n=2048):
     table, fixed = odd_table(domain, kind), np.zeros(domain.width, dtype=bool)
-    return drawn(lambda draws: odd_rows(domain, draws, oddity=kind, table=table, fixed=fixed), domain, n)
+    return drawn(
+        lambda draws: odd_rows(domain, draws, inside_rows(domain, draws), oddity=kind, table=table, fixed=fixed),
+        domain,
+        n,
+    )
 
 
 def mixed():
@@ -216,3 +224,33 @@ def test_a_schema_alone_needs_bounds_and_rows_that_obey_it():
         domain_of(build_schema({}, names=names, shape=shape))
     with pytest.raises(InvalidInput, match="contradict each other"):
         domain_of(build_schema({"bounds": (3, 5), "relations": ["total = a + b"]}, names=names, shape=shape))
+
+
+def test_blocks_are_made_once_while_they_are_kept():
+    made = []
+
+    def make(draws):
+        made.append(draws.block)
+        return np.full((draws.rows, 1), draws.block)
+
+    size = block_rows(1)
+    for keep, count in ((1, 6), (2, 6), (3, 3)):
+        made.clear()
+        source = RowSource(make=make, width=1, seed=0, stream=0, keep=keep)
+        for _ in range(2):
+            assert source.take(0, 3 * size)[::size, 0].tolist() == [0, 1, 2]
+        assert len(made) == count
+
+
+def test_odd_values_of_all_kinds_stand_in_the_same_ordinary_rows():
+    data = as_data(np.random.default_rng(0).random((50, 6)), schema={"bounds": (0, 1)})
+    domain = domain_of(data)
+    subject = subject_of(as_model(lambda x: x[:, 0]), data.schema, data.x.dtype)
+    streams = [one for one in fuzz_streams(domain, subject, ("outside",), n=20_000, seed=3) if one.rows > 100]
+    blocks = [stream.source.take(0, 500) for stream in streams]
+    assert len(blocks) == 5
+    ordinary = next(block for block in blocks if np.isnan(block).any())
+    for block in [one for one in blocks if one is not ordinary]:
+        same = (block == ordinary).all(axis=1)
+        assert 0.2 < same.mean() < 0.3  # a quarter of the rows have no odd values
+    assert not any(np.array_equal(one, other, equal_nan=True) for one, other in itertools.combinations(blocks, 2))
