@@ -28,6 +28,7 @@ from robust.attacks.self_checks import (
     stronger_than_noise,
     unlimited_budget,
 )
+from robust.attacks.smoothed_checks import smoothed_checks
 from robust.attacks.target import Target, aim
 from robust.attacks.transfer import twins
 from robust.attacks.unlimited import sampled
@@ -197,7 +198,9 @@ def _checks(
     if climb is not None:
         flat = swept.flat[right] if attack.gradients else flat_rows(part)
         shared = (*shared, unlimited_budget(climb, part, seed=seed))
-        told = gradient_checks(climb, part, [climb.at(budget) for budget in grid], seed=seed)
+        budgets, broken = [climb.at(budget) for budget in grid], ~swept.survived[1:, right]
+        looks = smoothed_checks(budgets[-1], part, budgets, list(broken), seed=seed)
+        told = [(*a, *b) for a, b in zip(gradient_checks(climb, part, budgets, seed=seed), looks, strict=True)]
     sample, ranges = sampled(part, seed=seed), known_ranges(part)
     noise = None
     if not isinstance(attack, RandomNoise):

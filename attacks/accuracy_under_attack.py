@@ -36,6 +36,7 @@ from robust.attacks.self_checks import (
     unlimited_budget,
     unrounded_outputs,
 )
+from robust.attacks.smoothed_checks import smoothed_checks
 from robust.attacks.square import Square
 from robust.attacks.target import Target, aim, classified
 from robust.attacks.transfer import Transfer, twins
@@ -170,6 +171,7 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
         held = flat_rows(target) & ~outcome.broken
         checks += [gradients_seen(target, held, seed=seed), unlimited_budget(climb, target, seed=seed)]
         checks += gradient_checks(climb, target, [climb], seed=seed)[0]
+        checks += smoothed_checks(climb, target, [climb], [outcome.broken], seed=seed)[0]
         if target.kind == "probabilities":
             checks.append(unrounded_outputs(target))
     if attack.gradients:

@@ -95,7 +95,7 @@ class Climb:
         out = self._finds.record(live.rows, points, scores)
         pull = live.pull
         if self.momentum:
-            pull = self.momentum * pull + _of_length_one(gradient, self.space)
+            pull = self.momentum * pull + of_length_one(gradient, self.space)
         live = replace(
             live,
             state=live.ball.ascend(live.state, pull if self.momentum else gradient, self.rate),
@@ -116,7 +116,7 @@ class Climb:
         return live.part(going) if going.any() else None
 
 
-def _of_length_one(gradient: FloatArray, space: Space) -> FloatArray:
+def of_length_one(gradient: FloatArray, space: Space) -> FloatArray:
     """Gradients whose slopes, a budget each, sum to 1 in absolute value; zero rows stay zero."""
     slopes = np.abs(gradient) * space.eps
     largest = slopes.max(axis=1, keepdims=True)  # first by the largest, so that no sum overflows

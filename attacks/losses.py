@@ -15,7 +15,9 @@ import numpy as np
 
 from robust.types import BoolArray, FloatArray, IntArray
 
-Loss: TypeAlias = Literal["cross_entropy", "even_cross_entropy", "margin", "log_margin", "dlr", "targeted"]
+Loss: TypeAlias = Literal[
+    "cross_entropy", "even_cross_entropy", "margin", "log_margin", "own_score", "best_other", "dlr", "targeted"
+]
 Scale: TypeAlias = Literal["logits", "probabilities"]
 
 # 1/S must stay finite in single precision, where most models take their gradients.
@@ -151,6 +153,27 @@ def log_margin_cotangent(scores: FloatArray, y: IntArray, *, scale: Scale) -> Fl
     """
     flow = margin_cotangent(scores, y)
     return flow if scale == "logits" else np.asarray(flow / np.maximum(scores, _SMALLEST))
+
+
+def half_margin_cotangent(
+    loss: Literal["own_score", "best_other"], scores: FloatArray, y: IntArray, *, scale: Scale
+) -> FloatArray:
+    """Derivative of one of the two scores whose difference `log_margins` is.
+
+    Args:
+        loss: `own_score`, −f_y, or `best_other`, max_{j≠y} f_j.
+        scores: Logits or probabilities (m, k), k ≥ 2.
+        y: True class of each row (m,).
+        scale: What the scores are; of probabilities the logarithms count.
+
+    Returns:
+        The derivative (m, k); those of the two add up to that of the margin.
+
+    >>> half_margin_cotangent("own_score", np.array([[3.0, 1.0, 2.0]]), np.array([0]), scale="logits")
+    array([[-1.,  0.,  0.]])
+    """
+    flow = log_margin_cotangent(scores, y, scale=scale)
+    return np.where(_own(scores, y) == (loss == "own_score"), flow, 0.0)
 
 
 def log_margins(scores: FloatArray, y: IntArray, *, scale: Scale) -> FloatArray:

@@ -10,6 +10,7 @@ from robust.attacks.losses import (
     Scale,
     cross_entropy_cotangent,
     even_cotangent,
+    half_margin_cotangent,
     log_margin_cotangent,
     log_margins,
     margin_cotangent,
@@ -31,6 +32,8 @@ from robust.types import AnyArray, BoolArray, FloatArray, IntArray
 _PROBE = 32
 # Stands for a slope that is infinite, as of a square root at 0; its square is a number.
 _STEEPEST = 1e100
+# What is asked for instead of a gradient of zero, and its two halves, one of which may well have none.
+_OF_MARGINS = ("margin", "log_margin", "own_score", "best_other")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -121,7 +124,7 @@ class Target:
     ) -> tuple[FloatArray, FloatArray]:
         """Scores and the direction in which the loss of some rows rises.
 
-        Rows for which the gradient of another loss is exactly zero are asked again for the margin loss.
+        Rows for which the gradient of a loss that is no margin is exactly zero are asked again for the margin loss.
 
         Args:
             x: Points (m, d), in the data's number type.
@@ -143,7 +146,7 @@ class Target:
         """Scores and direction of a single answer."""
         outputs, gradient = self._gradient(x, y, loss, aims)
         scores = self._scores(outputs)
-        if loss not in ("margin", "log_margin"):
+        if loss not in _OF_MARGINS:
             flat = np.flatnonzero(~(gradient.any(axis=1) | unanswered(scores)))
             if len(flat):
                 gradient[flat] = self._gradient(x[flat], y[flat], "margin")[1]
@@ -160,6 +163,8 @@ class Target:
                 flow = margin_cotangent(scores, y[block])
             elif loss == "log_margin":
                 flow = log_margin_cotangent(scores, y[block], scale=self.scale)
+            elif loss in ("own_score", "best_other"):
+                flow = half_margin_cotangent(loss, scores, y[block], scale=self.scale)
             elif loss in ("dlr", "targeted"):
                 goals = None if aims is None else aims[block]
                 flow = aimed_cotangent(loss, scores, y[block], scale=self.scale, aims=goals)

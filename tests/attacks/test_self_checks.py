@@ -355,7 +355,8 @@ def test_an_attack_that_does_not_look_is_caught(digits, digits_model):
     caught = {"unlimited budget", "planted rows", "iterative beats single step"}
     assert {check.name for check in faults(m)} == caught
     strong = robust_accuracy(digits_model, digits, attack=Idle(eps=0.5))
-    assert {check.name for check in faults(strong)} == {*caught, "stronger than noise", "stronger than black-box"}
+    beaten = {"stronger than noise", "stronger than black-box", "smoothed gradients"}
+    assert {check.name for check in faults(strong)} == caught | beaten
 
 
 def test_an_attack_that_noise_beats_is_caught(linear):
