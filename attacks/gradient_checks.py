@@ -26,6 +26,8 @@ _HONEST = (0.3, 30.0)
 # That ratio is judged on at least so many rows that change, in sum, by this many of its standard errors: numbers with
 # few bits rise by rare stairs, whose sum is the slope. Where nearly all rows change, the median row must tell it too.
 _JUDGED, _SURE = 10, 3.0
+# Rows of each budget, where there are several: a model that fails at one of them fails as a curve.
+_ROWS_OF_CURVE = 50
 # Realised over promised change at random of all features, and as many times more of fewer: up to 1.5 for networks, also
 # those of four bits, 5 and more behind bins. Of few features with small gradients honest stairs are large.
 _FAINT = 5.0
@@ -49,7 +51,8 @@ def gradient_checks(
     probe = probed(target, seed=seed)
     features = slope_of_features(faint_features(attack, probe, budgets, seed=seed))
     direction = direction_told(gradient_direction(probe, budgets, seed=seed))
-    slopes = realised_slope(attack, probe, budgets if steps is None else steps)
+    few = probe.fewer(_ROWS_OF_CURVE) if len(budgets) > 1 else probe
+    slopes = realised_slope(attack, few, budgets if steps is None else steps)
     hidden = hidden_features(attack, probe, budgets, seed=seed)
     return [
         unless_harmless((slope_told(rises), features_seen(*blind), features, direction), at, probe.sample, seed=seed)

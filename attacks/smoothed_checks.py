@@ -26,7 +26,7 @@ from robust.randomness import row_uniform
 from robust.types import BoolArray, FloatArray
 
 # Rows that are looked at.
-_ROWS = 50
+_ROWS = 32
 # Slopes of two classes that differ by more than this are not of one scale: up to 3 in honest networks, also those that
 # were trained to zero loss, and 10 to infinity behind tanh and its like. So many of the rows may.
 _UNEVEN, _SOME = 10.0, 0.1
