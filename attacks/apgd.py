@@ -7,11 +7,13 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from robust.attacks.apgd_climb import AdaptiveClimb
+from robust.attacks.apgd_losses import loss_values
 from robust.attacks.balls import Ball, numbers_a_row
 from robust.attacks.base import Attack, Swept
-from robust.attacks.descent import Warm, descended
+from robust.attacks.descent import Warm, descended, unit_space
 from robust.attacks.finds import Finds, no_finds
 from robust.attacks.losses import Loss
+from robust.attacks.minimal_sizes import dual_norms
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
 from robust.data.budget import Eps, read_count, read_eps, read_norm
@@ -27,6 +29,8 @@ _LOSSES: dict[Climbed, Loss] = {
     "margin": "log_margin",
     "targeted": "targeted",
 }
+# Classes that targets are chosen from, those with the highest scores.
+_CANDIDATES = 9
 _STREAM = 4 << 32  # of the row generator: run r of a row uses stream _STREAM + r
 
 
@@ -52,7 +56,8 @@ class APGD(Attack):
             the margin of that class. With two classes `dlr` is the margin loss: there is no third logit to
             divide by.
         restarts: Random starts.
-        targets: Classes that `targeted` aims at, the best other ones of the row first; no more than there are.
+        targets: Classes that `targeted` aims at: of the nine others with the highest scores, or as many as are asked
+            for, the nearest ones, were the model straight.
 
     Raises:
         InvalidInput: If a hyper-parameter is out of range.
@@ -88,11 +93,11 @@ class APGD(Attack):
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Climb from every start to every target, until a row is broken."""
-        return self._climbed(target, space, np.arange(len(target)), self._aims(target), seed=seed).found
+        return self._climbed(target, space, np.arange(len(target)), self._aims(target, space), seed=seed).found
 
     def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:
         """The budgets in falling order, row by row, each from what broke the row at the one before."""
-        aims = self._aims(target)
+        aims = self._aims(target, unit_space(self, target, grid))
 
         def search(space: Space, rows: IntArray, eps: FloatArray, warm: Warm) -> Finds:
             return self._climbed(target, space, rows, aims, seed=seed, eps=eps, warm=warm)
@@ -119,15 +124,33 @@ class APGD(Attack):
         climb.run(rows, _starts(target, space, seed, warm, first=len(aims)), eps=eps)
         return finds
 
-    def _aims(self, target: Target) -> IntArray:
+    def _aims(self, target: Target, space: Space) -> IntArray:
         """For each run of one restart the class that each row is to become (runs, n)."""
         n = len(target)
         if self.loss != "targeted":
             return np.zeros((1, n), dtype=int)
         scores = target.scores(target.x)
         ranked = np.argsort(-scores, axis=1, kind="stable")
-        others = ranked[ranked != target.y[:, None]].reshape(n, -1)
-        return np.ascontiguousarray(others[:, : self.targets].T)
+        others = np.ascontiguousarray(ranked[ranked != target.y[:, None]].reshape(n, -1).T)[
+            : max(_CANDIDATES, self.targets)
+        ]
+        if self.targets >= len(others):
+            return others
+        order = np.argsort(_distances(target, space, others), axis=0, kind="stable")
+        return np.asarray(np.take_along_axis(others, order, axis=0)[: self.targets])
+
+
+def _distances(target: Target, space: Space, aims: IntArray) -> FloatArray:
+    """How far rows are from other classes, were the model straight: (z_y − z_t)/‖∇(z_t − z_y)‖* budgets (c, n)."""
+    found = np.empty(aims.shape)
+    for at, aim in zip(found, aims, strict=True):
+        for start in range(0, len(target), target.batch):
+            rows = slice(start, start + target.batch)
+            scores, gradient = target.gradient(target.x[rows], rows, loss="targeted", aims=aim[rows])
+            value = loss_values("targeted", scores, target.y[rows], scale=target.scale, aims=aim[rows])
+            steepest = dual_norms(space, gradient)
+            at[rows] = np.divide(-value, steepest, out=np.full(len(value), np.inf), where=steepest > 0)
+    return found
 
 
 def _starts(

@@ -157,6 +157,17 @@ def test_more_runs_break_no_fewer(digits, digits_model):
     assert (held(replace(aimed, targets=5), digits_model, digits) <= held(aimed, digits_model, digits)).all()
 
 
+def test_the_nearest_class_is_the_target_and_not_the_one_with_the_next_best_score(linear):
+    """z = (3, 2 + x/10, 1 + 4x) at x = 0: class 1 has the next best score and is 10 away, class 2 is ½ away."""
+    model = linear([[0.0], [0.1], [4.0]], bias=[3.0, 2.0, 1.0])
+    data = (np.zeros((1, 1)), [0])
+    one = APGD(eps=0.6, loss="targeted", steps=2, targets=1)
+    assert not held(one, model, as_data(*data)).any()
+    grid = [0.4, 0.6, 11.0]
+    survived = replace(one, eps=None).sweep(aim(model, as_data(*data)), grid, seed=0).survived
+    assert survived[:, 0].tolist() == [True, True, False, False]
+
+
 @pytest.mark.parametrize("loss", ["cross_entropy", "targeted"])
 def test_a_sweep_is_monotone_and_no_weaker_than_single_runs(digits, digits_model, loss):
     few, grid, attack = digits.rows(np.arange(100)), [0.02, 0.05, 0.08, 0.12], APGD(steps=10, loss=loss, targets=3)

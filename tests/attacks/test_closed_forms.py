@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
+from robust.attacks.accuracy_under_attack import robust_accuracy
 from robust.attacks.apgd import APGD
 from robust.attacks.bim import BIM
 from robust.attacks.fgsm import FGSM
@@ -73,6 +74,25 @@ def test_many_classes_by_aiming_at_each(linear, seed, norm, classes):
         row = as_data(x[i : i + 1], y[i : i + 1])
         assert broken(attack.at(1.01 * exact[i]), model, row).all()
         assert not broken(attack.at(0.99 * exact[i]), model, row).any()
+
+
+@pytest.mark.parametrize(("strength", "missed"), [("quick", 0.02), ("standard", 0.0)])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_the_cascade_on_many_classes_of_few_features(linear, norm, strength, missed):
+    """In the plane most of seven classes are no neighbours: the next best score is seldom the nearest class."""
+    wrong, valid = 0, True
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        weights, x = rng.normal(size=(7, 2)), rng.normal(size=(60, 2))
+        model = linear(weights, rng.normal(size=7))
+        y, exact = distances(model, weights, x, norm)
+        eps = float(np.quantile(exact, 0.6)) * 1.0001
+        measured = robust_accuracy(model, as_data(x, y), eps=eps, norm=norm, strength=strength)
+        assert measured.value >= np.mean(exact > eps)
+        wrong += round((measured.value - np.mean(exact > eps)) * len(x))
+        valid &= (measured > 0.01).status == "PASS"
+    assert wrong <= missed * 6 * 60
+    assert valid
 
 
 @settings(max_examples=15, deadline=None)

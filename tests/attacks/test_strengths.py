@@ -31,7 +31,7 @@ def names(target, strength, norm="linf"):
 
 def test_the_rungs_by_name(digits, digits_model):
     target = aim(digits_model, digits)
-    assert names(target, "quick") == ["FGSM ", "PGD "]
+    assert names(target, "quick") == ["FGSM ", "APGD targeted", "PGD "]
     assert names(target, "standard") == ["FGSM ", "PGD ", "APGD margin", "APGD targeted"]
     long = ["FGSM ", "PGD ", "APGD targeted", "APGD margin"]
     assert names(target, "thorough") == [*long, "FMN ", "Square "]
@@ -86,6 +86,6 @@ def test_a_surrogate_takes_nothing_away_from_what_is_known_of_trees():
     assert alone == (TreeAttack(eps=0.1),)
     assert both[-1:] == alone
     assert all(isinstance(rung, Transfer) for rung in both[:-1])
-    assert len(both) == 3
+    assert len(both) == 4
     values = [robust_accuracy(forest, (x, y), eps=0.1, strength="quick", surrogate=one).value for one in (None, twin)]
     assert values[1] <= values[0]
