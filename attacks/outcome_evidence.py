@@ -19,6 +19,8 @@ from robust.types import BoolArray, IntArray
 NAMES = ("clean", "under attack")
 #: The fact that says what was tried.
 MEANING = "what a pass means"
+# How the sentence starts that says what the attacks did to accuracy.
+_LOSS = "changes within"
 _PERCENT = 0.01
 _MOST_NAMES = 3
 
@@ -68,9 +70,18 @@ def outcome_evidence(
     ]
     if broken >= _PERCENT * n:
         strongest = title(outcome.ladder.strongest)
-        text = f"changes within {_budget(outcome, data)} take accuracy from {clean:.1%} to {robust:.1%} ({strongest})"
+        text = f"{_LOSS} {_budget(outcome, data)} take accuracy from {clean:.1%} to {robust:.1%} ({strongest})"
         return (Finding(text=text), *facts)
     return tuple(facts)
+
+
+def of_loss(item: Evidence) -> bool:
+    """Whether it is the sentence that says what the attacks did to accuracy.
+
+    Args:
+        item: Evidence of a robust accuracy.
+    """
+    return isinstance(item, Finding) and item.text.startswith(_LOSS)
 
 
 def _budget(outcome: Outcome, data: Dataset) -> str:
@@ -159,5 +170,5 @@ def _figure(outcome: Outcome, data: Dataset, rightly: IntArray, *, level: float,
             Series(name="lower", values=tuple(interval.lower for interval in intervals)),
             Series(name="upper", values=tuple(interval.upper for interval in intervals)),
         ),
-        note=f"changes within {_budget(outcome, data)}; whiskers are one-sided {level:.0%} bounds",
+        note=f"{_LOSS} {_budget(outcome, data)}; whiskers are one-sided {level:.0%} bounds",
     )

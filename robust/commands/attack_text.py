@@ -62,13 +62,13 @@ def plain_report(report: "AttackReport") -> dict[str, Any]:
 
 def _notes(report: "AttackReport") -> list[str]:
     """What a reader must know: of the options, of the model, and which rows it does not answer."""
+    from robust.attacks.outcome_evidence import of_loss
     from robust.evidence import Finding, Rows
     from robust.measures.unanswered import of_silence
 
-    told = report.accuracy.evidence
-    findings = [item.text for item in told if isinstance(item, Finding)]
     # What the attacks did to accuracy is said above, in numbers.
-    notes = [*report.notes, *[text for text in findings if not text.startswith("changes within ")]]
+    told = [item for item in report.accuracy.evidence if not of_loss(item)]
+    notes = [*report.notes, *[item.text for item in told if isinstance(item, Finding)]]
     for item in told:
         if isinstance(item, Rows) and of_silence(item):
             more = f" and {item.total - len(item.ids)} more" if item.total > len(item.ids) else ""

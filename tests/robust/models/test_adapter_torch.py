@@ -65,8 +65,9 @@ class Few(nn.Module):
 
     def __init__(self, most):
         super().__init__()
-        torch.manual_seed(0)
         self.linear, self.most = nn.Linear(4, 3), most
+        with torch.no_grad():
+            self.linear.weight.copy_(torch.arange(12.0).reshape(3, 4).cos())
 
     def forward(self, x):
         if len(x) > self.most:
