@@ -20,26 +20,25 @@ from robust.models.conversion import as_model
 LOUD = "smoothed and of one scale"
 
 
-class After(nn.Module):
+class Applied(nn.Module):
+    """A function as a layer."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def after(net, function):
     """A network whose logits go through a function."""
-
-    def __init__(self, net, function):
-        super().__init__()
-        self.net, self.function = net, function
-
-    def forward(self, x):
-        return self.function(self.net(x))
+    return nn.Sequential(net, Applied(function))
 
 
-class Before(nn.Module):
+def before(net, function):
     """A network whose input goes through a function."""
-
-    def __init__(self, net, function):
-        super().__init__()
-        self.net, self.function = net, function
-
-    def forward(self, x):
-        return self.net(self.function(x))
+    return nn.Sequential(Applied(function), net)
 
 
 def model_of(module):
@@ -61,7 +60,7 @@ SATURATED = {
 @pytest.mark.parametrize("kind", SATURATED)
 def test_no_pass_of_a_saturated_network_is_valid(digits_net, digits, kind, strength):
     measured = robust_accuracy(
-        model_of(After(digits_net, SATURATED[kind])), digits, eps=0.02, norm="linf", strength=strength
+        model_of(after(digits_net, SATURATED[kind])), digits, eps=0.02, norm="linf", strength=strength
     )
     assert not check(measured, "saturated scores").passed
     assert (measured > measured.value - 0.2).status == "INVALID"
@@ -69,7 +68,7 @@ def test_no_pass_of_a_saturated_network_is_valid(digits_net, digits, kind, stren
 
 def test_saturation_short_of_flat_hides_rows_from_a_quick_attack(digits_net, digits):
     """Slopes of 1/(1 + 25 z²): nowhere zero, and of two scales."""
-    net = model_of(After(digits_net, lambda z: 3 * torch.atan(5 * z)))
+    net = model_of(after(digits_net, lambda z: 3 * torch.atan(5 * z)))
     measured = robust_accuracy(net, digits, eps=0.8, norm="l2", strength="quick")
     plain = robust_accuracy(model_of(digits_net), digits, eps=0.8, norm="l2", strength="quick")
     assert measured.value > plain.value + 0.05
@@ -80,7 +79,7 @@ def test_saturation_short_of_flat_hides_rows_from_a_quick_attack(digits_net, dig
 
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.08), ("l2", 0.6)])
 def test_ripples_as_narrow_as_the_ball_make_a_quick_pass_invalid(digits_net, digits, norm, eps):
-    rippled = model_of(Before(digits_net, lambda x: x + 0.02 * torch.sin(60 * x)))
+    rippled = model_of(before(digits_net, lambda x: x + 0.02 * torch.sin(60 * x)))
     measured = robust_accuracy(rippled, digits, eps=eps, norm=norm, strength="quick")
     told = check(measured, "smoothed gradients")
     assert not told.passed
@@ -149,7 +148,7 @@ def test_gradients_of_a_linear_model_agree_with_those_beside(linear):
 
 def test_points_of_a_curve_are_looked_at_each(digits_net, digits):
     grid = [0.0, 0.01, 0.02]
-    saturated = robustness_curve(model_of(After(digits_net, SATURATED["tanh"])), digits, FGSM(), eps=grid)
+    saturated = robustness_curve(model_of(after(digits_net, SATURATED["tanh"])), digits, FGSM(), eps=grid)
     assert all(not check(point, "saturated scores").passed for point in saturated)
     plain = robustness_curve(model_of(digits_net), digits, FGSM(), eps=grid)
     assert all(check(point, "saturated scores").passed for point in plain)
@@ -184,7 +183,7 @@ def test_smoothed_gradients_solve_a_linear_model(linear, norm, dual):
 
 
 def test_smoothed_gradients_cross_ripples_that_stop_the_slope(digits_net, digits):
-    target = aim(model_of(Before(digits_net, lambda x: x + 0.02 * torch.sin(60 * x))), digits)
+    target = aim(model_of(before(digits_net, lambda x: x + 0.02 * torch.sin(60 * x))), digits)
     broken = [
         int(target.wrong(target.scores(adversarial_rows(attack, target, seed=0)), slice(None)).sum())
         for attack in (PGD(eps=0.08, steps=20), SmoothedGradients(eps=0.08))
