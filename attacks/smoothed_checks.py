@@ -125,7 +125,7 @@ def scores_seen(target: Target, found: Halves, held: BoolArray, *, seed: int) ->
         passed = share * known <= FEW
         reason += f"; a point of another class in the range of their features is known for {known:.0%} of these"
     if not passed:
-        reason += ": it has saturated, as behind a clamp or tanh; what comes before that can be attacked"
+        reason += ": it has saturated, as behind a clamp or tanh; attack the scores before these"
     return SelfCheck(name="saturated scores", passed=passed, reason=reason, bias="raises")
 
 
