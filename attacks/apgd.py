@@ -9,8 +9,8 @@ import numpy as np
 from robust.attacks.apgd_climb import AdaptiveClimb
 from robust.attacks.apgd_losses import loss_values
 from robust.attacks.balls import Ball, numbers_a_row
-from robust.attacks.base import Attack, Swept
-from robust.attacks.descent import Warm, descended, unit_space
+from robust.attacks.base import Attack, Swept, unit_space
+from robust.attacks.descent import Warm, descended
 from robust.attacks.finds import Finds, no_finds
 from robust.attacks.losses import Loss
 from robust.attacks.minimal_sizes import dual_norms
