@@ -197,7 +197,7 @@ def _checks(
     flat = np.zeros(len(part), dtype=bool)
     if climb is not None:
         flat = swept.flat[right] if attack.gradients else flat_rows(part)
-        shared = (*shared, unlimited_budget(climb, part, seed=seed))
+        shared = (*shared, unlimited_budget(climb, target=part, seed=seed))
         budgets, broken = [climb.at(budget) for budget in grid], ~swept.survived[1:, right]
         looks = smoothed_checks(budgets[-1], part, budgets, list(broken), seed=seed)
         told = [(*a, *b) for a, b in zip(gradient_checks(climb, part, budgets, seed=seed), looks, strict=True)]

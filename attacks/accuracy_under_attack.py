@@ -169,7 +169,7 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
     climb = climbing(attack, target)
     if climb is not None:
         held = flat_rows(target) & ~outcome.broken
-        checks += [gradients_seen(target, held, seed=seed), unlimited_budget(climb, target, seed=seed)]
+        checks += [gradients_seen(target, held, seed=seed), unlimited_budget(climb, target=target, seed=seed)]
         checks += gradient_checks(climb, target, [climb], seed=seed)[0]
         checks += smoothed_checks(climb, target, [climb], [outcome.broken], seed=seed)[0]
         if target.kind == "probabilities":

@@ -1,5 +1,7 @@
 """What a minimal perturbation must survive before a pass is believed; each fault can only have raised it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from robust.attacks.balls import ball_around, numbers_a_row
@@ -33,12 +35,12 @@ _STREAM = 6 << 32
 
 
 def self_checks(
-    attack: Attack, target: Target, space: Space, norms: FloatArray, lucky: BoolArray, *, seed: int
+    rungs: Sequence[Attack], target: Target, space: Space, norms: FloatArray, lucky: BoolArray, *, seed: int
 ) -> tuple[SelfCheck, ...]:
     """The self-checks of a search, at a budget of the median norm that it found.
 
     Args:
-        attack: The strongest attack; its eps, if any, are units by feature.
+        rungs: The attacks, the strongest last; their eps, if any, are units by feature.
         target: The classifier and the rows, all right (n, d).
         space: Norm and units.
         norms: Norms found, inf where nothing was (n,).
@@ -53,13 +55,16 @@ def self_checks(
     checks = [SelfCheck(name="room to move", passed=may > 0, reason=room, bias="raises"), repeats(target, seed=seed)]
     if may == 0:
         return tuple(checks)
-    at = budgeted(attack, target, space, norms)
-    held = np.isinf(norms)
-    checks += [gradients_seen(target, flat_rows(target) & held, seed=seed), unlimited_budget(at, target, seed=seed)]
+    strongest, *others = reversed(rungs)
+    at, held = budgeted(strongest, target, space, norms), np.isinf(norms)
+    checks += [
+        gradients_seen(target, flat_rows(target) & held, seed=seed),
+        unlimited_budget(at, *others, target=target, seed=seed),
+    ]
     checks += [*gradient_checks(at, target, [at], seed=seed)[0], smaller_than_noise(lucky)]
     if target.data.schema.relations:
         checks.append(relations_passable(target, held, eps=require_budget(at), norm=at.norm, seed=seed))
-    return (*checks, strength(attack))
+    return (*checks, strength(strongest))
 
 
 def budgeted(attack: Attack, target: Target, space: Space, norms: FloatArray) -> Attack:

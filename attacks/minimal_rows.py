@@ -147,7 +147,7 @@ def _searched(rungs: tuple[MinimalNorm, ...], target: Target, *, seed: int) -> t
     search = Search(
         rungs=rungs, norms=np.array(norms), lucky=lucky, least=np.where(lucky, np.minimum(sizes, least), least)
     )
-    return search, self_checks(rungs[-1], target, space, least, lucky, seed=seed)
+    return search, self_checks(rungs, target, space, least, lucky, seed=seed)
 
 
 def _verified(rung: MinimalNorm, space: Space, seed: int, part: Target) -> AnyArray:

@@ -151,13 +151,19 @@ def gradients_seen(target: Target, held: BoolArray, *, seed: int) -> SelfCheck:
     return SelfCheck(name="gradients", passed=passed, reason=reason, bias="raises")
 
 
-def unlimited_budget(attack: Attack, target: Target, *, seed: int) -> SelfCheck:
+def unlimited_budget(*attacks: Attack, target: Target, seed: int) -> SelfCheck:
     """Whether rows that can be broken are broken when the whole range of every feature is the budget.
 
     Rows for which nobody knows a point of another class are honestly that robust, as far as anybody can tell.
+
+    Args:
+        attacks: Gradient attacks; each is tried on the rows that those before it left.
+        target: The classifier and the rows, all right (n, d).
+        seed: Picks the sample, and seeds the attacks.
     """
-    rows = sampled(target, seed=seed)
-    left = rows[survives_anything(attack, target, rows, seed=seed)]
+    rows = left = sampled(target, seed=seed)
+    for attack in attacks:
+        left = left[survives_anything(attack, target, left, seed=seed)] if len(left) else left
     missed, n, chance = int(can_be_broken(target, left, seed=seed).sum()), len(rows), 1.0 / target.classes
     passed = clopper_pearson_bounds(missed, n, _LEVEL)[0] <= chance
     reason = f"with the whole range of every feature for a budget, {len(left)} of {n} rows hold"

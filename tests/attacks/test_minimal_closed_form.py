@@ -10,6 +10,8 @@ from robust.attacks.ddn import DDN
 from robust.attacks.deepfool import DeepFool
 from robust.attacks.fmn import FMN
 from robust.attacks.minimal_rows import minimal_perturbation
+from robust.attacks.self_checks import unlimited_budget
+from robust.attacks.target import aim
 from robust.data.live import as_data
 from robust.models.conversion import as_model
 
@@ -111,6 +113,23 @@ def test_several_classes(linear, norm, seed, bounded):
     known = np.isfinite(exact)
     assert (found[known] >= exact[known] * (1 - 1e-6)).all()
     assert (found[known] <= 1.01 * exact[known]).all(), (found[known] / exact[known]).max()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_where_the_next_best_score_is_constant_all_rungs_count(linear, norm):
+    """Its slope leads nowhere, and that of a class behind it does: only the linear step looks at each class."""
+    weights = np.array([[0.0, 0.0], [0.0, 0.0], [0.4, 0.1], [0.1, -0.8]])
+    bias = np.array([1.2, 0.6, 0.0, -1.2])
+    x = np.random.default_rng(0).normal(size=(80, 2))
+    y = (x @ weights.T + bias).argmax(axis=1)
+    model, data = linear(weights, bias), as_data(x, y)
+    measured = minimal_perturbation(model, data, norm=norm)
+    np.testing.assert_allclose(
+        measured.rows, exact_distances(weights, bias, x, y, -1e3, 1e3, norm), rtol=1e-2, atol=1e-9
+    )
+    assert next(check for check in measured.validity if check.name == "unlimited budget").passed
+    alone = unlimited_budget(FMN(eps=1.0, norm=norm), target=aim(model, data), seed=0)
+    assert not alone.passed
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
