@@ -43,6 +43,28 @@ def test_every_saved_failure_fails_again_and_not_on_an_honest_model(name, tmp_pa
         assert "fails no longer" in str(mended)
 
 
+class Seldom:
+    """Adds one to its answers once in twenty calls."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+
+    def __call__(self, x):
+        return x.sum(axis=1) + (self.rng.random() < 1 / 20)
+
+
+def test_a_seldom_failure_is_tried_until_it_shows(tmp_path):
+    data = np.random.default_rng(0).random((40, 3))
+    found = fuzz(Seldom(0), data, n=50_000, levels=["inside"], save=tmp_path)
+    example = next(example for example in found.examples if example.property == "determinism")
+    again = replay(example.path, Seldom(1))
+    assert again.fails
+    assert "; it took " in again.words
+    honest = replay(example.path, lambda x: x.sum(axis=1))
+    assert not honest.fails
+    assert honest.words == "it answers as it must, 300 times"
+
+
 def test_files_say_what_they_are_and_hold_no_objects(tmp_path):
     (example,) = fuzz(FAULTS["finite"], DATA, n=400, seed=7, save=tmp_path, levels=["inside"]).examples
     assert example.path.name == "inside-finite-outputs-nan.npz"
