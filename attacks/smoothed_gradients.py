@@ -6,7 +6,7 @@ import numpy as np
 
 from robust.attacks.balls import Ball, ball_around, numbers_a_row
 from robust.attacks.base import Attack
-from robust.attacks.finds import Finds, no_finds
+from robust.attacks.finds import no_finds
 from robust.attacks.live import of_length_one
 from robust.attacks.losses import Loss
 from robust.attacks.projection import Space
@@ -67,7 +67,8 @@ class SmoothedGradients(Attack):
             slope = _evened(pull, space) if target.scale == "logits" else pull.sum(axis=0)
             state = ball.ascend(state, slope, _LENGTH / self.steps)
             for tried in (state, ball.optimum(slope)):
-                _judge(finds, rows, ball.points(tried, slope))
+                points = ball.points(tried, slope)
+                finds.record(rows, points, target.scores(points))
             left = ~finds.broken[rows]
             if not left.any():
                 break
@@ -95,8 +96,3 @@ def _evened(slopes: FloatArray, space: Space) -> FloatArray:
     sizes = np.abs(slopes * space.eps).sum(axis=2)
     apart = sizes.max(axis=0) > _APART * sizes.min(axis=0)
     return np.asarray(np.where(apart[:, None], units.sum(axis=0), slopes.sum(axis=0)))
-
-
-def _judge(finds: Finds, rows: IntArray, points: AnyArray) -> None:
-    """Ask the model about some points."""
-    finds.record(rows, points, finds.target.scores(points))
