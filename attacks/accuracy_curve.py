@@ -9,10 +9,11 @@ import numpy as np
 
 from robust.attacks.base import Attack, Swept
 from robust.attacks.curve_joint import RobustnessCurve
+from robust.attacks.curve_search import kept_sweep, sure_sweep
 from robust.attacks.flat_rows import flat_rows
 from robust.attacks.foreign import template
 from robust.attacks.gradient_checks import gradient_checks
-from robust.attacks.keeping import kept, kept_in_blocks, resumable
+from robust.attacks.keeping import resumable
 from robust.attacks.noise import RandomNoise
 from robust.attacks.onnx_gradients import with_own_gradients
 from robust.attacks.outcome_evidence import NAMES
@@ -41,7 +42,6 @@ from robust.measures.row_means import share_interval
 from robust.models.base import Model, require_gradients
 from robust.models.conversion import as_model
 from robust.predicting.metering import metered
-from robust.types import BoolArray
 
 
 def robustness_curve(
@@ -99,7 +99,7 @@ def robustness_curve(
             require_gradients(model)
         model = _pinned(model)
         target = aim(model, data)
-        swept = _sweep(attack, target, grid, seed=seed)
+        swept = sure_sweep(attack, target, grid, seed=seed)
         checks = _checks(attack, target, swept, grid, seed=seed)
         clean = float(swept.survived[0].mean())
         points = []
@@ -165,24 +165,6 @@ def _grid(attack: Attack, eps: Sequence[float]) -> list[float]:
     return grid
 
 
-def _sweep(attack: Attack, target: Target, grid: list[float], *, seed: int) -> Swept:
-    """The search over all budgets, kept by content hash."""
-    identity = attack.identity()
-
-    def run(part: Target) -> BoolArray:
-        swept = attack.sweep(part, grid, seed=seed)
-        return np.vstack([swept.survived, swept.flat])
-
-    if identity is None:
-        return attack.sweep(target, grid, seed=seed)
-    key = ("sweep", identity, repr(grid), str(seed))
-    if attack.alone:
-        found = kept_in_blocks(target, type(attack).__name__, *key, compute=run, axis=1)
-    else:
-        found = kept(target, *key, compute=lambda: run(target))
-    return Swept(survived=found[:-1], flat=found[-1])
-
-
 def _checks(
     attack: Attack, target: Target, swept: Swept, grid: list[float], *, seed: int
 ) -> list[tuple[SelfCheck, ...]]:
@@ -205,9 +187,9 @@ def _checks(
     noise = None
     if not isinstance(attack, RandomNoise):
         floor = RandomNoise(norm=attack.norm, draws=FLOOR_DRAWS)
-        noise = _sweep(floor, part.part(sample), grid, seed=seed)
+        noise = kept_sweep(floor, part.part(sample), grid, seed=seed)
     others = others_of_curve(attack, part, grid[-1])
-    opinions = [_sweep(other, part.part(sample), grid, seed=seed) for other in others]
+    opinions = [kept_sweep(other, part.part(sample), grid, seed=seed) for other in others]
     shared = (*shared, repeats(part, seed=seed))
     checks = []
     for k, budget in enumerate(grid):

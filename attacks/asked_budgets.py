@@ -7,8 +7,8 @@ import numpy as np
 
 from robust.types import BoolArray, FloatArray, IntArray
 
-# So many budgets farther at most is the next that is asked, where the margin falls slowly.
-_STRIDE = 4
+#: So many budgets farther at most is the next that is asked, where the margin falls slowly.
+STRIDE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,6 +28,7 @@ class AskedBudgets:
         wrong: Whether the row is wrong there (n, k + 1).
         settled: The largest place up to which a row is known to be right (n,).
         before: The place that was settled before that one (n,); the same at the start.
+        stride: The next budget that is asked lies at most so many farther; 1 asks about each in turn.
     """
 
     budgets: FloatArray
@@ -36,14 +37,16 @@ class AskedBudgets:
     wrong: BoolArray
     settled: IntArray
     before: IntArray
+    stride: int
 
     @classmethod
-    def of(cls, grid: FloatArray, margins: FloatArray) -> Self:
+    def of(cls, grid: FloatArray, margins: FloatArray, *, stride: int = STRIDE) -> Self:
         """Nothing asked but the rows themselves.
 
         Args:
             grid: Increasing budgets (k,).
             margins: How far the rows are from a mistake before any change (n,); NaN where that is not known.
+            stride: The next budget that is asked lies at most so many farther.
         """
         shape = len(margins), len(grid) + 1
         asked, known = np.zeros(shape, dtype=bool), np.full(shape, np.nan)
@@ -56,6 +59,7 @@ class AskedBudgets:
             wrong=np.zeros(shape, dtype=bool),
             settled=start,
             before=start.copy(),
+            stride=stride,
         )
 
     def survived(self) -> BoolArray:
@@ -97,4 +101,4 @@ class AskedBudgets:
         fallen = self.margins[rows, before] - margin
         lasts = np.divide(margin * width, fallen, out=np.zeros(len(rows)), where=fallen > 0)
         place = np.searchsorted(self.budgets, self.budgets[start] + lasts, side="right") - 1
-        return np.asarray(np.minimum(np.clip(place, start + 1, start + _STRIDE), last))
+        return np.asarray(np.minimum(np.clip(place, start + 1, start + self.stride), last))

@@ -78,25 +78,35 @@ def ball_around(space: Space, x: AnyArray, *, eps: FloatArray | None = None) -> 
 
 def _boxed(space: Space, x: AnyArray, eps: FloatArray | None) -> LinfBall | L2Ball | L1Ball:
     """The ball inside the bounds alone."""
-    budget = space.eps[None, :] if eps is None else np.where(space.eps > 0, eps, 0.0)
+    budget = _budget(space, eps)
     if space.norm != "linf":
         origin, missing = x.astype(np.float64), np.isnan(x)
         low = np.where(missing, 0.0, np.minimum(space.lower - origin, 0.0))
         high = np.where(missing, 0.0, np.maximum(space.upper - origin, 0.0))
         kind = L2Ball if space.norm == "l2" else L1Ball
         return kind(space=space, x=x, eps=budget, low=low, high=high)
-    budget = np.where(space.steps | space.members, np.floor(budget), budget)
+    whole = space.steps | space.members
+    budget = np.where(whole, np.floor(budget), budget) if whole.any() else budget
     origin = x.astype(space.work, copy=False)
     if space.slack is None:
         reach = rounded_down(budget, space.work)
         low, high = drawn_in(origin - reach, origin, budget), drawn_in(origin + reach, origin, budget)
     else:
-        short = np.where(space.steps | space.members, budget, np.maximum(budget - space.slack, 0.0))
-        reach = short.astype(space.work)
+        short = np.maximum(budget - space.slack, 0.0)
+        reach = (np.where(whole, budget, short) if whole.any() else short).astype(space.work)
         low, high = origin - reach, origin + reach
     np.maximum(low, space.lower.astype(space.work), out=low)
     np.minimum(high, space.upper.astype(space.work), out=high)
     return LinfBall(space=space, x=x, eps=budget, low=low, high=high)
+
+
+def _budget(space: Space, eps: FloatArray | None) -> FloatArray:
+    """Budgets (1, d) or (m, d); in boxes whose features may all move, those of each row stay one number (m, 1)."""
+    if eps is None:
+        return space.eps[None, :]
+    if space.norm == "linf" and space.smooth and (space.eps > 0).all():
+        return eps
+    return np.where(space.eps > 0, eps, 0.0)
 
 
 def numbers_a_row(space: Space) -> int:

@@ -18,7 +18,7 @@ class BoxedBall:
     Args:
         space: Budget and schema.
         x: Original rows (m, d).
-        eps: Budgets (1, d) or (m, d), float64; 0 where a feature must stay.
+        eps: Budgets (1, d), (m, d) or one a row (m, 1), float64; 0 where a feature must stay.
         low: Lower bounds of a state (m, d).
         high: Upper bounds of a state (m, d).
     """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robust.attacks.asked_budgets import AskedBudgets
+from robust.attacks.asked_budgets import STRIDE, AskedBudgets
 from robust.attacks.balls import Ball, ball_around
 from robust.attacks.base import Attack, Swept, unit_space
 from robust.attacks.projection import Space
@@ -51,6 +51,11 @@ class FGSM(Attack):
         """It needs them."""
         return True
 
+    @property
+    def stride(self) -> int:
+        """How many budgets farther a sweep may ask about next."""
+        return STRIDE
+
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:  # noqa: ARG002
         """One gradient pass; nothing is random, and nobody asks whether the step broke the row."""
         found = target.x.copy()
@@ -74,7 +79,7 @@ class FGSM(Attack):
             if space.smooth and space.norm == "linf":
                 gradient = np.sign(gradient).astype(space.work)  # all that is asked of it below
             rows, gradient = rows[right], gradient[right]
-            asked = AskedBudgets.of(budgets, target.distances(scores[right], rows))
+            asked = AskedBudgets.of(budgets, target.distances(scores[right], rows), stride=self.stride)
             live, places = asked.next(np.arange(len(rows)))
             while len(live):
                 eps = asked.budgets[places][:, None]
@@ -84,6 +89,16 @@ class FGSM(Attack):
                 live, places = asked.next(live)
             survived[1:, rows] = asked.survived().T
         return Swept(survived=survived, flat=flat)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientFGSM(FGSM):
+    """The same step; a sweep asks about every budget in turn, until the row is wrong."""
+
+    @property
+    def stride(self) -> int:
+        """One after the other."""
+        return 1
 
 
 def _stepped(ball: Ball, gradient: FloatArray, space: Space) -> FloatArray:

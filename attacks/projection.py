@@ -36,8 +36,8 @@ class Space:
         steps: Features that move by whole steps (d,).
         members: Features that belong to a one-hot group (d,).
         groups: Members of each one-hot group.
-        slack: Rounding error of x ± eps (d,), by which budgets are shortened; None where each value is
-            checked.
+        slack: Rounding error of x ± eps, (d,) or one for all (1,), by which budgets are shortened; None where each
+            value is checked.
         planes: Relations that moves can break; None where there are none.
     """
 
@@ -208,4 +208,5 @@ def _slack(lower: FloatArray, upper: FloatArray, finest: float, work: np.dtype[A
         return None
     # Half a unit for the sum, half for eps itself, and eps is at most twice as large as the largest bound or free.
     slack = 2.0 * np.spacing(np.maximum(np.abs(lower), np.abs(upper)).astype(work)).astype(np.float64)
+    slack = slack[:1] if (slack == slack[:1]).all() else slack
     return slack if bool(np.all(slack * _COARSE <= finest)) else None

@@ -1,4 +1,4 @@
-"""Budgets of rows: one line (1, d) for all of them, or a line each (m, d)."""
+"""Budgets of rows: one line (1, d) for all of them, a line each (m, d), or a number each (m, 1)."""
 
 import numpy as np
 
@@ -14,5 +14,5 @@ def budget_joined(first: FloatArray, second: FloatArray, m: int, k: int) -> Floa
     """Budgets of m rows and k more; equal shared ones stay shared."""
     if len(first) == len(second) == 1 and np.array_equal(first, second):
         return first
-    width = first.shape[1]
+    width = max(first.shape[1], second.shape[1])
     return np.concatenate([np.broadcast_to(first, (m, width)), np.broadcast_to(second, (k, width))])
