@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from robust.attacks.asked_alone import asked_alone
 from robust.attacks.base import Attack, Swept
 from robust.attacks.curve_joint import RobustnessCurve
 from robust.attacks.curve_search import kept_sweep, sure_sweep
@@ -182,6 +183,8 @@ def _checks(
         shared = (*shared, unlimited_budget(climb, target=part, seed=seed))
         budgets, broken = [climb.at(budget) for budget in grid], ~swept.survived[1:, right]
         looks = smoothed_checks(budgets[-1], part, budgets, list(broken), seed=seed)
+        alone = asked_alone(climb, part, ~broken, grid, seed=seed)
+        shared = shared if alone is None else (*shared, alone)
         told = [(*a, *b) for a, b in zip(gradient_checks(climb, part, budgets, seed=seed), looks, strict=True)]
     sample, ranges = sampled(part, seed=seed), known_ranges(part)
     noise = None

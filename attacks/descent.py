@@ -7,7 +7,7 @@ import numpy as np
 
 from robust.attacks.balls import Ball
 from robust.attacks.base import Attack, Swept, unit_space
-from robust.attacks.fgsm import FGSM
+from robust.attacks.fgsm import PatientFGSM
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray
@@ -50,7 +50,7 @@ def descended(
     Returns:
         Which rows survive each budget.
     """
-    bracket = FGSM(norm=attack.norm).sweep(target, grid, seed=0)
+    bracket = PatientFGSM(norm=attack.norm).sweep(target, grid, seed=0)
     right, budgets = bracket.survived[0], np.asarray(grid, dtype=np.float64)
     space = unit_space(attack, target, grid)
     breaks = bracket.survived[1:].sum(axis=0)  # index of the smallest budget that is known to break the row

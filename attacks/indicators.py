@@ -58,7 +58,7 @@ def planted_found(attack: Attack, target: Target, *, seed: int) -> SelfCheck:
     reached = _margins(part, adversarial_rows(attack, part, seed=seed))
     there = planted > _margins(part, part.x)  # noise that leads nowhere plants nothing
     missed, n = int((there & (reached < planted)).sum()), int(there.sum())
-    passed = _rare(missed, n, share=_MISSED)
+    passed = rare(missed, n, share=_MISSED)
     reason = f"of {n} planted adversarial rows, the attack found {n - missed}"
     if not passed:
         reason += ": it misses rows that are there"
@@ -140,7 +140,7 @@ def weaker_black_box(box: Attack, target: Target, broken: BoolArray, *, seed: in
     passed = _few_left(found, rows, broken)
     reason = f"{title(box)}, which sees scores alone, breaks {found} of {rows} rows that gradients left"
     if not passed:
-        reason += ": gradients that see less than scores are masked"
+        reason += ": gradients that see less than scores are masked, or were followed for too few steps"
     return SelfCheck(name="stronger than black-box", passed=passed, reason=reason, bias="raises")
 
 
@@ -162,7 +162,7 @@ def more_budget(attack: Attack, target: Target, broken: BoolArray, *, seed: int)
     rows = _some(target, gone, seed=seed)
     wider = attack.at(scaled_eps(require_budget(attack), _WIDER))
     safe = int((~broken_by(wider, target, rows, seed=seed)).sum())
-    passed = _rare(safe, len(rows))
+    passed = rare(safe, len(rows))
     reason = f"of {len(rows)} broken rows, {safe} hold at {_WIDER:g} times the budget"
     if not passed:
         reason += ": a search that more room makes worse depends on luck"
@@ -234,17 +234,28 @@ def left_over(
     Returns:
         How many they break, and of how many.
     """
-    held = np.flatnonzero(~broken)
-    if not len(held):
+    rows = some_held(target, broken, seed=seed, most=most)
+    if not len(rows):
         return 0, 0
-    rows = _some(target, held, seed=seed, most=most)
     out = np.any([broken_by(attack, target, rows, seed=seed) for attack in attacks], axis=0)
     return int(out.sum()), len(rows)
 
 
+def some_held(target: Target, broken: BoolArray, *, seed: int, most: int = ROWS) -> IntArray:
+    """A sample of the rows that held, picked by their ids (m,).
+
+    Args:
+        target: The classifier and the rows (n, d).
+        broken: Which of them are broken (n,).
+        seed: Of the choice.
+        most: Rows of the sample, at most.
+    """
+    return _some(target, np.flatnonzero(~broken), seed=seed, most=most)
+
+
 def _few_left(found: int, rows: int, broken: BoolArray) -> bool:
     """Whether few of all rows are what a sample of those that held tells of."""
-    return _rare(found, rows, share=min(1.0, FEW / float(np.mean(~broken))))
+    return rare(found, rows, share=min(1.0, FEW / float(np.mean(~broken))))
 
 
 def broken_by(attack: Attack, target: Target, rows: IntArray, *, seed: int) -> BoolArray:
@@ -260,8 +271,8 @@ def _margins(part: Target, x: AnyArray) -> FloatArray:
     return kept(part, "margins", x, compute=run)
 
 
-def _rare(count: int, n: int, *, share: float = FEW) -> bool:
-    """Whether a share of 5 % explains a count, at a level of 95 %."""
+def rare(count: int, n: int, *, share: float = FEW) -> bool:
+    """Whether a share of all, 5 % if none is given, explains a count out of n, at a level of 95 %."""
     return n == 0 or clopper_pearson_bounds(count, n, _LEVEL)[0] <= share
 
 

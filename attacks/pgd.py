@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from robust.attacks.balls import Ball, numbers_a_row
-from robust.attacks.base import Attack, Swept
+from robust.attacks.base import Attack, Swept, unit_space
 from robust.attacks.descent import Warm, descended
 from robust.attacks.live import Climb
 from robust.attacks.projection import Space
@@ -16,7 +16,7 @@ from robust.data.budget import Eps, read_count, read_eps, read_norm, read_share
 from robust.errors import InvalidInput
 from robust.limits import is_number
 from robust.randomness import row_uniform
-from robust.types import AnyArray, FloatArray, IntArray, Norm
+from robust.types import AnyArray, BoolArray, FloatArray, IntArray, Norm
 
 Start: TypeAlias = Callable[[Ball, IntArray], FloatArray]
 
@@ -92,27 +92,41 @@ class PGD(Attack):
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
         """Climb from each start; rows that are left go on to the next restart."""
-        climb = self._climb(target, space, self.steps or STEPS)
-        for restart in range(self.restarts):
-            rows = np.flatnonzero(~climb.broken)
-            climb.run(rows, self._start(target, space, seed, restart))
-        return climb.found
+        return self._climbed(target, space, np.arange(len(target)), self.steps or STEPS, seed=seed).found
+
+    def broken_at(self, target: Target, eps: FloatArray, *, seed: int) -> BoolArray:
+        """Which rows break when each is searched at a budget of its own.
+
+        Args:
+            target: The classifier and the rows (n, d).
+            eps: A budget a row, above 0 (n,).
+            seed: Seed of the starts.
+        """
+        space = unit_space(self, target, eps.tolist())
+        rows, steps = np.arange(len(target)), self.steps or STEPS
+        return self._climbed(target, space, rows, steps, seed=seed, eps=eps[:, None]).broken
 
     def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:
         """The budgets in falling order, row by row, each from what broke the row at the one before."""
 
         def search(space: Space, rows: IntArray, eps: FloatArray, warm: Warm) -> Climb:
-            climb = self._climb(target, space, self.steps or _CURVE_STEPS)
-            for restart in range(self.restarts):
-                fresh = self._start(target, space, seed, restart)
-                left = rows[~climb.broken[rows]]
-                climb.run(left, fresh if restart else warm.start(fresh), eps=eps)
-            return climb
+            return self._climbed(target, space, rows, self.steps or _CURVE_STEPS, seed=seed, eps=eps, warm=warm)
 
         return descended(self, target, grid, search)
 
-    def _climb(self, target: Target, space: Space, steps: int) -> Climb:
-        return Climb(
+    def _climbed(
+        self,
+        target: Target,
+        space: Space,
+        rows: IntArray,
+        steps: int,
+        *,
+        seed: int,
+        eps: FloatArray | None = None,
+        warm: Warm | None = None,
+    ) -> Climb:
+        """All restarts of some rows, the first one from known points where there are some."""
+        climb = Climb(
             target=target,
             space=space,
             steps=steps,
@@ -122,6 +136,11 @@ class PGD(Attack):
             best=np.full(len(target), -np.inf),
             broken=np.zeros(len(target), dtype=bool),
         )
+        for restart in range(self.restarts):
+            fresh = self._start(target, space, seed, restart)
+            left = rows[~climb.broken[rows]]
+            climb.run(left, fresh if restart or warm is None else warm.start(fresh), eps=eps)
+        return climb
 
     def _start(self, target: Target, space: Space, seed: int, restart: int) -> Start:
         """Where a restart begins: a draw that belongs to row and restart alone, or the rows themselves."""

@@ -190,3 +190,21 @@ def test_smoothed_gradients_cross_ripples_that_stop_the_slope(digits_net, digits
         for attack in (PGD(eps=0.08, steps=20), SmoothedGradients(eps=0.08))
     ]
     assert broken[1] > broken[0] + 10
+
+
+def test_rows_that_more_plain_steps_break_do_not_count_against_a_single_step(digits, fit):
+    """A curved network, honest at any budget: one step leaves rows that twenty break."""
+    deep = [layer for _ in range(3) for layer in (nn.Linear(64, 64), nn.Tanh())]
+    model = model_of(fit(lambda: nn.Sequential(nn.Flatten(), *deep, nn.Linear(64, 10)), digits.x, digits.y))
+    curve = robustness_curve(model, digits, FGSM(), eps=[0.15, 0.3])
+    assert curve.values[0] > robust_accuracy(model, digits, attack=PGD(eps=0.15)).value + 0.1
+    told = check(curve[0], "smoothed gradients")
+    assert told.passed
+    assert "of which as many plain steps do not" in told.reason
+
+
+def test_ripples_that_stop_a_single_step_do_count(digits_net, digits):
+    rippled = model_of(before(digits_net, lambda x: x + 0.02 * torch.sin(60 * x)))
+    curve = robustness_curve(rippled, digits, FGSM(), eps=[0.04, 0.08])
+    assert not check(curve[1], "smoothed gradients").passed
+    assert (curve[1] > 0.01).status == "INVALID"
