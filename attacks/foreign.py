@@ -10,13 +10,15 @@ import numpy as np
 
 from robust.attacks.balls import ball_around
 from robust.attacks.base import Attack
+from robust.attacks.foreign_answers import rows_given
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
 from robust.data.budget import Eps, read_eps, read_norm
 from robust.errors import InvalidInput, ModelFault
-from robust.models.base import adapter_of
+from robust.models.base import Model, adapter_of
 from robust.models.foreign_errors import blamed
-from robust.types import AnyArray, FloatArray, Norm
+from robust.predicting.memory import OutOfMemory, fitted, lacks_memory
+from robust.types import AnyArray, FloatArray, IntArray, Norm
 
 _WORDS = 32
 
@@ -102,45 +104,43 @@ class Foreign(Attack):
         return replace(self, eps=eps, claims=Claims())
 
     def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
-        """Ask the attack, batch by batch, and bring its rows inside."""
-        found, claims, bounds = target.x.copy(), Claims(rows=len(target)), _one_range(target, space)
+        """Ask the attack, batch by batch, and bring its rows inside.
+
+        Raises:
+            ModelFault: If the attack raises, returns something else than rows, or leaves other weights behind.
+        """
+        found, claims, caller = target.x.copy(), Claims(rows=len(target)), target.caller
+        bounds, before, fitting = _one_range(target, space), _weights(caller.model), caller.room.rows
+
+        def ask(block: slice) -> tuple[IntArray, FloatArray]:
+            rows = np.arange(block.start, block.stop)
+            return rows, self._asked(target.part(rows), bounds, seed=seed)
+
         for start in range(0, len(target), target.batch):
-            rows = np.arange(start, min(start + target.batch, len(target)))
-            given = self._asked(target.part(rows), bounds, seed=seed)
-            usable = np.isfinite(given).all(axis=1) | (np.isnan(given) == np.isnan(target.x[rows])).all(axis=1)
-            given[~usable] = target.x[rows[~usable]]
-            ball = ball_around(space, target.x[rows])
-            state = ball.state_of(given)
-            points = ball.points(state, given - target.x[rows].astype(np.float64) if space.groups else None)
-            claims.unusable += int((~usable).sum())
-            x = target.x[rows].astype(np.float64)
-            claims.unmoved += int(np.all((points == x) | np.isnan(x), axis=1).sum())
-            claims.outside += int(
-                np.any(~np.isclose(points, given, rtol=1e-5, atol=1e-6, equal_nan=True), axis=1).sum()
+            block = slice(start, min(start + target.batch, len(target)))
+            for rows, given in fitted(block, caller.room, ask):
+                found[rows] = _judged(target, space, rows, given, claims)
+        caller.tell_lack(fitting)
+        if _weights(caller.model) != before:
+            raise ModelFault(
+                f"{self.title} changed the weights of {caller.model.name}, which it still has: what was broken is "
+                "another model; load the model anew, and hand over an attack that only reads it, or works on a copy"
             )
-            came = given.astype(target.x.dtype)
-            broken = target.wrong(target.scores(came), rows)
-            differ = np.flatnonzero(np.any((points != came) & ~np.isnan(came), axis=1))
-            still = broken.copy()
-            if len(differ):
-                still[differ] = target.wrong(target.scores(points[differ]), rows[differ])
-            claims.broken += int(broken.sum())
-            claims.kept += int(still.sum())
-            found[rows] = points
         for name in ("rows", "broken", "kept", "outside", "unusable", "unmoved"):
             setattr(self.claims, name, getattr(claims, name))
         return found
 
     def _asked(self, part: Target, bounds: tuple[float, float], *, seed: int) -> FloatArray:
         """What it makes of some rows, flat (m, d), float64."""
-        model, shape = part.caller.model, part.data.x.shape
-        adapter = adapter_of(model)
+        model, adapter = part.caller.model, adapter_of(part.caller.model)
 
         def scores(x: AnyArray) -> FloatArray:
             rows = np.asarray(x)
             return part.scores(rows.reshape(len(rows), -1).astype(part.x.dtype))
 
-        with blamed(self.title, f"it attacked {model.name}"), _seeded(seed):
+        given: object = None
+        lack: list[BaseException] = []
+        with blamed(self.title, f"it attacked {model.name}"), _spared(lack, len(part)), _seeded(seed):
             if model.framework == "torch" and hasattr(adapter, "module"):
                 from robust.attacks.foreign_torch import foolbox_rows, function_rows
 
@@ -154,15 +154,53 @@ class Foreign(Attack):
                 given = foolbox_rows_by_scores(self.call, scores, part, eps=self._one_eps(), bounds=bounds)
             else:
                 given = self.call(scores, np.array(part.data.x), np.array(part.data.targets))
-            given = np.asarray(given)
-            if given.shape != shape:
-                raise ModelFault(f"{self.title} returned rows of shape {given.shape}, not {shape}")
-            return np.array(given.reshape(part.x.shape), dtype=np.float64)
+        if lack:
+            raise OutOfMemory from lack[0]
+        return rows_given(given, part.data.x.shape, title=self.title)
 
     def _one_eps(self) -> float:
         if not isinstance(self.eps, float):
             raise InvalidInput(f"{self.title} takes one budget for all features, got {self.eps!r}")
         return self.eps
+
+
+def _judged(target: Target, space: Space, rows: IntArray, given: FloatArray, claims: Claims) -> AnyArray:
+    """Rows as they count: projected; what was claimed of them, and what is left of that, is added to the claims."""
+    x = target.x[rows].astype(np.float64)
+    usable = (np.isfinite(given) | (np.isnan(given) & np.isnan(x))).all(axis=1)
+    given[~usable] = x[~usable]
+    ball = ball_around(space, target.x[rows])
+    points = ball.points(ball.state_of(given), given - x if space.groups else None)
+    claims.unusable += int((~usable).sum())
+    claims.unmoved += int(np.all((points == x) | np.isnan(x), axis=1).sum())
+    claims.outside += int(np.any(~np.isclose(points, given, rtol=1e-5, atol=1e-6, equal_nan=True), axis=1).sum())
+    with np.errstate(over="ignore"):  # beyond the number type lies outside any budget
+        came = given.astype(target.x.dtype)
+    broken = target.wrong(target.scores(came), rows)
+    differ = np.flatnonzero(np.any((points != came) & ~np.isnan(came), axis=1))
+    still = broken.copy()
+    if len(differ):
+        still[differ] = target.wrong(target.scores(points[differ]), rows[differ])
+    claims.broken += int(broken.sum())
+    claims.kept += int(still.sum())
+    return points
+
+
+def _weights(model: Model) -> str | None:
+    """Content hash of the weights that an attack is lent, as they are now; None where nobody can tell."""
+    weights = getattr(adapter_of(model), "weights", None)
+    return None if weights is None else weights()
+
+
+@contextmanager
+def _spared(lack: list[BaseException], rows: int) -> Iterator[None]:
+    """Note a lack of memory, where fewer rows can be tried, rather than raise it."""
+    try:
+        yield
+    except Exception as error:
+        if rows == 1 or not lacks_memory(error):
+            raise
+        lack.append(error)
 
 
 def _one_range(target: Target, space: Space) -> tuple[float, float]:

@@ -32,8 +32,8 @@ class _Scores(torch.nn.Module):  # type: ignore[misc]
         return outputs.clamp_min(_SMALLEST).log() if self.probabilities else outputs
 
 
-def function_rows(call: Callable[..., Any], adapter: TorchAdapter, part: Target, *, seed: int) -> AnyArray:
-    """Rows of a function `(module, x, y) -> x_adv`.
+def function_rows(call: Callable[..., Any], adapter: TorchAdapter, part: Target, *, seed: int) -> Any:
+    """What a function returned, `(module, x, y) -> x_adv`.
 
     Args:
         call: The function.
@@ -42,8 +42,7 @@ def function_rows(call: Callable[..., Any], adapter: TorchAdapter, part: Target,
         seed: Of torch's global generator, for the length of the call.
     """
     with _lent(adapter, part, seed) as (module, x, y):
-        found = call(module, x, y)
-    return np.asarray(found.detach().cpu().numpy() if isinstance(found, torch.Tensor) else found)
+        return call(module, x, y)
 
 
 def foolbox_rows(
@@ -90,7 +89,7 @@ def foolbox_rows_by_scores(
 def _lent(
     adapter: TorchAdapter, part: Target, seed: int
 ) -> Iterator[tuple[torch.nn.Module, torch.Tensor, torch.Tensor]]:
-    """The module in evaluation mode with tensors of rows and classes; its passes are counted, its gradients kept."""
+    """The module in evaluation mode with tensors of rows and classes; passes are counted, gradients put back."""
     module = adapter.module
     device, dtype = placement(module)
     x = torch.from_numpy(np.array(part.data.x)).to(device=device, dtype=dtype)
@@ -103,7 +102,7 @@ def _lent(
             if given[0].requires_grad:
                 given[0].register_hook(lambda _gradient: count_rows(backward=rows))
 
-    saved = [(p, p.grad) for p in module.parameters()]
+    saved = [(p, p.grad, p.requires_grad) for p in module.parameters()]
     handle = module.register_forward_pre_hook(count)
     try:
         with (
@@ -116,5 +115,6 @@ def _lent(
             yield module, x, y
     finally:
         handle.remove()
-        for parameter, gradient in saved:
+        for parameter, gradient, wanted in saved:
             parameter.grad = gradient
+            parameter.requires_grad_(wanted)

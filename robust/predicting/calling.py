@@ -97,7 +97,7 @@ class Caller:
                 outputs = self._gathered(pool.map(lambda block: self._block(x, block), blocks), blocks)
         else:
             outputs = self._gathered((self._block(x, block) for block in blocks), blocks)
-        self._tell_lack(fitting)
+        self.tell_lack(fitting)
         self._tell_silence(outputs)
         if keep:
             require_repeatable(self.model, outputs[blocks[0]], self._again(x, blocks[0]))
@@ -157,7 +157,7 @@ class Caller:
             for part, values, slope in self._slopes(x, block, cotangent):
                 outputs.append(values)
                 gradient[part] = slope
-        self._tell_lack(fitting)
+        self.tell_lack(fitting)
         values = np.concatenate(outputs)
         self._tell_silence(values)
         return values, gradient
@@ -277,7 +277,7 @@ class Caller:
         if self.lenient:
             self.count_unanswered(int(np.isnan(outputs).any(axis=1).sum()))
 
-    def _tell_lack(self, before: int | None) -> None:
+    def tell_lack(self, before: int | None) -> None:
         """Say that calls have become smaller."""
         size = self.room.rows
         if size is not None and size != before:

@@ -13,6 +13,7 @@ from robust.attacks.accuracy_under_attack import robust_accuracy
 from robust.attacks.pgd import PGD
 from robust.data.live import as_data
 from robust.errors import InvalidInput, ModelFault
+from robust.models.base import adapter_of
 from robust.models.conversion import as_model
 
 with warnings.catch_warnings():
@@ -27,11 +28,15 @@ DATA = as_data((X, Y), schema={"bounds": (0, 1)})
 
 
 def linear():
+    return as_model(linear_module(), output="logits")
+
+
+def linear_module():
     net = torch.nn.Linear(6, 2).double()
     with torch.no_grad():
         net.weight[:] = torch.from_numpy(np.stack([-WEIGHT, WEIGHT]) / 2)
         net.bias[:] = torch.tensor([0.5, -0.5]) * float(np.median(X @ WEIGHT))
-    return as_model(net, output="logits")
+    return net
 
 
 def check(measured, name):
@@ -155,7 +160,109 @@ def test_rows_of_another_shape_and_faults_name_the_attack():
         robust_accuracy(linear(), DATA, attack=lambda m, x, y: x / 0 if 1 // 0 else x, eps=0.1)
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x: (x, 0.5), "function returned a tuple; an array or a tensor of shape (200, 6), the rows"),
+        (lambda x: None, "function returned nothing; an array"),
+        (lambda x: {"x": x}, "function returned a dict; an array"),
+        (lambda x: "rows", "function returned a str; an array"),
+        (lambda x: x.numpy().astype(complex), "function returned a ndarray that is no array of numbers"),
+        (lambda x: [[1.0, 2.0], [3.0]], "function returned a list that is no array of numbers"),
+        (lambda x: object(), "function returned a object that is no array of numbers"),
+    ],
+)
+def test_what_is_no_array_of_rows_is_said(answer, words):
+    with pytest.raises(ModelFault) as fault:
+        robust_accuracy(linear(), DATA, attack=lambda m, x, y: answer(x), eps=0.1)
+    assert words in str(fault.value)
+
+
+@pytest.mark.parametrize("kind", [np.float64, object, np.float16, list])
+def test_arrays_of_any_real_numbers_count(kind):
+    def attack(model, x, y):
+        rows = far(model, x, y).numpy()
+        return rows.tolist() if kind is list else rows.astype(kind)
+
+    assert robust_accuracy(linear(), DATA, attack=attack, eps=0.02).value == pytest.approx(exact(0.02), abs=0.01)
+
+
+class Small(torch.nn.Module):
+    """Finds no memory for more than 64 rows."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = linear_module()
+
+    def forward(self, x):
+        if len(x) > 64:
+            raise torch.OutOfMemoryError("out of memory")
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("attack", [foolbox.attacks.LinfPGD(steps=80), far])
+def test_an_attack_that_finds_no_memory_is_given_half_of_the_rows(attack):
+    seen = []
+
+    def function(model, x, y):
+        seen.append(len(x))
+        model(x)
+        return far(model, x, y)
+
+    call = function if attack is far else attack
+    found = robust_accuracy(as_model(Small(), output="logits"), DATA, attack=call, eps=0.02)
+    assert found.value == pytest.approx(exact(0.02), abs=0.01)
+    told = [fact.text for fact in found.evidence if "ran out of memory" in getattr(fact, "text", "")]
+    assert told == ["Small ran out of memory: it is asked about 50 rows a call at most from then on"]
+    assert call is attack or seen[-4:] == [50] * 4
+
+
+def test_a_function_whose_own_work_finds_no_memory_is_given_fewer_rows():
+    seen = []
+
+    def hungry(model, x, y):
+        seen.append(len(x))
+        if len(x) > 30:
+            raise MemoryError
+        return far(model, x, y)
+
+    assert robust_accuracy(linear(), DATA, attack=hungry, eps=0.02).value == pytest.approx(exact(0.02), abs=0.01)
+    assert seen == [200, 100, 50] + [25] * 8
+
+    def insatiable(model, x, y):
+        raise MemoryError
+
+    with pytest.raises(ModelFault, match="insatiable raised while it attacked Linear: MemoryError"):
+        robust_accuracy(linear(), DATA, attack=insatiable, eps=0.02)
+
+
+def test_an_attack_that_changes_the_model_is_no_attack():
+    def trains(model, x, y):
+        with torch.no_grad():
+            model.bias.add_(0.1)
+        return far(model, x, y)
+
+    with pytest.raises(ModelFault, match="trains changed the weights of Linear, which it still has"):
+        robust_accuracy(linear(), DATA, attack=trains, eps=0.02)
+    with pytest.raises(ModelFault, match="trains changed the weights"):
+        robustness_curve(linear(), DATA, trains, eps=[0.01, 0.02])
+
+
+def test_frozen_parameters_are_thawed_again():
+    model = linear()
+
+    def freezes(module, x, y):
+        for parameter in module.parameters():
+            parameter.requires_grad_(False)
+        return far(module, x, y)
+
+    robust_accuracy(model, DATA, attack=freezes, eps=0.02)
+    assert all(parameter.requires_grad for parameter in adapter_of(model).module.parameters())
+
+
 def test_rows_that_are_no_numbers_are_given_back():
+    infinite = robust_accuracy(linear(), DATA, attack=lambda m, x, y: x * float("inf"), eps=0.05)
+    assert "0 lay outside, 200 were no numbers" in check(infinite, "obeys budget and schema").reason
     found = robust_accuracy(linear(), DATA, attack=lambda m, x, y: x * float("nan"), eps=0.05)
     assert found.value == 1.0
     assert "200 were no numbers" in check(found, "obeys budget and schema").reason
