@@ -107,7 +107,7 @@ def smoothed_accuracy(
     draws = check_whole("draws", draws, least=1)
     if not is_number(alpha) or not 0.0 < float(alpha) < 0.5:
         raise InvalidInput(f"alpha got {alpha!r}; a chance above 0 and below 0.5, such as 0.001, would be right")
-    noise = None if sigma is None else require_eps(sigma)
+    noise = None if sigma is None else require_eps(sigma, name="sigma")
     model, data = as_model(model), as_data(data)
     with metered() as meter:
         predictions, answered = predict_answered(model, data)

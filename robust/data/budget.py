@@ -18,11 +18,12 @@ _SMALLEST, _LARGEST = 1e-30, 1e30
 NORMS: tuple[Norm, ...] = get_args(Norm)
 
 
-def read_eps(eps: object) -> Eps | None:
+def read_eps(eps: object, *, name: str = "eps") -> Eps | None:
     """Check a budget and give it back as Python floats.
 
     Args:
         eps: None (a template), a number for all features, or numbers by feature name; in the user's units.
+        name: What the user calls it.
 
     Returns:
         The same, as a float or a dict of floats.
@@ -37,13 +38,13 @@ def read_eps(eps: object) -> Eps | None:
     if eps is None:
         return None
     if not isinstance(eps, Mapping):
-        return _amount(eps, "eps")
+        return _amount(eps, name)
     if not eps:
-        raise InvalidInput("eps got an empty dict; one number or {feature name: number, …} would be right")
-    for name in eps:
-        if not isinstance(name, str):
-            raise InvalidInput(f"eps got the key {name!r}; names of features would be right")
-    return {name: _amount(amount, f"eps[{name!r}]") for name, amount in eps.items()}
+        raise InvalidInput(f"{name} got an empty dict; one number or {{feature name: number, …}} would be right")
+    for feature in eps:
+        if not isinstance(feature, str):
+            raise InvalidInput(f"{name} got the key {feature!r}; names of features would be right")
+    return {feature: _amount(amount, f"{name}[{feature!r}]") for feature, amount in eps.items()}
 
 
 def scaled_eps(eps: Eps, factor: float) -> Eps:
@@ -70,15 +71,17 @@ def as_budget(size: float) -> float:
     return float(min(max(size, _SMALLEST), _LARGEST)) if size else 0.0
 
 
-def require_eps(eps: object) -> Eps:
+def require_eps(eps: object, *, name: str = "eps") -> Eps:
     """Check a budget that has to be there.
 
     Raises:
         InvalidInput: If there is none, or `read_eps` does not take it.
     """
-    budget = read_eps(eps)
+    budget = read_eps(eps, name=name)
     if budget is None:
-        raise InvalidInput("eps got None; one number, or numbers by feature name, in the data's units, would be right")
+        raise InvalidInput(
+            f"{name} got None; one number, or numbers by feature name, in the data's units, would be right"
+        )
     return budget
 
 
