@@ -10,7 +10,8 @@ import numpy as np
 
 from robust.attacks.balls import ball_around, numbers_a_row
 from robust.attacks.base import Attack, require_budget
-from robust.attacks.indicators import FEW, broken_by, some_held, steps_of
+from robust.attacks.fgsm import FGSM
+from robust.attacks.indicators import FEW, broken_by, some_held
 from robust.attacks.keeping import kept
 from robust.attacks.losses import margin_cotangent
 from robust.attacks.pgd import PGD
@@ -163,8 +164,8 @@ def smoothed_look(
 ) -> SelfCheck | None:
     """Whether slopes that are smoothed and evened do not break what the attack left.
 
-    Where gradients are of one scale and agree with those beside them, they would find the same, and nothing is run. An
-    attack of a single step leaves rows that more steps break, in honest networks too: only what as many plain steps do
+    Where gradients are of one scale and agree with those beside them, they would find the same, and nothing is run.
+    FGSM leaves rows that more steps break, in honest networks too: only what as many plain steps do
     not break counts against it.
 
     Args:
@@ -188,7 +189,7 @@ def smoothed_look(
         rows = some_held(target, broken, seed=seed, most=SAMPLE)
         out = broken_by(search, target, rows, seed=seed)
         reason += f"; smoothed and of one scale, they break {out.sum()} of {len(rows)} rows that held"
-        if steps_of(attack) is None and out.any():
+        if isinstance(attack, FGSM) and out.any():
             plain = PGD(eps=search.eps, norm=search.norm, steps=search.steps)
             out &= ~broken_by(plain, target, rows, seed=seed)
             reason += f", {out.sum()} of which as many plain steps do not"
