@@ -8,6 +8,7 @@ from robust.attacks.adversarial_examples import attacked_rows
 from robust.attacks.gallery_changes import changed_features
 from robust.attacks.gallery_images import amplification, image_layout
 from robust.attacks.gallery_lines import line_layout
+from robust.attacks.noise import RandomNoise
 from robust.data.live import as_data
 from robust.data.schema import build_schema
 from robust.evidence import Figure, Finding, Gallery, Rows, Slices, Table
@@ -188,7 +189,8 @@ class TestImages:
             return (x.reshape(len(x), -1)[:, 100 * 3 + 1] > 0.49).astype(int)  # no pixel that a stride of 4 keeps
 
         data = as_data(x, above(x), schema={"bounds": (0, 1)})
-        m = robust_accuracy(as_model(above, name="one"), data, eps={"x[0,3,1]": 0.1})
+        noise = RandomNoise(eps={"x[0,3,1]": 0.1}, draws=20)
+        m = robust_accuracy(as_model(above, name="one"), data, attack=noise)
         gallery = only(m, Gallery)
         difference = gallery.examples[0].pictures[2]
         assert (difference.height, difference.width) == (50, 25)
