@@ -17,7 +17,7 @@ from robust.types import BoolArray
 _SAMPLE = 64
 
 
-def kept_sweep(attack: Attack, target: Target, grid: Sequence[float], *, seed: int) -> Swept:
+def kept_sweep(attack: Attack, target: Target, grid: Sequence[float], *, seed: int, name: str = "") -> Swept:
     """The attack's own search over all budgets, from the cache or made.
 
     Args:
@@ -25,6 +25,7 @@ def kept_sweep(attack: Attack, target: Target, grid: Sequence[float], *, seed: i
         target: The classifier and the rows (n, d).
         grid: Increasing budgets (k,).
         seed: Seed of whatever is random.
+        name: Of the search, for people; the attack's where there is none.
     """
     identity = attack.identity()
 
@@ -36,7 +37,7 @@ def kept_sweep(attack: Attack, target: Target, grid: Sequence[float], *, seed: i
         return attack.sweep(target, grid, seed=seed)
     key = ("sweep", identity, repr(list(grid)), str(seed))
     if attack.alone:
-        found = kept_in_blocks(target, type(attack).__name__, *key, compute=run, axis=1)
+        found = kept_in_blocks(target, name or type(attack).__name__, *key, compute=run, axis=1)
     else:
         found = kept(target, *key, compute=lambda: run(target))
     return Swept(survived=found[:-1], flat=found[-1])
@@ -58,11 +59,12 @@ def sure_sweep(attack: Attack, target: Target, grid: Sequence[float], *, seed: i
     held = np.flatnonzero(swept.survived[1])
     if patient is None or len(grid) == 1 or not len(held):
         return swept
+    name = f"{type(attack).__name__} at every budget"
     rows = held[sampled(target.part(held), seed=seed, most=_SAMPLE)]
-    sample = kept_sweep(patient, target.part(rows), grid, seed=seed)
+    sample = kept_sweep(patient, target.part(rows), grid, seed=seed, name=name)
     if (sample.survived == swept.survived[:, rows]).all():
         return swept
-    return kept_sweep(patient, target, grid, seed=seed)
+    return kept_sweep(patient, target, grid, seed=seed, name=name)
 
 
 def _patient(attack: Attack) -> Attack | None:

@@ -115,3 +115,38 @@ def cancer_net(fit, cancer):
 @pytest.fixture(scope="session")
 def cancer_model(cancer_net):
     return as_model(cancer_net, output="logits", name="cancer MLP")
+
+
+class NarrowBand(nn.Module):
+    """Right on both sides of 0, but for a band around one distance from it."""
+
+    def __init__(self, *, width: float, at: float) -> None:
+        super().__init__()
+        self.width, self.at = width, at
+        self.mean = nn.Linear(8, 1, bias=False)
+        nn.init.constant_(self.mean.weight, 1 / 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean = self.mean(x)[:, 0]
+        far = mean.abs()
+        score = torch.sign(mean) * (far - 3.0 * torch.exp(-(((far - self.at) / self.width) ** 2)))
+        return 4 * torch.stack([-score, score], 1)
+
+
+@pytest.fixture(scope="session")
+def narrow_band():
+    """A model that is wrong only at a mean of about `at`, of either sign."""
+    return lambda *, width, at: as_model(NarrowBand(width=width, at=at).eval(), output="logits")
+
+
+@pytest.fixture(scope="session")
+def sides():
+    """Rows of 8 features around 1 and around -1, with their sign as label."""
+
+    def make(n, *, noise):
+        rng = np.random.default_rng(0)
+        y = rng.integers(0, 2, n)
+        x = (2 * y - 1)[:, None] * (1 + 0.05 * rng.normal(size=(n, 1))) + noise * rng.normal(size=(n, 8))
+        return as_data(x.astype(np.float32), y)
+
+    return make

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 from robust.attacks.accuracy_curve import robustness_curve
 from robust.attacks.apgd import APGD
@@ -13,30 +11,13 @@ from robust.attacks.fgsm import FGSM
 from robust.attacks.pgd import PGD
 from robust.attacks.target import aim
 from robust.data.live import as_data
-from robust.models.conversion import as_model
 
 GRID = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
 
 
-class Slit(nn.Module):
-    """Right everywhere but in a slit that long steps jump over."""
-
-    def __init__(self, width):
-        super().__init__()
-        self.width = width
-
-    def forward(self, x):
-        far = x.mean(dim=1).abs()
-        score = torch.sign(x.mean(dim=1)) * (far - 3.0 * torch.exp(-(((far - 0.6) / self.width) ** 2)))
-        return torch.stack([-score, score], 1)
-
-
 @pytest.fixture(scope="module")
-def sides():
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 2, 200)
-    x = (2 * y - 1)[:, None] * (1 + 0.05 * rng.normal(size=(200, 1))) + 0.1 * rng.normal(size=(200, 8))
-    return as_data(x.astype(np.float32), y)
+def rows(sides):
+    return sides(200, noise=0.1)
 
 
 def told(curve):
@@ -44,8 +25,8 @@ def told(curve):
 
 
 @pytest.mark.parametrize("attack", [PGD(steps=4), BIM(steps=4), APGD(steps=4)])
-def test_a_slit_that_few_steps_jump_over_makes_passes_invalid(sides, attack):
-    curve = robustness_curve(as_model(Slit(0.01).eval(), output="logits"), sides, attack, eps=GRID)
+def test_a_slit_that_few_steps_jump_over_makes_passes_invalid(narrow_band, rows, attack):
+    curve = robustness_curve(narrow_band(width=0.01, at=0.6), rows, attack, eps=GRID)
     assert not any(check.passed for check in told(curve))
     assert all((point > 0.01).status == "INVALID" for point in curve)
     assert (curve.area() > 0.01).status == "INVALID"
