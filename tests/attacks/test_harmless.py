@@ -85,11 +85,11 @@ def test_honest_functions_without_a_slope_are_valid(width):
     skewed, waves = trained(Skewed(width), x, y), trained(Waves(width), x, y)
     let_off = 0
     for net, eps in ((skewed, 0.02), (skewed, 0.1), (waves, 0.001)):
-        for seed in range(3):
+        for seed in range(2):
             m = measured(net, x, y, attack=PGD(eps=eps), seed=seed)
             assert faults(m) == []
             let_off += any("have hidden little" in check.reason for check in m.validity)
-    assert let_off >= 3
+    assert let_off >= 2
     curve = robustness_curve(
         as_model(skewed, output="logits"), as_data(x, y, schema={"bounds": (0, 1)}), PGD(), eps=[0.02, 0.1]
     )
