@@ -119,7 +119,7 @@ def by_itself(data):
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
-@pytest.mark.parametrize("make", [PGD, FGSM, APGD, RandomNoise, partial(RandomSearch, queries=200)])
+@pytest.mark.parametrize("make", [PGD, FGSM, APGD, RandomNoise, partial(RandomSearch, queries=100)])
 def test_neighbours_and_order_change_nothing(make, norm, kind):
     data = table(kind)
     model, attack = by_itself(data), make(eps=0.2, norm=norm)
@@ -133,8 +133,8 @@ def test_neighbours_and_order_change_nothing(make, norm, kind):
 @pytest.mark.parametrize("attack", [RandomSearch(eps=3, queries=80), TreeAttack(eps=3), RandomNoise(eps=3)], ids=repr)
 def test_relations_of_whole_numbers(attack, kind):
     rng = np.random.default_rng(2)
-    first, second = rng.integers(0, 20, (2, 300))
-    x = np.column_stack([first, second, first + second, np.maximum(first, second) + rng.integers(0, 4, 300)])
+    first, second = rng.integers(0, 20, (2, 120))
+    x = np.column_stack([first, second, first + second, np.maximum(first, second) + rng.integers(0, 4, 120)])
     features = {name: {"kind": "integer", "bounds": [0, 60]} for name in ("p", "q", "sum", "top")}
     schema = {**features, "relations": ["sum = p + q", "p <= top", "q <= top"]}
     y = (x @ [1, -2, 1, -1] > np.median(x @ [1, -2, 1, -1])).astype(int)
