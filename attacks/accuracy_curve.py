@@ -33,6 +33,7 @@ from robust.attacks.self_checks import (
 from robust.attacks.smoothed_checks import smoothed_checks
 from robust.attacks.target import Target, aim
 from robust.attacks.transfer import twins
+from robust.attacks.unanswered import curve_evidence
 from robust.attacks.unlimited import sampled
 from robust.data.budget import read_eps, read_norm
 from robust.data.live import as_data
@@ -102,6 +103,8 @@ def robustness_curve(
         target = aim(model, data)
         swept = sure_sweep(attack, target, grid, seed=seed)
         checks = _checks(attack, target, swept, grid, seed=seed)
+        silent = meter.unanswered_rows > 0
+        told = curve_evidence(attack, target, swept.survived, grid, silent=silent, seed=seed)
         clean = float(swept.survived[0].mean())
         points = []
         for k, budget in enumerate(grid):
@@ -122,7 +125,7 @@ def robustness_curve(
                     meter=meter,
                     seed=seed,
                     options={"attack": attack, "eps": budget},
-                    evidence=facts,
+                    evidence=(*told[k], *facts),
                     validity=checks[k],
                     row_values=hits.astype(np.float64),
                 )

@@ -129,6 +129,26 @@ def test_a_curve_counts_them_at_every_budget(attack):
     )
 
 
+def test_points_of_a_curve_name_them_as_single_questions_do():
+    edgy = made(lambda x: at_two(x) | beyond(x))
+    curve = robustness_curve(edgy, data(), FGSM(), eps=[0.1, 3.0])
+    for point, eps in zip(curve, (0.1, 3.0), strict=True):
+        alone = robust_accuracy(edgy, data(), attack=FGSM(eps=eps))
+        wanted = [one for one in alone.evidence if isinstance(one, Rows) and "answer" in one.what]
+        assert [one for one in point.evidence if isinstance(one, Rows)] == wanted
+        assert len(wanted) == (1 if eps < 1 else 2)
+        said = [one.text for one in alone.evidence if isinstance(one, Finding) and "count as" in one.text]
+        assert [one.text for one in point.evidence if isinstance(one, Finding) and "count as" in one.text] == said
+
+
+def test_a_curve_names_classes_that_are_never_predicted():
+    twice = as_data(np.vstack([X, X]), ["no", "no", "no", "yes", "yes", "yes", *["odd"] * 6])
+    model = as_model(lambda x: (x[:, 0] > 0).astype(int), classes=("no", "yes", "odd"), name="m")
+    point = robustness_curve(model, twice, RandomNoise(), eps=[0.1]).points[0]
+    texts = [one.text for one in point.evidence if isinstance(one, Finding)]
+    assert "m predicts class 'odd' for no row, but 6 of 12 rows have it: all are wrong" in texts
+
+
 def test_their_smallest_change_is_zero():
     m = minimal_perturbation(made(at_two), data())
     np.testing.assert_allclose(m.rows, [3.0, 2.0, 0.5, 0.5, 0.0, 3.0], atol=0.02)
