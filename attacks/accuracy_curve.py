@@ -11,6 +11,7 @@ from robust.attacks.asked_alone import asked_alone
 from robust.attacks.base import Attack, Swept
 from robust.attacks.curve_joint import RobustnessCurve
 from robust.attacks.curve_search import kept_sweep, sure_sweep
+from robust.attacks.fgsm import FGSM
 from robust.attacks.flat_rows import flat_rows
 from robust.attacks.foreign import template
 from robust.attacks.gradient_checks import gradient_checks
@@ -31,6 +32,7 @@ from robust.attacks.self_checks import (
     unlimited_budget,
 )
 from robust.attacks.smoothed_checks import smoothed_checks
+from robust.attacks.straight_step import stepped_over_in_curve
 from robust.attacks.target import Target, aim
 from robust.attacks.transfer import twins
 from robust.attacks.unanswered import curve_evidence
@@ -186,9 +188,13 @@ def _checks(
         shared = (*shared, unlimited_budget(climb, target=part, seed=seed))
         budgets, broken = [climb.at(budget) for budget in grid], ~swept.survived[1:, right]
         looks = smoothed_checks(budgets[-1], part, budgets, list(broken), seed=seed)
+        over: Sequence[SelfCheck | None] = [None] * len(grid)
+        if not isinstance(attack, FGSM):
+            over = stepped_over_in_curve(climb, part, ~broken, grid, seed=seed)
         alone = asked_alone(climb, part, ~broken, grid, seed=seed)
         shared = shared if alone is None else (*shared, alone)
-        told = [(*a, *b) for a, b in zip(gradient_checks(climb, part, budgets, seed=seed), looks, strict=True)]
+        slopes = gradient_checks(climb, part, budgets, seed=seed)
+        told = [(*a, *b, *([c] if c else [])) for a, b, c in zip(slopes, looks, over, strict=True)]
     sample, ranges = sampled(part, seed=seed), known_ranges(part)
     noise = None
     if not isinstance(attack, RandomNoise):

@@ -38,6 +38,7 @@ from robust.attacks.self_checks import (
 )
 from robust.attacks.smoothed_checks import smoothed_checks
 from robust.attacks.square import Square
+from robust.attacks.straight_step import stepped_over
 from robust.attacks.target import Target, aim, classified
 from robust.attacks.transfer import Transfer, twins
 from robust.attacks.unanswered import clean_evidence, silent_evidence
@@ -174,6 +175,8 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
         checks += smoothed_checks(climb, target, [climb], [outcome.broken], seed=seed)[0]
         if target.kind == "probabilities":
             checks.append(unrounded_outputs(target))
+        over = stepped_over(attack, climb, target, outcome.broken, seed=seed)
+        checks += [] if over is None else [over]
     if attack.gradients:
         checks += _indicators(attack, target, outcome, seed=seed)
     if isinstance(attack, Foreign):

@@ -68,27 +68,7 @@ class FGSM(Attack):
 
     def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:  # noqa: ARG002
         """One gradient pass serves all budgets, with forward passes at those that tell where each row breaks."""
-        space, budgets = unit_space(self, target, grid), np.asarray(grid, dtype=np.float64)
-        survived = np.zeros((len(grid) + 1, len(target)), dtype=bool)
-        flat = np.zeros(len(target), dtype=bool)
-        for start in range(0, len(target), target.batch):
-            rows = np.arange(start, min(start + target.batch, len(target)))
-            scores, gradient = target.gradient(target.x[rows], rows)
-            flat[rows], right = ~gradient.any(axis=1), ~target.wrong(scores, rows)
-            survived[0, rows] = right
-            if space.smooth and space.norm == "linf":
-                gradient = np.sign(gradient).astype(space.work)  # all that is asked of it below
-            rows, gradient = rows[right], gradient[right]
-            asked = AskedBudgets.of(budgets, target.distances(scores[right], rows), stride=self.stride)
-            live, places = asked.next(np.arange(len(rows)))
-            while len(live):
-                eps = asked.budgets[places][:, None]
-                ball = ball_around(space, target.x[rows[live]], eps=eps)
-                scores = target.scores(ball.points(_stepped(ball, gradient[live], space), gradient[live]))
-                asked.tell(live, places, target.distances(scores, rows[live]), target.wrong(scores, rows[live]))
-                live, places = asked.next(live)
-            survived[1:, rows] = asked.survived().T
-        return Swept(survived=survived, flat=flat)
+        return straight_sweep(target, unit_space(self, target, grid), grid, stride=self.stride)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +79,38 @@ class PatientFGSM(FGSM):
     def stride(self) -> int:
         """One after the other."""
         return 1
+
+
+def straight_sweep(target: Target, space: Space, grid: Sequence[float], *, stride: int) -> Swept:
+    """Which rows stay right along a step of the whole budget.
+
+    Args:
+        target: The classifier and the rows (n, d).
+        space: Where they may go.
+        grid: Increasing budgets (k,), as multiples of the space's own.
+        stride: The next budget that is asked lies at most so many farther.
+    """
+    budgets, even = np.asarray(grid, dtype=np.float64), bool(np.isin(space.eps, (0.0, 1.0)).all())
+    survived = np.zeros((len(grid) + 1, len(target)), dtype=bool)
+    flat = np.zeros(len(target), dtype=bool)
+    for start in range(0, len(target), target.batch):
+        rows = np.arange(start, min(start + target.batch, len(target)))
+        scores, gradient = target.gradient(target.x[rows], rows)
+        flat[rows], right = ~gradient.any(axis=1), ~target.wrong(scores, rows)
+        survived[0, rows] = right
+        if space.smooth and space.norm == "linf":
+            gradient = np.sign(gradient).astype(space.work)  # all that is asked of it below
+        rows, gradient = rows[right], gradient[right]
+        asked = AskedBudgets.of(budgets, target.distances(scores[right], rows), stride=stride)
+        live, places = asked.next(np.arange(len(rows)))
+        while len(live):
+            eps = asked.budgets[places][:, None]
+            ball = ball_around(space, target.x[rows[live]], eps=eps if even else eps * space.eps)
+            scores = target.scores(ball.points(_stepped(ball, gradient[live], space), gradient[live]))
+            asked.tell(live, places, target.distances(scores, rows[live]), target.wrong(scores, rows[live]))
+            live, places = asked.next(live)
+        survived[1:, rows] = asked.survived().T
+    return Swept(survived=survived, flat=flat)
 
 
 def _stepped(ball: Ball, gradient: FloatArray, space: Space) -> FloatArray:

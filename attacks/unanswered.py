@@ -76,6 +76,8 @@ def curve_evidence(
             part = target.part(fallen)
             forms[fallen] = adversarial_rows(attack.at(budget), part, seed=seed)
             quiet[fallen] = unanswered(part.scores(forms[fallen]))
-        attacked = attacked_silence(target.caller, target.data.rows(right), forms[right], quiet[right], counted="broken")
+        attacked = attacked_silence(
+            target.caller, target.data.rows(right), forms[right], quiet[right], counted="broken"
+        )
         found.append((*clean, *attacked))
     return found
