@@ -1,6 +1,6 @@
 """The robustness curve: robust accuracy as the budget grows, from one search over all budgets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -158,7 +158,7 @@ def _grid(attack: Attack, eps: Sequence[float]) -> list[float]:
         raise InvalidInput(
             f"{attack!r} has a budget of its own, but a curve supplies it; leaving eps out would be right"
         )
-    if not hasattr(eps, "__len__") or len(eps) == 0:
+    if not hasattr(eps, "__len__") or isinstance(eps, str | Mapping) or len(eps) == 0:
         raise InvalidInput(f"eps got {eps!r}; a list of increasing budgets such as [0.01, 0.03, 0.1] would be right")
     grid = []
     for value in eps:

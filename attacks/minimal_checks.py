@@ -92,7 +92,7 @@ def smaller_than_noise(lucky: BoolArray) -> SelfCheck:
     passed = clopper_pearson_bounds(beaten, n, _LEVEL)[0] <= _FEW
     reason = f"of {n} rows, noise in a ball of {_BELOW:.0%} of the norm that was found breaks {beaten}"
     if not passed:
-        reason += ": an attack that random noise beats has not looked"
+        reason += ": what random noise beats is no evidence"
     return SelfCheck(name="smaller than noise", passed=passed, reason=reason, bias="raises")
 
 

@@ -124,7 +124,7 @@ def _stronger_than_noise(pushes: Sequence[Pushed]) -> SelfCheck:
     beaten = lucky > found and mcnemar_p(lucky, found) <= 2 * (1 - _LEVEL)
     reason = f"of {len(floor)} rows, the attack moves {found} clearly farther than noise, noise {lucky} farther than it"
     if beaten:
-        reason += ": an attack that random noise beats has not looked"
+        reason += ": what random noise beats is no evidence"
     return SelfCheck(name="stronger than noise", passed=not beaten, reason=reason, bias="raises")
 
 

@@ -102,7 +102,7 @@ def stronger_than_noise(noise: BoolArray, attacked: BoolArray) -> SelfCheck:
     beaten = lucky > found and mcnemar_p(lucky, found) <= 2 * (1 - _LEVEL)
     reason = f"of {len(noise)} rows, noise of the same budget breaks {noise.sum()}, the attack {attacked.sum()}"
     if beaten:
-        reason += ": an attack that random noise beats has not looked"
+        reason += ": what random noise beats is no evidence"
     return SelfCheck(name="stronger than noise", passed=not beaten, reason=reason, bias="raises")
 
 

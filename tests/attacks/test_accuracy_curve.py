@@ -56,6 +56,9 @@ def test_errors(linear):
         robustness_curve(model, data, FGSM(eps=1), eps=[1])
     with pytest.raises(InvalidInput, match=r"increasing budgets"):
         robustness_curve(model, data, FGSM(), eps=[0.2, 0.1])
+    for eps in ("0.1", {"x0": 0.1}):
+        with pytest.raises(InvalidInput, match=r"eps got .*0\.1.*; a list of increasing budgets"):
+            robustness_curve(model, data, FGSM(), eps=eps)
     with pytest.raises(InvalidInput, match="list of increasing budgets"):
         robustness_curve(model, data, FGSM(), eps=[])
     with pytest.raises(InvalidInput, match="list of increasing budgets"):
