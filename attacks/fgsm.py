@@ -81,7 +81,9 @@ class PatientFGSM(FGSM):
         return 1
 
 
-def straight_sweep(target: Target, space: Space, grid: Sequence[float], *, stride: int) -> Swept:
+def straight_sweep(
+    target: Target, space: Space, grid: Sequence[float], *, stride: int, reach: FloatArray | None = None
+) -> Swept:
     """Which rows stay right along a step of the whole budget.
 
     Args:
@@ -89,8 +91,10 @@ def straight_sweep(target: Target, space: Space, grid: Sequence[float], *, strid
         space: Where they may go.
         grid: Increasing budgets (k,), as multiples of the space's own.
         stride: The next budget that is asked lies at most so many farther.
+        reach: By what the budgets of each row are multiplied (n,); None for 1.
     """
     budgets, even = np.asarray(grid, dtype=np.float64), bool(np.isin(space.eps, (0.0, 1.0)).all())
+    each = np.ones(len(target)) if reach is None else reach
     survived = np.zeros((len(grid) + 1, len(target)), dtype=bool)
     flat = np.zeros(len(target), dtype=bool)
     for start in range(0, len(target), target.batch):
@@ -104,7 +108,7 @@ def straight_sweep(target: Target, space: Space, grid: Sequence[float], *, strid
         asked = AskedBudgets.of(budgets, target.distances(scores[right], rows), stride=stride)
         live, places = asked.next(np.arange(len(rows)))
         while len(live):
-            eps = asked.budgets[places][:, None]
+            eps = (asked.budgets[places] * each[rows[live]])[:, None]
             ball = ball_around(space, target.x[rows[live]], eps=eps if even else eps * space.eps)
             scores = target.scores(ball.points(_stepped(ball, gradient[live], space), gradient[live]))
             asked.tell(live, places, target.distances(scores, rows[live]), target.wrong(scores, rows[live]))

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from robust.attacks.base import Attack, require_budget
+from robust.attacks.base import Attack, require_budget, unit_space
 from robust.attacks.fgsm import straight_sweep
 from robust.attacks.indicators import FEW, some_held
 from robust.attacks.keeping import kept
-from robust.attacks.projection import space_of
+from robust.attacks.projection import Space, space_of
 from robust.attacks.target import Target
 from robust.attacks.transfer import Transfer, title
 from robust.attacks.unlimited import sampled
@@ -16,8 +16,8 @@ from robust.data.budget import feature_eps
 from robust.evidence import SelfCheck
 from robust.types import BoolArray, FloatArray
 
-# Rows that are looked at, and places on the way of each; where any row breaks, more in search of narrower bands.
-_ROWS, _PLACES, _MORE = 64, 32, 256
+# Rows that are looked at, and places on the way of each; where some rows break, more in search of narrower bands.
+_ROWS, _PLACES, _MORE = 64, 32, 128
 
 
 def stepped_over(attack: Attack, climb: Attack, target: Target, broken: BoolArray, *, seed: int) -> SelfCheck | None:
@@ -39,7 +39,11 @@ def stepped_over(attack: Attack, climb: Attack, target: Target, broken: BoolArra
     rows = some_held(target, broken, seed=seed, most=_ROWS)
     if isinstance(climb, Transfer) or not len(rows):
         return None
-    found = int(np.isfinite(_first_breaks(climb, target.part(rows))).sum())
+    part, schema = target.part(rows), target.data.schema
+    eps = feature_eps(require_budget(climb), schema)
+    finest = float(eps[eps > 0].min(initial=np.inf)) / _MORE
+    space = space_of(schema, part.x.dtype, eps=eps, norm=climb.norm, finest=finest)
+    found = int(np.isfinite(_first_breaks(part, space, np.ones(len(rows)))).sum())
     return _told(attack, found, len(rows), passed=bool(found / len(rows) * np.mean(~broken) <= FEW))
 
 
@@ -55,40 +59,44 @@ def stepped_over_in_curve(
         grid: The budgets (k,).
         seed: Picks the sample.
     """
-    if isinstance(attack, Transfer) or not grid[-1]:
-        return [None] * len(grid)
     rows = sampled(target, seed=seed, most=_ROWS)
-    first = _first_breaks(attack.at(grid[-1]), target.part(rows)) * grid[-1]
+    part, held = target.part(rows), survived[:, rows]
+    # The largest budget at which each row held: where it broke, nothing was stepped over.
+    reach = np.where(held, np.array(grid)[:, None], 0.0).max(axis=0)
+    asked = np.flatnonzero(reach)
+    if isinstance(attack, Transfer) or not len(asked):
+        return [None] * len(grid)
+    first = np.full(len(rows), np.inf)
+    space = unit_space(attack, target, [budget / _MORE for budget in grid])
+    first[asked] = _first_breaks(part.part(asked), space, reach[asked])
     found: list[SelfCheck | None] = []
-    for budget, held in zip(grid, survived[:, rows], strict=True):
-        broken = int((held & (first <= budget)).sum())
-        told = _told(attack.at(budget), broken, int(held.sum()), passed=broken <= FEW * len(rows))
-        found.append(told if budget and held.any() else None)
+    for budget, still in zip(grid, held, strict=True):
+        broken = int((still & (first <= budget)).sum())
+        told = _told(attack.at(budget), broken, int(still.sum()), passed=broken <= FEW * len(rows))
+        found.append(told if budget and still.any() else None)
     return found
 
 
-def _first_breaks(attack: Attack, part: Target) -> FloatArray:
-    """The share of the budget at which each row is first found to be wrong (m,); infinite where at none."""
-    first = _first_of(attack, part, _PLACES)
+def _first_breaks(part: Target, space: Space, reach: FloatArray) -> FloatArray:
+    """The multiple of the space's budget, up to the reach of each row, at which it is first wrong (m,), or infinity."""
+    first = _first_of(part, space, reach, _PLACES)
     left = np.flatnonzero(np.isinf(first))
-    if len(left) < len(first):
-        first[left] = _first_of(attack, part.part(left), _MORE)
+    # A row or two of many may have been stepped over; half of what is too much is a reason to look again.
+    if len(first) - len(left) > FEW / 2 * len(first):
+        first[left] = _first_of(part.part(left), space, reach[left], _MORE)
     return first
 
 
-def _first_of(attack: Attack, part: Target, places: int) -> FloatArray:
-    """The same of so many places, all of which are asked about."""
-    eps, schema = require_budget(attack), part.data.schema
+def _first_of(part: Target, space: Space, reach: FloatArray, places: int) -> FloatArray:
+    """The same at so many places, all of which are asked about."""
     shares = np.arange(1, places + 1) / places
-    each = feature_eps(eps, schema)
-    finest = each[each > 0].min(initial=np.inf) / places
-    space = space_of(schema, part.x.dtype, eps=each, norm=attack.norm, finest=float(finest))
 
     def run() -> BoolArray:
-        return straight_sweep(part, space, list(shares), stride=1).survived
+        return straight_sweep(part, space, list(shares), stride=1, reach=reach).survived
 
-    held = kept(part, "straight step", attack.norm, repr(eps), str(places), compute=run)[1:].sum(axis=0)
-    return np.where(held < places, (held + 1) / places, np.inf)
+    key = ("straight step", space.norm, space.eps, reach, str(places))
+    held = kept(part, *key, compute=run)[1:].sum(axis=0)
+    return np.where(held < places, (held + 1) / places * reach, np.inf)
 
 
 def _told(attack: Attack, found: int, rows: int, *, passed: bool) -> SelfCheck:

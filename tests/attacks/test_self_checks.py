@@ -352,7 +352,7 @@ def test_an_attack_that_does_not_look_is_caught(digits, digits_model):
     m = robust_accuracy(digits_model, digits, attack=Idle(eps=0.1))
     assert m.value == 1
     assert (m > 0.9).status == "INVALID"
-    caught = {"unlimited budget", "planted rows", "iterative beats single step"}
+    caught = {"unlimited budget", "planted rows", "iterative beats single step", "straight step"}
     assert {check.name for check in faults(m)} == caught
     strong = robust_accuracy(digits_model, digits, attack=Idle(eps=0.5))
     beaten = {"stronger than noise", "stronger than black-box", "smoothed gradients"}
