@@ -14,7 +14,7 @@ from robust.attacks.target import Target
 from robust.data.budget import Eps
 from robust.types import AnyArray, IntArray, Norm
 
-# Classes that are looked at, those with the largest scores, and how many of them, nearest first, are tried.
+# Classes that are looked at, those with the largest scores, and how many of them, nearest first, are tried at least.
 _LOOKED_AT, _TRIED = 10, 3
 
 
@@ -55,16 +55,21 @@ def _try_classes(target: Target, moves: Moves, ends: Ends, rows: IntArray) -> No
     steepest = dual_norms(moves.space, slopes.reshape(m * c, d)).reshape(m, c)
     away = np.divide(-gaps, steepest, out=np.full((m, c), np.inf), where=steepest > 0)
     order = np.argsort(away, axis=1, kind="stable")
-    least = np.full(m, np.inf)
+    # Sizes of the smallest step that broke the row, and of the smallest to a class by the linearised model.
+    least, nearest = np.full(m, np.inf), np.full(m, np.inf)
     held, pull = np.zeros(x.shape, dtype=moves.dtype), np.zeros(x.shape, dtype=moves.dtype)
-    for turn in range(min(_TRIED, c)):
+    for turn in range(c):
         chosen = order[:, turn]
         # Bounds only lengthen the way: a class that is farther without them than another with them is no use.
-        some = np.flatnonzero(away[every, chosen] < least)
+        most = least if turn < _TRIED else np.minimum(least, nearest)
+        some = np.flatnonzero(away[every, chosen] < most)
         if len(some) == 0:
             break
         slope = slopes[some, chosen[some]].astype(moves.dtype)
         move, radius = moves.shortest(x[some], slope, -gaps[some, chosen[some]], away[some, chosen[some]])
+        rise = np.einsum("ij,ij->i", slope, move, dtype=np.float64)
+        reached = rise >= -gaps[some, chosen[some]]
+        nearest[some[reached]] = np.minimum(nearest[some[reached]], radius[reached])
         points = moves.rows(x[some], move, radius, slope)
         out, size = ends.judged(rows[some], points)
         better = out & (size < least[some])

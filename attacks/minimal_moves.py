@@ -12,10 +12,13 @@ import numpy as np
 from robust.attacks.balls import Ball, ball_around
 from robust.attacks.minimal_sizes import dual_norms, move_sizes, smallest_move
 from robust.attacks.projection import Space
+from robust.attacks.shortest_move import shortest_in_box
 from robust.types import AnyArray, BoolArray, FloatArray
 
 # A linear rise is met to twice this share, in at most so many steps.
 _NEAR, _ROOTS = 5e-4, 20
+# Where the smallest move is known exactly, it overshoots by this share of the rise, more than rounding takes away.
+_BEYOND = 5e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,8 +55,8 @@ class Moves:
     ) -> tuple[FloatArray, FloatArray]:
         """The smallest moves inside the bounds by which linear losses rise by some gaps.
 
-        The largest rise within a radius is concave in it; its root is found by the rule of false position, halved where
-        an end stays (Dowell and Jarratt 1971).
+        Inside bounds alone they are known exactly. Elsewhere the largest rise within a radius is concave in it, and its
+        root is found by the rule of false position, halved where an end stays (Dowell and Jarratt 1971).
 
         Args:
             x: Original rows (m, d).
@@ -65,6 +68,19 @@ class Moves:
             Moves (m, d), which overshoot the gap by up to 0.1 %, and radii (m,); where bounds forbid the rise, they end
             far away.
         """
+        if self._boxed:
+            wanted = gap * (1.0 + _BEYOND)
+            low, high = self.room(x)
+            units = np.where(self.space.eps > 0, self.space.eps, 1.0)
+            low, high = low / units, high / units
+            move = units * shortest_in_box(slope * self.space.eps, wanted, low, high, norm=self.space.norm)
+            move = move.astype(self.dtype)
+            sizes, least = move_sizes(self.space, move), smallest_move(self.space, x)
+            # A move that rounding swallows is none: a row on the boundary takes the smallest that there is.
+            tiny = sizes < least
+            if tiny.any():
+                move[tiny] = self.optimum(x[tiny], slope[tiny], least[tiny])
+            return move, np.maximum(sizes, least)
         wanted = gap * (1.0 + _NEAR)
         # Lower and upper end of the bracket, and how far the rise at each is beyond the one that is wanted.
         place = np.stack([np.zeros(len(x)), np.full(len(x), np.inf)])
@@ -192,7 +208,7 @@ class Moves:
     def rows(self, x: AnyArray, move: FloatArray, radius: FloatArray, slope: FloatArray) -> AnyArray:
         """Rows after moves, in the data's number type, inside bounds and schema."""
         space = self.space
-        if not (space.steps.any() or space.members.any() or space.schema.relations) and space.dtype.kind == "f":
+        if self._boxed:
             rows = (x + move).astype(space.dtype)
             return np.asarray(np.clip(rows, space.lower.astype(space.dtype), space.upper.astype(space.dtype)))
         eps = radius[:, None] * space.eps
@@ -200,6 +216,12 @@ class Moves:
         if space.norm == "linf":
             inside = np.clip(inside, -eps, eps)
         return space.settle(x, inside, eps, slope if space.groups else None)
+
+    @property
+    def _boxed(self) -> bool:
+        """Whether every point inside bounds is a row."""
+        space = self.space
+        return not (space.steps.any() or space.members.any() or space.schema.relations) and space.dtype.kind == "f"
 
     def _related(
         self, x: AnyArray, move: FloatArray, radius: FloatArray, change: Callable[[Ball, FloatArray], FloatArray]

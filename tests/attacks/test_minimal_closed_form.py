@@ -116,6 +116,31 @@ def test_several_classes(linear, norm, seed, bounded):
 
 
 @pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(
+    ("seed", "classes", "d", "scaled"),
+    [
+        # The nearest class inside the bounds is the fourth without them.
+        *[(seed, 5, 2, False) for seed in (138, 218, 363, 398, 413)],
+        *[(seed, 5, 6, False) for seed in (49, 149, 394)],
+        # Where the steep features have met their bounds, those hundreds of times as flat have to do the rest.
+        *[(seed, classes, d, True) for seed in range(4) for classes, d in ((2, 2), (3, 6), (5, 12))],
+    ],
+)
+def test_bounds_and_slopes_of_unlike_sizes(linear, seed, classes, d, scaled, norm):
+    weights, bias, x, lower, upper = problem(seed, classes=classes, d=d, bounded=True)
+    if scaled:
+        weights = weights * 10 ** np.random.default_rng(seed).uniform(-2, 2, d)
+    model = linear(weights, bias)
+    y = model.forward(x).argmax(axis=1)
+    exact = exact_distances(weights, bias, x, y, lower, upper, norm)
+    found = minimal_perturbation(model, as_data(x, y, schema={"bounds": (0, 1)}), norm=norm).rows
+    assert (np.isinf(found) == np.isinf(exact)).all()
+    known = np.isfinite(exact) & (exact > 0)
+    assert (found[known] >= exact[known] * (1 - 1e-6)).all()
+    assert (found[known] <= 1.01 * exact[known]).all(), (found[known] / exact[known]).max()
+
+
+@pytest.mark.parametrize("norm", NORMS)
 def test_where_the_next_best_score_is_constant_all_rungs_count(linear, norm):
     """Its slope leads nowhere, and that of a class behind it does: only the linear step looks at each class."""
     weights = np.array([[0.0, 0.0], [0.0, 0.0], [0.4, 0.1], [0.1, -0.8]])
