@@ -11,7 +11,6 @@ from robust.attacks.asked_alone import asked_alone
 from robust.attacks.base import Attack, Swept
 from robust.attacks.curve_joint import RobustnessCurve
 from robust.attacks.curve_search import kept_sweep, sure_sweep
-from robust.attacks.fgsm import FGSM
 from robust.attacks.flat_rows import flat_rows
 from robust.attacks.foreign import template
 from robust.attacks.gradient_checks import gradient_checks
@@ -188,9 +187,7 @@ def _checks(
         shared = (*shared, unlimited_budget(climb, target=part, seed=seed))
         budgets, broken = [climb.at(budget) for budget in grid], ~swept.survived[1:, right]
         looks = smoothed_checks(budgets[-1], part, budgets, list(broken), seed=seed)
-        over: Sequence[SelfCheck | None] = [None] * len(grid)
-        if not isinstance(attack, FGSM):
-            over = stepped_over_in_curve(climb, part, ~broken, grid, seed=seed)
+        over = stepped_over_in_curve(climb, part, ~broken, grid, seed=seed)
         alone = asked_alone(climb, part, ~broken, grid, seed=seed)
         shared = shared if alone is None else (*shared, alone)
         slopes = gradient_checks(climb, part, budgets, seed=seed)

@@ -175,7 +175,7 @@ def _checked(outcome: Outcome, target: Target, *, seed: int) -> tuple[SelfCheck,
         checks += smoothed_checks(climb, target, [climb], [outcome.broken], seed=seed)[0]
         if target.kind == "probabilities":
             checks.append(unrounded_outputs(target))
-        over = stepped_over(attack, climb, target, outcome.broken, seed=seed)
+        over = stepped_over(climb, target, outcome.broken, seed=seed)
         checks += [] if over is None else [over]
     if attack.gradients:
         checks += _indicators(attack, target, outcome, seed=seed)

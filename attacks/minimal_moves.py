@@ -68,7 +68,7 @@ class Moves:
             Moves (m, d), which overshoot the gap by up to 0.1 %, and radii (m,); where bounds forbid the rise, they end
             far away.
         """
-        if self._boxed:
+        if self.space.boxed:
             wanted = gap * (1.0 + _BEYOND)
             low, high = self.room(x)
             units = np.where(self.space.eps > 0, self.space.eps, 1.0)
@@ -208,7 +208,7 @@ class Moves:
     def rows(self, x: AnyArray, move: FloatArray, radius: FloatArray, slope: FloatArray) -> AnyArray:
         """Rows after moves, in the data's number type, inside bounds and schema."""
         space = self.space
-        if self._boxed:
+        if space.boxed:
             rows = (x + move).astype(space.dtype)
             return np.asarray(np.clip(rows, space.lower.astype(space.dtype), space.upper.astype(space.dtype)))
         eps = radius[:, None] * space.eps
@@ -216,12 +216,6 @@ class Moves:
         if space.norm == "linf":
             inside = np.clip(inside, -eps, eps)
         return space.settle(x, inside, eps, slope if space.groups else None)
-
-    @property
-    def _boxed(self) -> bool:
-        """Whether every point inside bounds is a row."""
-        space = self.space
-        return not (space.steps.any() or space.members.any() or space.schema.relations) and space.dtype.kind == "f"
 
     def _related(
         self, x: AnyArray, move: FloatArray, radius: FloatArray, change: Callable[[Ball, FloatArray], FloatArray]

@@ -57,8 +57,12 @@ class Space:
     @property
     def smooth(self) -> bool:
         """Whether every point of the ball inside the bounds is a row: nothing to truncate, snap, relate or cast."""
-        odd = self.steps.any() or self.members.any() or self.schema.relations
-        return not odd and self.dtype == self.work
+        return self.boxed and self.dtype == self.work
+
+    @property
+    def boxed(self) -> bool:
+        """The same but for casting: bounds alone say which points are rows."""
+        return not (self.steps.any() or self.members.any() or self.schema.relations)
 
     def settle(self, x: AnyArray, delta: FloatArray, eps: FloatArray, slope: FloatArray | None) -> AnyArray:
         """Rows that obey the schema, from moves inside the ball.
