@@ -1,8 +1,7 @@
 """Attacks of other libraries and of the user: their rows are projected, judged by the model itself, and compared."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -10,17 +9,15 @@ import numpy as np
 
 from robust.attacks.balls import ball_around
 from robust.attacks.base import Attack
-from robust.attacks.foreign_answers import rows_given
+from robust.attacks.foreign_asking import Given, Question, is_foolbox
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
 from robust.data.budget import Eps, read_eps, read_norm
 from robust.errors import InvalidInput, ModelFault
 from robust.models.base import Model, adapter_of
-from robust.models.foreign_errors import blamed
-from robust.predicting.memory import OutOfMemory, fitted, lacks_memory
+from robust.models.foreign_errors import brief
+from robust.predicting.memory import fitted
 from robust.types import AnyArray, FloatArray, IntArray, Norm
-
-_WORDS = 32
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,6 +31,7 @@ class Claims:
         outside: How many of its rows were outside the budget, the bounds or the schema.
         unusable: How many were no numbers.
         unmoved: How many stayed where they were.
+        stopped: With how many it could not go on, since the model raised.
     """
 
     rows: int = 0
@@ -42,6 +40,7 @@ class Claims:
     outside: int = 0
     unusable: int = 0
     unmoved: int = 0
+    stopped: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -51,7 +50,9 @@ class Foreign(Attack):
     A function is given what stands behind the model, and rows in the data's shape and units: for a torch model its
     module in evaluation mode, tensors and class indices; else a function from rows to scores (n, k), arrays and the
     data's own labels. What comes back is projected onto budget, bounds and schema, rounded inwards and judged afresh:
-    a row that breaks the model only outside the budget does not count. Global random numbers of torch and numpy are
+    a row that breaks the model only outside the budget does not count. Where the model raises, it is given fewer rows:
+    the others go on, and the row counts as it was when the model raised. What it hangs on a module, such as hooks, is
+    taken off again. Global random numbers of torch and numpy are
     seeded for the length of the call and put back: results repeat, but a row's may depend on its neighbours.
 
     Args:
@@ -107,61 +108,35 @@ class Foreign(Attack):
         """Ask the attack, batch by batch, and bring its rows inside.
 
         Raises:
-            ModelFault: If the attack raises, returns something else than rows, or leaves other weights behind.
+            ModelFault: If the attack raises, or the model does on every row that it asks about; if it returns something
+                else than rows, or leaves other weights behind.
         """
         found, claims, caller = target.x.copy(), Claims(rows=len(target)), target.caller
+        fault: BaseException | None = None
         bounds, before, fitting = _one_range(target, space), _weights(caller.model), caller.room.rows
+        question = Question(call=self.call, title=self.title, eps=self.eps, bounds=bounds, seed=seed)
 
-        def ask(block: slice) -> tuple[IntArray, FloatArray]:
+        def ask(block: slice) -> tuple[IntArray, Given]:
             rows = np.arange(block.start, block.stop)
-            return rows, self._asked(target.part(rows), bounds, seed=seed)
+            return rows, question.ask(target.part(rows))
 
         for start in range(0, len(target), target.batch):
             block = slice(start, min(start + target.batch, len(target)))
             for rows, given in fitted(block, caller.room, ask):
-                found[rows] = _judged(target, space, rows, given, claims)
+                claims.stopped += given.stopped
+                found[rows] = _judged(target, space, rows, given.rows, claims)
+                fault = given.fault or fault
         caller.tell_lack(fitting)
+        if fault is not None and claims.stopped == len(target):
+            raise ModelFault(f"{caller.model.name} raised {brief(fault)} on every row that {self.title} asked about")
         if _weights(caller.model) != before:
             raise ModelFault(
                 f"{self.title} changed the weights of {caller.model.name}, which it still has: what was broken is "
                 "another model; load the model anew, and hand over an attack that only reads it, or works on a copy"
             )
-        for name in ("rows", "broken", "kept", "outside", "unusable", "unmoved"):
+        for name in ("rows", "broken", "kept", "outside", "unusable", "unmoved", "stopped"):
             setattr(self.claims, name, getattr(claims, name))
         return found
-
-    def _asked(self, part: Target, bounds: tuple[float, float], *, seed: int) -> FloatArray:
-        """What it makes of some rows, flat (m, d), float64."""
-        model, adapter = part.caller.model, adapter_of(part.caller.model)
-
-        def scores(x: AnyArray) -> FloatArray:
-            rows = np.asarray(x)
-            return part.scores(rows.reshape(len(rows), -1).astype(part.x.dtype))
-
-        given: object = None
-        lack: list[BaseException] = []
-        with blamed(self.title, f"it attacked {model.name}"), _spared(lack, len(part)), _seeded(seed):
-            if model.framework == "torch" and hasattr(adapter, "module"):
-                from robust.attacks.foreign_torch import foolbox_rows, function_rows
-
-                if is_foolbox(self.call):
-                    given = foolbox_rows(self.call, adapter, part, eps=self._one_eps(), bounds=bounds, seed=seed)
-                else:
-                    given = function_rows(self.call, adapter, part, seed=seed)
-            elif is_foolbox(self.call):
-                from robust.attacks.foreign_torch import foolbox_rows_by_scores
-
-                given = foolbox_rows_by_scores(self.call, scores, part, eps=self._one_eps(), bounds=bounds)
-            else:
-                given = self.call(scores, np.array(part.data.x), np.array(part.data.targets))
-        if lack:
-            raise OutOfMemory from lack[0]
-        return rows_given(given, part.data.x.shape, title=self.title)
-
-    def _one_eps(self) -> float:
-        if not isinstance(self.eps, float):
-            raise InvalidInput(f"{self.title} takes one budget for all features, got {self.eps!r}")
-        return self.eps
 
 
 def _judged(target: Target, space: Space, rows: IntArray, given: FloatArray, claims: Claims) -> AnyArray:
@@ -192,17 +167,6 @@ def _weights(model: Model) -> str | None:
     return None if weights is None else weights()
 
 
-@contextmanager
-def _spared(lack: list[BaseException], rows: int) -> Iterator[None]:
-    """Note a lack of memory, where fewer rows can be tried, rather than raise it."""
-    try:
-        yield
-    except Exception as error:
-        if rows == 1 or not lacks_memory(error):
-            raise
-        lack.append(error)
-
-
 def _one_range(target: Target, space: Space) -> tuple[float, float]:
     """One range around all features, which is what foolbox knows; each feature's own bounds hold by projection.
 
@@ -218,16 +182,6 @@ def _one_range(target: Target, space: Space) -> tuple[float, float]:
     if most < high.max():
         most = np.nextafter(most, np.float32(np.inf))
     return float(least), float(most)
-
-
-def is_foolbox(attack: object) -> bool:
-    """Whether an object is one of foolbox's attacks; nothing is imported to find out.
-
-    Args:
-        attack: Anything.
-    """
-    library = sys.modules.get("foolbox")
-    return library is not None and isinstance(attack, library.attacks.base.Attack)
 
 
 def template(attack: object, *, norm: str) -> Foreign:
@@ -274,14 +228,3 @@ def _norm_of(attack: object) -> Norm | None:
     with suppress(ValueError):  # some have none until they are given one; then what the user says counts
         power = getattr(getattr(attack, "distance", None), "p", None)
     return None if power is None else known.get(power)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed numpy's global generator, which foreign code draws from, and put it back."""
-    before = np.random.get_state()  # noqa: NPY002 - theirs, not ours
-    np.random.seed(seed % 2**_WORDS)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(before)  # noqa: NPY002

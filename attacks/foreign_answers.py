@@ -8,6 +8,18 @@ from robust.errors import ModelFault
 from robust.types import AnyArray, FloatArray
 
 
+class ModuleRaised(Exception):
+    """A model that was lent to an attack raised when the attack asked it.
+
+    Args:
+        rows: What it was asked about (m, *row shape); None where that were no rows of the data.
+    """
+
+    def __init__(self, rows: AnyArray | None) -> None:
+        super().__init__()
+        self.rows = rows
+
+
 def rows_given(found: object, shape: tuple[int, ...], *, title: str) -> FloatArray:
     """The rows that an attack returned, flat (m, d), float64.
 

@@ -1,15 +1,14 @@
-"""Hands a torch module to attacks of other libraries, and counts what they ask of it."""
+"""Hands a torch module to attacks of other libraries."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
+from robust.attacks.lent_torch import lent
 from robust.attacks.target import Target
-from robust.models.adapter_torch import TorchAdapter, evaluating, placement
-from robust.predicting.metering import count_rows
+from robust.models.adapter_torch import TorchAdapter
 from robust.types import AnyArray
 
 _SMALLEST = 1e-30
@@ -41,7 +40,7 @@ def function_rows(call: Callable[..., Any], adapter: TorchAdapter, part: Target,
         part: The rows (m, d).
         seed: Of torch's global generator, for the length of the call.
     """
-    with _lent(adapter, part, seed) as (module, x, y):
+    with lent(adapter, part, seed) as (module, x, y):
         return call(module, x, y)
 
 
@@ -60,7 +59,7 @@ def foolbox_rows(
     """
     import foolbox
 
-    with _lent(adapter, part, seed) as (module, x, y):
+    with lent(adapter, part, seed) as (module, x, y):
         scores = _Scores(module, probabilities=part.kind == "probabilities").eval()
         wrapped = foolbox.PyTorchModel(scores, bounds=bounds, device=x.device)
         found = attack(wrapped, x, y, epsilons=eps)[1]
@@ -83,38 +82,3 @@ def foolbox_rows_by_scores(
 
     wrapped = foolbox.NumPyModel(lambda x: scores(x).astype(np.float32), bounds=bounds)
     return np.asarray(attack(wrapped, np.array(part.data.x, dtype=np.float32), part.y, epsilons=eps)[1])
-
-
-@contextmanager
-def _lent(
-    adapter: TorchAdapter, part: Target, seed: int
-) -> Iterator[tuple[torch.nn.Module, torch.Tensor, torch.Tensor]]:
-    """The module in evaluation mode with tensors of rows and classes; passes are counted, gradients put back."""
-    module = adapter.module
-    device, dtype = placement(module)
-    x = torch.from_numpy(np.array(part.data.x)).to(device=device, dtype=dtype)
-    y = torch.from_numpy(np.array(part.y, dtype=np.int64)).to(device)
-
-    def count(_module: torch.nn.Module, given: tuple[Any, ...]) -> None:
-        if given and isinstance(given[0], torch.Tensor):
-            rows = len(given[0])
-            count_rows(forward=rows)
-            if given[0].requires_grad:
-                given[0].register_hook(lambda _gradient: count_rows(backward=rows))
-
-    saved = [(p, p.grad, p.requires_grad) for p in module.parameters()]
-    handle = module.register_forward_pre_hook(count)
-    try:
-        with (
-            torch.inference_mode(False),
-            torch.enable_grad(),
-            evaluating(module),
-            torch.random.fork_rng(devices=[]),
-        ):
-            torch.random.default_generator.manual_seed(seed)
-            yield module, x, y
-    finally:
-        handle.remove()
-        for parameter, gradient, wanted in saved:
-            parameter.grad = gradient
-            parameter.requires_grad_(wanted)

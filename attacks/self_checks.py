@@ -118,6 +118,8 @@ def claims_hold(attack: Foreign) -> SelfCheck:
         f"of {claims.rows} rows, {attack.title} gave {claims.broken} that break the model as they came, {claims.kept} "
         f"that do inside budget, bounds and schema; {claims.outside} lay outside, {claims.unusable} were no numbers"
     )
+    if claims.stopped:
+        reason += f"; with {claims.stopped} it could not go on, since the model raised"
     still = claims.unmoved >= (1.0 - _FEW) * claims.rows > 0
     passed = lost <= _FEW * claims.rows and claims.unusable <= _FEW * claims.rows and not still
     if still:

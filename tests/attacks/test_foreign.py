@@ -248,6 +248,82 @@ def test_an_attack_that_changes_the_model_is_no_attack():
         robustness_curve(linear(), DATA, trains, eps=[0.01, 0.02])
 
 
+class Touchy(torch.nn.Module):
+    """Raises on rows whose first feature is large."""
+
+    def __init__(self, limit):
+        super().__init__()
+        self.inner, self.limit = linear_module(), limit
+
+    def forward(self, x):
+        if (x[:, 0] > self.limit).any():
+            raise ValueError("reading out of range")
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("attack", [foolbox.attacks.LinfPGD(steps=80), far])
+def test_where_the_module_raises_the_row_is_named_and_the_others_go_on(attack):
+    seen = []
+
+    def function(model, x, y):
+        seen.append(len(x))
+        moved = far(model, x, y)
+        model(x + (moved - x).sign() * 0.02)
+        return moved
+
+    found = robust_accuracy(
+        as_model(Touchy(0.77), output="logits"), DATA, attack=function if attack is far else attack, eps=0.02
+    )
+    clean, gap = X[:, 0] > 0.77, X @ WEIGHT - np.median(X @ WEIGHT)
+    # Features are pushed with the sign of their weights, against the class: rows of class 0 reach the limit.
+    pushed = X[:, 0].astype(float) + np.where(Y == 1, -0.02, 0.02) > 0.77
+    broken = clean | pushed | (np.abs(gap) <= 0.02 * np.abs(WEIGHT).sum())
+    assert found.value == pytest.approx(1.0 - broken.mean(), abs=0.011)
+    texts = "\n".join(getattr(fact, "text", "") for fact in found.evidence)
+    assert f"Touchy raises ValueError: reading out of range on {clean.sum()} of 200 rows as they are" in texts
+    assert "Touchy raises ValueError: reading out of range on adversarial forms of" in texts
+    told = check(found, "obeys budget and schema").reason
+    assert f"with {(pushed & ~clean).sum()} it could not go on, since the model raised" in told
+    assert call_sizes_fall(seen)
+
+
+def call_sizes_fall(seen):
+    """The first call has all rows; where it failed, each half is asked."""
+    return not seen or (seen[1] == (seen[0] + 1) // 2 and min(seen) == 1)
+
+
+def test_a_module_that_raises_on_every_row_of_an_attack_is_a_fault():
+    def far_off(model, x, y):
+        return model(x + 5.0)
+
+    with pytest.raises(ModelFault, match="Touchy raised ValueError: reading out of range on every row that far_off"):
+        robust_accuracy(as_model(Touchy(2.0), output="logits"), DATA, attack=far_off, eps=0.02)
+
+
+def test_what_an_attack_hangs_on_a_module_is_taken_off_again():
+    def meddles(module, x, y):
+        module.register_forward_hook(lambda *parts: -parts[2])
+        module.register_full_backward_hook(lambda *parts: None)
+        module[0].forward = lambda rows: torch.zeros(len(rows), 2)
+        module[1] = torch.nn.Softmax(dim=1)
+        return far(module, x, y)
+
+    module = torch.nn.Sequential(linear_module(), torch.nn.Identity())
+    calls = []
+    handle = module.register_forward_hook(lambda *_: calls.append(1))
+    parts = list(module)
+    found = robust_accuracy(as_model(module, output="logits"), DATA, attack=meddles, eps=0.02)
+    assert found.value == pytest.approx(exact(0.02), abs=0.01)
+    assert list(module) == parts
+    assert "forward" not in vars(module[0])
+    asked = len(calls)
+    module(torch.from_numpy(X).double())
+    assert len(calls) == asked + 1
+    handle.remove()
+    module(torch.from_numpy(X).double())
+    assert len(calls) == asked + 1
+
+
 def test_frozen_parameters_are_thawed_again():
     model = linear()
 
