@@ -52,8 +52,8 @@ lint: $(VENV)/installed stage
 types: stage
 	@cd $(STAGE) && $(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache
 
-# The wheel in a second, empty environment, outside the checkout.
-wheel: $(VENV)/installed
+# The wheel in a second, empty environment, outside the checkout; after the stage, which builds in the same folder.
+wheel: stage
 	@rm -rf dist build/lib build/bdist.* build/wheel-env
 	@$(BIN)/python -m build --wheel --outdir dist . > build/wheel.log 2>&1 || (cat build/wheel.log; exit 1)
 	@$(BIN)/python tests/wheel_check.py dist build/wheel-env constraints.txt
