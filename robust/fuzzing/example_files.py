@@ -212,6 +212,10 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, AnyArray]]:
         told = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         with np.load(file, allow_pickle=False) as content:
             arrays = {key: np.asarray(content[key]) for key in ("x", "base", "ordinary")}
+    except FileNotFoundError as error:
+        raise InvalidInput(
+            f"{error.filename} does not exist: a failing batch is two files that a fuzz saved, a .npz and a .json"
+        ) from error
     except (OSError, KeyError, ValueError) as error:
         raise InvalidInput(f"{file} is no failing batch that a fuzz saved: {error}") from error
     if not isinstance(told, dict) or told.get("format") != _FORMAT:
