@@ -565,66 +565,98 @@ def test_help_and_version(run):
     assert run("nonsense")[0] == 2
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        (("list",), 0),
-        (("list", "--json"), 0),
-        (("explain", "ATK001"), 0),
-        (("--help",), 0),
-        (("--version",), 0),
-        (("explain", "nothing"), 2),
-        (("--no-such-flag",), 2),
-        (("audit", "--gate", "accuracy >= 80%"), 0),
-        (("audit", "--gate", "accuracy >= 80%", "--json"), 0),
-        (("audit", "--gate", "accuracy >= 99.9%"), 1),
-        (("cost",), 0),
-        (("cost", "--json"), 0),
-        (("cost", "--macc", "1"), 1),
-        (("compare",), 1),
-        (("compare", "--json"), 1),
-        (("metrics",), 0),
-        (("metrics", "--json"), 0),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
-)
-def test_a_reader_who_leaves_is_no_error(files, tmp_path, arguments, code):
-    """Output, errors included, into a pipe that nobody reads: the code is that of the answer."""
-    if arguments[0] == "audit":
-        arguments = (*arguments, *map(str, args(files)[1:]))
+LEFT = [
+    (("list",), 0),
+    (("list", "--json"), 0),
+    (("explain", "ATK001"), 0),
+    (("--help",), 0),
+    (("--version",), 0),
+    (("explain", "nothing"), 2),
+    (("--no-such-flag",), 2),
+    (("audit", "--gate", "accuracy >= 80%"), 0),
+    (("audit", "--gate", "accuracy >= 80%", "--json"), 0),
+    (("audit", "--gate", "accuracy >= 99.9%"), 1),
+    (("cost",), 0),
+    (("cost", "--json"), 0),
+    (("cost", "--macc", "1"), 1),
+    (("compare",), 1),
+    (("compare", "--json"), 1),
+    (("metrics",), 0),
+    (("metrics", "--json"), 0),
+]
+
+# Two checks and no report: what else an audit does is tried elsewhere. Imports are most of what a command takes, and
+# are done once: each command is a fork of this, which ends as an interpreter ends.
+LEAVING = """
+import gc, json, os, sys
+import pandas, robust.report.files, scipy.stats, skops.io, sklearn.linear_model, sklearn.tree, torch
+from robust import cli, planning
+from robust.auditing.discovery import discover
+
+few = tuple(c for c in discover() if c.name == "accuracy")
+planning.discover = lambda: few
+robust.report.files.write_report = lambda *_, **__: True
+told, ended, child = sys.argv[1], [], 0
+gc.freeze()  # or each fork goes over all modules when it ends
+for at, arguments in enumerate(json.loads(sys.argv[2])):
+    for both in (False, True):
+        kept = os.open(f"{told}-{at}-{both}", os.O_CREAT | os.O_WRONLY)
+        child = os.fork()
+        if not child:
+            break
+        os.close(kept)
+        ended.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    if not child:
+        break
+if child:
+    with open(told, "w") as file:
+        json.dump(ended, file)
+else:
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.dup2(writing, 1)
+    os.dup2(writing if both else kept, 2)
+    sys.argv = ["robust", *arguments]
+    cli.main()
+"""
+
+
+@pytest.fixture(scope="module")
+def left(files, tmp_path_factory):
+    """Exit code and errors of commands whose output nobody reads, by place in the list and whether errors are lost."""
     data = ("--data", str(files / "test.csv"), "--target", "y")
-    arguments += {
+    more = {
+        "audit": tuple(map(str, args(files)[1:])),
         "cost": (str(files / "fine.skops"),),
         "compare": (str(files / "coarse.skops"), str(files / "fine.skops"), *data),
         "metrics": (str(files / "fine.skops"), *data),
-    }.get(arguments[0], ())
-    # Two checks and no report: what else an audit does is tried elsewhere.
-    program = (
-        "from robust import cli, planning\n"
-        "from robust.auditing.discovery import discover\n"
-        "import robust.report.files\n"
-        "planning.discover = lambda: tuple(c for c in discover() if c.name == 'accuracy')\n"
-        "robust.report.files.write_report = lambda *_, **__: True\n"
-        "cli.main()\n"
-    )
+    }
+    asked = [(*arguments, *more.get(arguments[0], ())) for arguments, _ in LEFT]
+    told = tmp_path_factory.mktemp("left") / "told"
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    # Each is a process that imports what a model needs; of those that tell a number, `--json` takes one half.
-    halves = ("--json" in arguments,) if arguments[0] in ("cost", "compare", "metrics") else (False, True)
-    for both in halves:
-        reading, writing = os.pipe()
-        os.close(reading)
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", program, *arguments],
-            cwd=tmp_path,
-            stdout=writing,
-            stderr=writing if both else subprocess.PIPE,
-            check=False,
-            env=buffered,
-        )
-        os.close(writing)
-        assert done.returncode == code, done.stderr
-        assert both or (b"robust: " in done.stderr) is (code == 2 and arguments[0] == "explain")
-        assert both or b"BrokenPipe" not in done.stderr
+    subprocess.run(
+        [sys.executable, "-P", "-c", LEAVING, str(told), json.dumps(asked)],
+        cwd=told.parent,
+        capture_output=True,  # pipes, as what is put in their place
+        check=True,
+        env=buffered,
+    )
+    turns = [(at, both) for at in range(len(LEFT)) for both in (False, True)]
+    codes = json.loads(told.read_text())
+    return {
+        turn: (code, told.with_name(f"told-{turn[0]}-{turn[1]}").read_text())
+        for turn, code in zip(turns, codes, strict=True)
+    }
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["output", "errors too"])
+@pytest.mark.parametrize("at", range(len(LEFT)), ids=[" ".join(arguments) for arguments, _ in LEFT])
+def test_a_reader_who_leaves_is_no_error(left, at, both):
+    """Output, errors included, into a pipe that nobody reads: the code is that of the answer."""
+    (arguments, code), (ended, errors) = LEFT[at], left[at, both]
+    assert ended == code, errors
+    assert both or ("robust: " in errors) is (code == 2 and arguments[0] == "explain")
+    assert both or "BrokenPipe" not in errors
 
 
 def test_the_command_itself(tmp_path):
