@@ -12,6 +12,8 @@ from robust.types import AnyArray, FloatArray, IntArray
 _HIDDEN = 64
 # Points of a step, and steps of a pass at least: few points are gone through more often.
 _BATCH, _STEPS = 200, 25
+# Steps of a call at least, where a pass has fewer: what a call checks of its arguments costs as much as five of them.
+_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,8 +90,9 @@ class Learner:
         x, y = (np.concatenate(parts) for parts in zip(*self._points, strict=True))
         batch = min(_BATCH, len(x))
         self._net.set_params(batch_size=batch)
-        for _ in range(epochs * max(1, -(-_STEPS * batch // len(x)))):
-            self._net.partial_fit(x, y, classes=self._classes)
+        passes = epochs * max(1, -(-_STEPS * batch // len(x)))
+        for some in _parted(passes, most=_AT_ONCE * batch // len(x)):
+            self._net.partial_fit(np.tile(x, (some, 1)), np.tile(y, some), classes=self._classes)
         (first, last), (shift, bias) = self._net.coefs_, self._net.intercepts_
         if last.shape[1] == 1:  # two classes share one logit
             last, bias = np.hstack([np.zeros_like(last), last]), np.append(0.0, bias)
@@ -97,3 +100,13 @@ class Learner:
         return FittedNetwork(
             centre=self._centre, scale=self._scale, first=(first.copy(), shift.copy()), last=(last.copy(), bias.copy())
         )
+
+
+def _parted(passes: int, *, most: int) -> list[int]:
+    """Passes in groups, as even as can be, of at most so many; of one where not even that fits.
+
+    >>> _parted(7, most=3), _parted(2, most=0)
+    ([3, 2, 2], [1, 1])
+    """
+    groups = -(-passes // max(most, 1))
+    return [len(part) for part in np.array_split(np.arange(passes), groups)]

@@ -84,7 +84,7 @@ def test_inequalities_hold_to_the_last_bit(attack, kind):
     ids=repr,
 )
 def test_behind_trees_too(attack, make, kind):
-    data = table(kind, n=100)
+    data = table(kind, n=50)
     rows = attack.perturb(as_model(make(n_estimators=10, random_state=0).fit(data.x, data.y)), data)
     require_exact(rows)
     assert obeys(rows, data.x, data.schema, eps=0.3, norm=attack.norm).all()
