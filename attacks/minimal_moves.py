@@ -153,10 +153,10 @@ class Moves:
                 move = move * self._factor(move, radius)
             reach = radius[:, None].astype(self.dtype) * self.units
             return np.clip(move, np.maximum(room[0], -reach), np.minimum(room[1], reach))
-        factor = self._factor(move, radius)
         if self.space.norm == "l1":
             ball = ball_around(self.space, x, eps=radius[:, None] * self.space.eps)
-            return np.asarray(ball.nearest((move * factor).astype(np.float64)), dtype=self.dtype)
+            longer = move * self._factor(move, radius)
+            return np.asarray(ball.nearest(longer.astype(np.float64)), dtype=self.dtype)
         sizes = move_sizes(self.space, move)
         ratio = np.divide(radius, sizes, out=np.ones(len(x)), where=sizes > 0)
         moved = move * ratio[:, None].astype(self.dtype)

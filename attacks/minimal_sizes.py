@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from robust.attacks.finite import finite
 from robust.attacks.projection import Space
 from robust.attacks.rounding import beyond
 from robust.types import AnyArray, BoolArray, FloatArray
@@ -28,12 +29,13 @@ def sizes_of(space: Space, x: AnyArray, rows: AnyArray) -> FloatArray:
 
 def move_sizes(space: Space, moves: FloatArray) -> FloatArray:
     """Norms of moves (m, d), in units of the budget; in double precision (m,)."""
-    shares = np.abs(moves * _inverse(space, moves.dtype))
+    shares = moves * _inverse(space, moves.dtype)
+    if space.norm == "l2":
+        return _length(shares)
+    np.abs(shares, out=shares)
     if space.norm == "linf":
         return np.asarray(shares.max(axis=1, initial=0.0), dtype=np.float64)
-    if space.norm == "l1":
-        return np.asarray(shares.sum(axis=1, dtype=np.float64))
-    return _length(shares)
+    return np.asarray(shares.sum(axis=1, dtype=np.float64))
 
 
 def fits(space: Space, x: AnyArray, rows: AnyArray, radius: float) -> BoolArray:
@@ -67,10 +69,13 @@ def dual_norms(space: Space, gradient: FloatArray) -> FloatArray:
     Returns:
         The slopes (m,), at least 0.
     """
-    slopes = np.abs(gradient * space.eps.astype(gradient.dtype))
+    slopes = gradient * space.eps.astype(gradient.dtype)
+    if space.norm == "l2":
+        return _length(slopes)
+    np.abs(slopes, out=slopes)
     if space.norm == "linf":
         return np.asarray(slopes.sum(axis=1, dtype=np.float64))
-    return slopes.max(axis=1, initial=0.0).astype(np.float64) if space.norm == "l1" else _length(slopes)
+    return np.asarray(slopes.max(axis=1, initial=0.0), dtype=np.float64)
 
 
 def smallest_move(space: Space, x: AnyArray) -> FloatArray:
@@ -93,15 +98,21 @@ def smallest_move(space: Space, x: AnyArray) -> FloatArray:
 
 
 def _length(values: FloatArray) -> FloatArray:
-    """Euclidean lengths of rows of numbers of at least 0, first divided by the largest so that no square underflows."""
-    most = values.max(axis=1, initial=0.0)
+    """Euclidean lengths of rows.
+
+    Squares of single precision neither underflow nor overflow in double precision; numbers of that are divided by the
+    largest first.
+    """
+    if values.dtype == np.float32:
+        return np.asarray(np.sqrt(np.einsum("ij,ij->i", values, values, dtype=np.float64)))
+    most = np.abs(values).max(axis=1, initial=0.0)
     scaled = values / np.where(most > 0, most, 1.0)[:, None]
     return np.asarray(most.astype(np.float64) * np.sqrt(np.einsum("ij,ij->i", scaled, scaled, dtype=np.float64)))
 
 
 def _gap(x: AnyArray, rows: AnyArray) -> FloatArray:
     """Moves in double precision (m, d); what is missing has not moved."""
-    return np.nan_to_num(rows.astype(np.float64) - x.astype(np.float64))
+    return finite(rows.astype(np.float64) - x.astype(np.float64))
 
 
 def _inverse(space: Space, dtype: np.dtype[np.floating]) -> FloatArray:

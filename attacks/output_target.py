@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from robust.attacks.finite import finite
 from robust.attacks.losses import Loss
 from robust.attacks.target import Target
 from robust.data.dataset import Dataset
@@ -86,7 +87,7 @@ class OutputTarget(Target):
 
         outputs, gradient = self.caller.gradient(self._shaped(x), cotangent)
         value = _steered(self.sign * outputs[:, self.output])
-        slope = np.nan_to_num(gradient.reshape(len(x), -1), copy=False)
+        slope = finite(gradient.reshape(len(x), -1))
         # What moves the output by less than anybody could see, over the size of the features, is no slope.
         sizes = np.maximum(np.abs(np.nan_to_num(x.astype(np.float64))), 1.0)
         least = np.maximum(_NO_SLOPE * np.abs(value), _NO_STEP * self.by)

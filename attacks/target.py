@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from robust.attacks.apgd_losses import aimed_cotangent
+from robust.attacks.finite import finite
 from robust.attacks.losses import (
     Loss,
     Scale,
@@ -180,7 +181,7 @@ class Target:
         outputs, gradient = self.caller.gradient(self._shaped(x), cotangent)
         # A derivative that is not a number points nowhere; one that overflowed still has its sign.
         flat = gradient.reshape(len(x), -1)
-        return outputs, np.nan_to_num(flat, copy=False, posinf=_STEEPEST, neginf=-_STEEPEST)
+        return outputs, finite(flat, largest=_STEEPEST)
 
     def _shaped(self, x: AnyArray) -> AnyArray:
         return x.reshape(len(x), *self.data.schema.shape)
