@@ -123,7 +123,8 @@ def _changes(
             change[np.abs(change) <= noise] = 0.0
             # A missing feature stays missing, and moves nothing.
             told = np.nansum(promised[:, group], axis=1)
-            unsure = lost | saturated(after, sample.y, scale=sample.scale)
+            # Nor does a row that has no answer there: that is no slope.
+            unsure = lost | saturated(after, sample.y, scale=sample.scale) | np.isnan(change)
             change[unsure], told[unsure] = 0.0, 0.0
             total += change @ change, told @ told
     return sums

@@ -25,10 +25,14 @@ from robust.types import AnyArray, FloatArray, IntArray, Norm
 
 # Budgets of a bisection, from the whole range down by this factor each; and queries of a search at each of them.
 _BUDGETS, _FACTOR, _QUERIES = 128, 0.93, 300
+# Where features are few: so many queries, and so many more for each feature.
+_FLOOR, _EACH = 40, 10
 # Of the straight way back.
 _HALVINGS = 10
 # Steps of linearised models.
 _NEWTON = 8
+# Share of the rows that walks may have missed before none of what they found is trusted.
+_FEW = 0.05
 # Share of the features' ranges over which slopes are measured.
 _REACH = 0.1
 
@@ -58,7 +62,9 @@ class LeastPush:
 
 
 def least_rungs(target: OutputTarget, space: Space, *, units: Eps | None, norm: Norm) -> tuple[Attack, ...]:
-    """The attacks: a step and a walk along gradients or measured slopes; a search at bisected budgets without any.
+    """The attacks: a step and a walk along gradients or measured slopes, a search at bisected budgets without any.
+
+    Behind measured slopes comes that search, too: steps and plateaus have no slope that leads anywhere.
 
     Args:
         target: Output and rows.
@@ -70,6 +76,9 @@ def least_rungs(target: OutputTarget, space: Space, *, units: Eps | None, norm: 
     if model.gradients is not None or (regression_trees(model) is None and few_features(space)):
         walk: Attack = DDN(eps=units) if norm == "l2" else FMN(eps=units, norm=norm)
         walks: tuple[Attack, ...] = (LinearStep(eps=units, norm=norm), walk)
+        if model.gradients is None:
+            moving = int((space.eps > 0).sum())
+            return (*walks, black_box(target, unit, norm, queries=min(_QUERIES, _FLOOR + _EACH * moving)))
         flat = model.gradients is not None and bool(flat_at(target, target.x).any())
         return (FromEdges(eps=unit, norm=norm), *walks) if flat else walks
     if regression_trees(model) is not None:
@@ -88,7 +97,7 @@ def least_pushes(target: OutputTarget, space: Space, rungs: tuple[Attack, ...], 
     """
     least, best, norms = np.full(len(target), np.inf), target.x.copy(), []
     aimed = target
-    if target.caller.model.gradients is None and isinstance(rungs[-1], MinimalNorm):
+    if target.caller.model.gradients is None and isinstance(rungs[0], MinimalNorm):
         aimed = differenced(target, space, reach=_REACH * np.minimum(full_ranges(target), _span(target)))
     for rung in rungs:
         if isinstance(rung, MinimalNorm):
@@ -98,6 +107,8 @@ def least_pushes(target: OutputTarget, space: Space, rungs: tuple[Attack, ...], 
             flat = flat_at(target, target.x) & ~np.any((rows != target.x) & ~np.isnan(rows), axis=1)
             if flat.any():
                 rows[flat] = _bisected(rung, target.part(flat), space, seed=seed)
+        elif norms:
+            rows = _left_over(rung, target, space, least, seed=seed)
         else:
             rows = _bisected(rung, target, space, seed=seed)
         there = target.wrong(target.scores(rows), slice(None))
@@ -106,6 +117,23 @@ def least_pushes(target: OutputTarget, space: Space, rungs: tuple[Attack, ...], 
         best[better], least = rows[better], np.minimum(least, sizes)
         norms.append(least)
     return LeastPush(target=target, space=space, rungs=rungs, norms=np.array(norms), rows=best)
+
+
+def _left_over(attack: Attack, target: OutputTarget, space: Space, least: FloatArray, *, seed: int) -> AnyArray:
+    """What a search finds for rows of which nothing is known; if it finds many, those that are known are asked, too.
+
+    Args:
+        attack: The search, at any budget.
+        target: Output, way, amount and rows.
+        space: Norm, units and schema.
+        least: The norms that are known, inf where nothing was found (n,).
+        seed: Of the search.
+    """
+    found, lost = target.x.copy(), np.isinf(least)
+    found[lost] = _bisected(attack, target.part(lost), space, seed=seed)
+    if np.any((found != target.x) & ~np.isnan(found), axis=1).sum() > _FEW * len(target):
+        found[~lost] = _bisected(attack, target.part(~lost), space, seed=seed)
+    return found
 
 
 def _span(target: OutputTarget) -> FloatArray:
@@ -149,7 +177,10 @@ def _stepped_from_edges(target: OutputTarget, space: Space, *, seed: int) -> Any
 
 def _bisected(attack: Attack, target: OutputTarget, space: Space, *, seed: int) -> AnyArray:
     """The rows that an attack of a fixed budget finds at the smallest of a ladder of budgets (n, d), by bisection."""
-    ranges, moving = full_ranges(target), space.eps > 0
+    moving = space.eps > 0
+    if not moving.any() or not len(target):
+        return target.x.copy()
+    ranges = full_ranges(target)
     widest = np.where(moving, ranges / np.where(moving, space.eps, 1.0), 0.0)
     most = {"linf": widest.max(initial=0.0), "l2": np.sqrt(np.sum(widest**2)), "l1": widest.sum()}[space.norm]
     budgets = most * _FACTOR ** np.arange(_BUDGETS)[::-1]
@@ -179,8 +210,6 @@ def _bisected(attack: Attack, target: OutputTarget, space: Space, *, seed: int) 
             tried = (low + high) // 2
         return _shortened(found, target, space)
 
-    if not moving.any() or not len(target):
-        return target.x.copy()
     identity = attack.identity()
     key = ("least", identity or "", repr(space.eps.tolist()), str(seed))
     return run() if identity is None else kept(target, *key, compute=run)

@@ -15,7 +15,7 @@ Oddity: TypeAlias = Literal["nan", "infinite", "huge", "denormal", "beyond", "un
 ODDITIES: tuple[Oddity, ...] = get_args(Oddity)
 
 #: Purposes of random numbers, beside those of rows inside.
-_CELLS, _STYLES = 21, 22
+_CELLS, _STYLES, _TURN = 21, 22, 23
 #: Of four rows, one stays as it is, beside the odd ones: its answer must stay what it is, too. One has a single odd
 #: value, one some, one mostly odd ones.
 _SINGLE, _SOME, _MOST = 1, 2, 3
@@ -90,17 +90,20 @@ def odd_rows(
         return rows
     together = TURNS if len(rows) % ROUND == 0 else 1
     style = draws.uniform(3, _STYLES)
-    # Views: a quarter of the rows each.
+    # Views: a quarter of the rows each. Ordinary ones come first in some blocks, odd ones in others: a model may look
+    # at the first row of a batch alone.
     quarters, styles = rows.reshape(-1, 4, together, domain.width), style.reshape(-1, 4, together, 3)
-    some, most = quarters[:, _SOME], quarters[:, _MOST]
+    shift = int(draws.words(1, _TURN)[0]) % 2
+    single_at, some_at, most_at = ((kind + shift) % 4 for kind in (_SINGLE, _SOME, _MOST))
+    some, most = quarters[:, some_at], quarters[:, most_at]
     words = draws.words(some.size, _CELLS).reshape(some.shape)
     values = table_values(table, words)
-    odd = by_lower_digits(words, styles[:, _SOME, :, 1:2] ** 2)
+    odd = by_lower_digits(words, styles[:, some_at, :, 1:2] ** 2)
     every = bool(may.all())
     some[...] = np.where(odd if every else odd & may, values, some)
     most[...] = values if every else np.where(may, values, most)
     # One odd value each, also where chance has chosen none.
-    few = np.arange(len(rows)).reshape(-1, 4, together)[:, [_SINGLE, _SOME]].ravel()
+    few = np.arange(len(rows)).reshape(-1, 4, together)[:, [single_at, some_at]].ravel()
     place = candidates[(style[few, 0] * np.float32(len(candidates))).astype(np.intp)]
     rows[few, place] = table[(style[few, 2] * np.float32(len(table))).astype(np.intp), place]
     return rows

@@ -5,6 +5,8 @@ import pytest
 import torch
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import KBinsDiscretizer
 from torch import nn
 
 from robust.attacks.output_least import minimal_perturbation_for_change
@@ -132,3 +134,33 @@ def test_batches_and_order_change_nothing():
 def test_bad_options_are_refused(options, words):
     with pytest.raises(InvalidInput, match=words):
         minimal_perturbation_for_change(as_model(lambda x: x @ W, task="regression"), X, **options)
+
+
+def stairs(x):
+    return np.floor(np.asarray(x)[:, 0] * 5) / 5
+
+
+def rounded(x):
+    return np.round(2.0 * np.asarray(x)[:, 0] - 1.3)
+
+
+def ramp(x):
+    return np.clip(np.asarray(x)[:, 0] - 1.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("function", [stairs, rounded, ramp, KBinsDiscretizer(8, encode="ordinal")])
+def test_steps_without_gradients_are_left_by_the_nearest_edge(function, norm):
+    x = np.random.default_rng(3).uniform(0, 2, (30, 1))
+    if isinstance(function, KBinsDiscretizer):
+        function = make_pipeline(function, LinearRegression()).fit(x, x[:, 0] ** 2)
+    ask = function.predict if hasattr(function, "predict") else function
+    model = function if hasattr(function, "predict") else as_model(function, task="regression")
+    grid = np.linspace(0, 2, 8001)[:, None]
+    far = np.abs(ask(grid)[None] - ask(x)[:, None]) >= 0.3
+    nearest = np.where(far, np.abs(grid.T - x), np.inf).min(axis=1)
+    m = minimal_perturbation_for_change(model, as_data(x, schema={"bounds": (0, 2)}), change=0.3, norm=norm)
+    assert (np.isinf(m.rows) == np.isinf(nearest)).all()
+    known = np.isfinite(nearest)
+    assert (m.rows[known] <= nearest[known] * 1.02 + 1e-3).all()
+    assert (m > 0.9).status == "FAIL"
