@@ -95,7 +95,8 @@ def least_pushes(target: OutputTarget, space: Space, rungs: tuple[Attack, ...], 
         rungs: The attacks, see `least_rungs`.
         seed: Seed of whatever is random.
     """
-    least, best, norms = np.full(len(target), np.inf), target.x.copy(), []
+    least, best = np.full(len(target), np.inf), target.x.copy()
+    norms: list[FloatArray] = []
     aimed = target
     if target.caller.model.gradients is None and isinstance(rungs[0], MinimalNorm):
         aimed = differenced(target, space, reach=_REACH * np.minimum(full_ranges(target), _span(target)))
