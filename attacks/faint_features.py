@@ -124,7 +124,7 @@ def _changes(
             # A missing feature stays missing, and moves nothing.
             told = np.nansum(promised[:, group], axis=1)
             # Nor does a row that has no answer there: that is no slope.
-            unsure = lost | saturated(after, sample.y, scale=sample.scale) | np.isnan(change)
+            unsure = lost | saturated(after, sample.y, scale=sample.scale) | ~np.isfinite(change)
             change[unsure], told[unsure] = 0.0, 0.0
             total += change @ change, told @ told
     return sums
