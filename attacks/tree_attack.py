@@ -34,8 +34,8 @@ class TreeAttack(Attack):
     """The leaves of a tree ensemble that a row can reach, searched greedily from leaf to leaf, then exactly.
 
     A leaf is a box; the row moves into the boxes of other leaves by the cheapest changes that enter them, as long as
-    the margin rises. For a single tree that is exact in linf; in l2 and l1 it may miss the nearest leaf. Rows of an ensemble that
-    hold are handed to an exact search, a mixed-integer program over all combinations of leaves, which finds an
+    the margin rises. For a single tree that is exact in linf; in l2 and l1 it may miss the nearest leaf. Rows of an
+    ensemble that hold are handed to an exact search, a mixed-integer program over all combinations of leaves, which finds an
     adversarial row or proves that there is none.
 
     Integer, one-hot, categorical and immutable features are options like any other, so the exact search is exact under
