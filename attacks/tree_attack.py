@@ -35,8 +35,8 @@ class TreeAttack(Attack):
 
     A leaf is a box; the row moves into the boxes of other leaves by the cheapest changes that enter them, as long as
     the margin rises. For a single tree that is exact in linf; in l2 and l1 it may miss the nearest leaf. Rows of an
-    ensemble that hold are handed to an exact search, a mixed-integer program over all combinations of leaves, which finds an
-    adversarial row or proves that there is none.
+    ensemble that hold are handed to an exact search, a mixed-integer program over all combinations of leaves, which
+    finds an adversarial row or proves that there is none.
 
     Integer, one-hot, categorical and immutable features are options like any other, so the exact search is exact under
     them. A row that breaks a relation is mended by one more of its features; such a row counts as proved only if no
