@@ -34,9 +34,9 @@ class TreeAttack(Attack):
     """The leaves of a tree ensemble that a row can reach, searched greedily from leaf to leaf, then exactly.
 
     A leaf is a box; the row moves into the boxes of other leaves by the cheapest changes that enter them, as long as
-    the margin rises. For a single tree that is exact in linf; in l2 and l1 it may miss the nearest leaf. Rows of an
-    ensemble that hold are handed to an exact search, a mixed-integer program over all combinations of leaves, which
-    finds an adversarial row or proves that there is none.
+    the margin rises. For a single tree without relations the first step is exact: it has tried the nearest point of
+    every leaf. Rows of an ensemble that hold are handed to an exact search, a mixed-integer program over all
+    combinations of leaves, which finds an adversarial row or proves that there is none.
 
     Integer, one-hot, categorical and immutable features are options like any other, so the exact search is exact under
     them. A row that breaks a relation is mended by one more of its features; such a row counts as proved only if no
@@ -144,10 +144,8 @@ class _Row:
         best, height = choices.x, float(self._margins(choices.x[None])[0])
         if not choices.columns or height > 0:
             return best, height, True
-        for turn in draws:
-            state = choices.start[:-1].copy()
-            if turn is not draws[0]:
-                state = self._drawn(turn)
+        for number, turn in enumerate(draws):
+            state = self._drawn(turn) if number else choices.start[:-1].copy()
             row, margin = self._climbed(state)
             if margin > height and self._related(row[None])[0]:
                 best, height = row, margin

@@ -104,6 +104,45 @@ def test_exact_against_brute_force_over_all_cells(kind, classes, norm):
     assert 5 < broken_in_all < 70
 
 
+def nearest_leaf(tree, row, label, eps, norm):
+    """Least share of the budget that reaches a leaf of another class: all boxes, one after the other."""
+    least = np.inf
+    waiting = [(0, np.full(3, -np.inf), np.full(3, np.inf))]
+    while waiting:
+        node, low, high = waiting.pop()
+        if tree.children_left[node] >= 0:
+            j, cut = tree.feature[node], tree.threshold[node]
+            waiting.append((tree.children_left[node], low, np.where(np.arange(3) == j, np.minimum(high, cut), high)))
+            waiting.append((tree.children_right[node], np.where(np.arange(3) == j, np.maximum(low, cut), low), high))
+        elif tree.value[node, 0].argmax() != label:
+            low, high = low.copy(), high.copy()
+            low[2], high[2] = np.floor(low[2]) + 1, np.floor(high[2])  # the last feature is a whole number
+            share = np.maximum(0, np.maximum(low - row, row - high)) / eps
+            length = {"linf": share.max(), "l2": np.sqrt((share**2).sum()), "l1": share.sum()}[norm]
+            least = min(least, length if low[2] <= high[2] else np.inf)
+    return least
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("seed", [6, 7, 10, 12, 17])
+def test_a_single_tree_is_exact_in_every_norm(seed, norm):
+    rng = np.random.default_rng(seed)
+    x = np.column_stack([2 * rng.normal(size=300), rng.normal(size=300), rng.integers(18, 90, 300)])
+    y = (x[:, 0] + 2 * x[:, 1] + (x[:, 2] - 50) / 10 + rng.normal(size=300) > 0).astype(int)
+    tree = DecisionTreeClassifier(max_depth=(4, 8, None)[seed % 3], random_state=0).fit(x[:200], y[:200])
+    held = x[200:], y[200:]
+    data = as_data(*held, names=["a", "b", "age"], schema={"age": {"kind": "integer"}}, name="table")
+    eps = {"a": 0.5, "b": 0.3, "age": 5.0}
+    found = TreeAttack(eps=eps, norm=norm).perturb(as_model(tree), data)
+    right = tree.predict(held[0]) == held[1]
+    length = np.array(
+        [nearest_leaf(tree.tree_, *pair, np.array(list(eps.values())), norm) for pair in zip(*held, strict=True)]
+    )
+    clear = right & (np.abs(length - 1) > 1e-4)  # trees cast to single precision
+    assert (tree.predict(found) != held[1])[clear].tolist() == (length < 1)[clear].tolist()
+    assert 5 < (length < 1)[clear].sum() < clear.sum()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_trees_are_read_as_the_model_adds_them_up(kind):
     data = table(200, classes=3)
