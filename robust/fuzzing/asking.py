@@ -54,6 +54,7 @@ class Answer:
         changed: Whether the model changed its input.
         seconds: Inside the model.
         stopped: Whether it was given up.
+        listed: Whether the outputs have one axis, as an empty list does, which says nothing of columns.
     """
 
     outputs: FloatArray | None = None
@@ -62,6 +63,7 @@ class Answer:
     changed: bool = False
     seconds: float = 0.0
     stopped: bool = False
+    listed: bool = False
 
     @property
     def told(self) -> str:
@@ -127,7 +129,8 @@ class Asker:
             outputs = columns_of(found.outputs, len(rows))[:asked]
         except ModelFault as error:
             return Answer(misshapen=str(error), changed=changed, seconds=found.seconds)
-        return Answer(outputs=outputs, changed=changed, seconds=found.seconds)
+        listed = np.ndim(found.outputs) == 1  # type: ignore[arg-type] # what has no axes has no columns
+        return Answer(outputs=outputs, changed=changed, seconds=found.seconds, listed=listed)
 
 
 def columns_of(outputs: object, rows: int) -> FloatArray:

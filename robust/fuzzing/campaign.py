@@ -126,7 +126,7 @@ class Campaign:
                 return
             stop = min(start + self.size, stream.rows)
             rows = stream.source.take(start, stop)
-            sampled = SAMPLED if turn % _EVERY == 0 else frozenset[Property]()
+            sampled = SAMPLED if turn % _EVERY == 0 or stop == stream.rows else frozenset[Property]()
             try:
                 faults, refused = self._examined(rows, stream, sampled)
             except OutOfMemory:
@@ -154,6 +154,7 @@ class Campaign:
         if fine.any():
             rest = examiner.examine(rows[fine], level=stream.level, form=stream.form, sampled=sampled)
             faults += [_placed(fault, fine) for fault in rest.faults if fault.rows is not None]
+        faults += [fault for fault in found.faults if fault.property != "no exception"]
         return tuple(faults), None
 
     def _count(self, stream: Stream, rows: AnyArray, faults: Sequence[Fault], refused: str | None) -> None:
@@ -164,7 +165,9 @@ class Campaign:
         tally.forms += not stream.form.plain
         if refused is not None:
             tally.refused += len(rows)
-            self.refusals.setdefault(stream.name, refused)
+            # NaN in an odd form is no news where the form, or NaN, was refused before.
+            if not any(part in self.refusals for part in stream.name.split(", ")):
+                self.refusals[stream.name] = refused
         if not faults:
             return
         failed, batch = np.zeros(len(rows), dtype=bool), False
@@ -198,7 +201,7 @@ def _raising(examiner: Examiner, rows: AnyArray, stream: Stream) -> list[Fault]:
         part = waiting.pop()
         if len(part) < len(rows):
             answer = examiner.asker.ask(rows[part], stream.form)
-            if answer.error is None or examiner.may_say_no(answer.error, stream.level, stream.form):
+            if answer.error is None or examiner.may_say_no(answer.error, rows[part], stream.level, stream.form):
                 continue
             if len(part) == 1:
                 fault = raised(answer)

@@ -158,7 +158,8 @@ def _compared(
     if answer.error is not None:
         return []  # a batch of other rows, which is not what is looked at
     if answer.outputs is None or answer.outputs.shape != outputs.shape:
-        return [Fault(property="batch invariance", kind=kind, words=f"beside other rows: {answer.misshapen}")]
+        told = answer.misshapen or ("given up" if answer.stopped else "another number of outputs")
+        return [Fault(property="batch invariance", kind=kind, words=f"beside other rows: {told}")]
     if np.array_equal(outputs[stays], answer.outputs[stays]):
         return []
     gaps = np.where(stays, answer_gaps(outputs, answer.outputs), 0.0)

@@ -1,7 +1,7 @@
 """Holds one batch against all properties: the same examination finds a failure, shrinks it and replays it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from robust.fuzzing.batch_forms import PLAIN, BatchForm
 from robust.fuzzing.company import changed_by_neighbours, changed_by_size, changed_by_time
 from robust.fuzzing.expected import Expected
 from robust.fuzzing.faults import Fault, Level, Property
+from robust.fuzzing.lasting import Witness
 from robust.fuzzing.subject import KillsProcess
 from robust.types import AnyArray, BoolArray, FloatArray
 
@@ -50,6 +51,11 @@ class Examiner:
     base: AnyArray
     expected: Expected
     may_refuse: bool = True
+    witness: Witness = field(init=False)
+
+    def __post_init__(self) -> None:
+        """The simplest row tells whether the model is still the same."""
+        object.__setattr__(self, "witness", Witness(row=self.base))
 
     def examine(
         self, rows: AnyArray, *, level: Level, form: BatchForm = PLAIN, sampled: frozenset[Property] = frozenset()
@@ -62,9 +68,18 @@ class Examiner:
             form: What the batch looks like.
             sampled: Properties to look at that take calls of their own.
         """
+        if "determinism" not in sampled:
+            return self._examined(rows, level, form, sampled)
+        self.witness.remember(self.asker, self.expected)
+        found = self._examined(rows, level, form, sampled)
+        lasting = self.witness.changed(self.asker, self.expected)
+        return found if lasting is None else replace(found, faults=(*found.faults, lasting))
+
+    def _examined(self, rows: AnyArray, level: Level, form: BatchForm, sampled: frozenset[Property]) -> Examined:
+        """What the batch itself shows."""
         answer = self.asker.ask(rows, form)
         if answer.error is not None:
-            if self.may_say_no(answer.error, level, form):
+            if self.may_say_no(answer.error, rows, level, form):
                 return Examined(refused=answer.told)
             return Examined(faults=(raised(answer),))
         faults = [*self._time(rows, form, answer)]
@@ -76,7 +91,7 @@ class Examiner:
             faults.append(Fault(property="shape", kind="shape", words=answer.misshapen or "it gives nothing"))
             return Examined(faults=tuple(faults))
         outputs, noise = answer.outputs, 0.0
-        if outputs.shape[1] != self.expected.columns and len(rows):
+        if outputs.shape[1] != self.expected.columns and (len(rows) or not answer.listed):
             words = f"it gives {outputs.shape[1]} numbers a row, on the data's rows {self.expected.columns}"
             return Examined(faults=(*faults, Fault(property="shape", kind="columns", words=words)))
         finite, invariant = bool(np.isfinite(outputs).all()), bool(len(rows)) and "batch invariance" in sampled
@@ -90,12 +105,12 @@ class Examiner:
             faults += found
         return Examined(faults=tuple(faults), noise=noise)
 
-    def may_say_no(self, error: BaseException, level: Level, form: BatchForm) -> bool:
+    def may_say_no(self, error: BaseException, rows: AnyArray, level: Level, form: BatchForm) -> bool:
         """Whether an exception is a clear refusal of something that may be refused."""
         subject = self.asker.subject
         if level != "outside" or not self.may_refuse or not subject.refuses(error):
             return False
-        if form.plain or form.size == 0:
+        if form.plain or form.size == 0 or not self.obeyed(rows).all():
             return True
         return subject.typed and form.dtype is not None  # a framework checks number types itself
 
@@ -137,7 +152,9 @@ class Examiner:
             if again.error is not None or seconds <= budget:
                 return []
         how = "was given up after" if answer.stopped else "takes"
-        words = f"a call of {len(rows)} rows {how} {seconds:.3g} s, {budget:g} s are allowed"
+        words = (
+            f"a call of {len(rows)} row{'' if len(rows) == 1 else 's'} {how} {seconds:.3g} s, {budget:g} s are allowed"
+        )
         return [Fault(property="time", kind="stopped" if answer.stopped else "slow", words=words)]
 
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from robust.data.schema import FeatureSchema
 from robust.fuzzing.batch_forms import BatchForm
@@ -47,7 +50,8 @@ class FuzzExample:
 
     def __str__(self) -> str:
         shown = [
-            f"{name} = {value:.6g}" + (f" in row {i}" if len(self.rows) > 1 else "") for i, name, value in self.names
+            f"{name} = {_number(value, self.rows.dtype)}" + (f" in row {i}" if len(self.rows) > 1 else "")
+            for i, name, value in self.names
         ]
         more = f", and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
         size = f"{len(self.rows)} row{'' if len(self.rows) == 1 else 's'}"
@@ -128,6 +132,13 @@ class FuzzResult:
         parts += [f"note: {note}" for note in self.notes]
         parts += [f"{i}. {example}" for i, example in enumerate(self.examples, start=1)]
         return "\n".join(parts)
+
+
+def _number(value: float, dtype: "np.dtype[Any]") -> str:
+    """Six digits, all of them where fewer would look like a round number next to it."""
+    short = f"{value:.6g}"
+    hidden = np.isfinite(value) and float(short) != value and len(short.lstrip("-0.").replace(".", "")) < 6
+    return f"{dtype.type(value)!s}" if hidden else short
 
 
 def level_claims(level: Level, tally: Tally) -> list[str]:

@@ -76,9 +76,6 @@ def _shrunk(examiner: Examiner, domain: Domain, failing: Failing, seed: int) -> 
     if fault.rows is not None and fault.rows.any():
         alone = rows[np.flatnonzero(fault.rows)[:1]]
         rows = alone if fails(alone) else rows
-    if fault.kind == "stopped":  # each further try would be waited for until it is given up
-        simple = np.repeat(domain.base[None], len(rows), axis=0)
-        return (simple if fails(simple) else rows), fault.words
     found = shrunk(rows, domain, fails, seed=seed)
     return found, said.get(found.tobytes(), fault.words)
 

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from robust.fuzzing.domain import Domain
-from robust.fuzzing.random_rows import by_lower_digits, table_values
+from robust.fuzzing.random_rows import by_lower_digits, inside_rows, table_values
 from robust.fuzzing.row_source import ROUND, TURNS, Draws
 from robust.types import AnyArray, BoolArray, FloatArray
 
@@ -106,6 +106,14 @@ def odd_rows(
     few = np.arange(len(rows)).reshape(-1, 4, together)[:, [single_at, some_at]].ravel()
     place = candidates[(style[few, 0] * np.float32(len(candidates))).astype(np.intp)]
     rows[few, place] = table[(style[few, 2] * np.float32(len(table))).astype(np.intp), place]
+    return rows
+
+
+def missing_rows(domain: Domain, draws: Draws) -> AnyArray:
+    """Rows inside the schema, one value missing in every second of them, from the first on."""
+    rows = inside_rows(domain, draws).copy()
+    places = np.arange(0, len(rows), 2)
+    rows[places, places // 2 % domain.width] = np.nan
     return rows
 
 

@@ -27,6 +27,7 @@ from robust.models.row_types import row_type
 from robust.predicting.meaning import SUM_TOLERANCE
 
 _LARGEST = 2**63
+_OF_FILES = (".npz", ".npy", ".json", ".csv", ".html", ".txt")
 
 
 def fuzz(
@@ -66,7 +67,8 @@ def fuzz(
         `table()`.
 
     Raises:
-        InvalidInput: If n is no whole number of at least 1, a level is unknown, or the data does not fit.
+        InvalidInput: If n is no whole number of at least 1, a level is unknown, `save` is a file, or the data does
+            not fit.
         ModelFault: If the model raises on every row of the data that is tried.
 
     Source:
@@ -85,7 +87,7 @@ def fuzz(
     n = _whole(n, "n", least=1)
     seed = _whole(seed, "seed", least=0)
     seconds = _read_budget(budget)
-    wanted = read_levels(levels)
+    wanted, folder = read_levels(levels), _read_folder(save)
     found, rows = as_model(model), as_data(data)
     subject = subject_of(found, rows.schema, rows.x.dtype)
     domain = domain_of(rows, whole_numbers=_takes_whole_numbers(found), dtype=_row_dtype(subject, rows.x.dtype))
@@ -100,7 +102,6 @@ def fuzz(
         start, before = perf_counter(), asker.clock.seconds
         campaign.run(fuzz_streams(domain, subject, wanted, n=n, seed=seed))
         spent, inside = perf_counter() - start, asker.clock.seconds - before
-        folder = None if save is None else Path(save)
         examples = minimal_examples(campaign, domain, seed=seed, folder=folder, data=rows.fingerprint)
     return FuzzResult(
         failures=failure_count(campaign, found, rows, wanted, n=n, seed=seed, spent=spent),
@@ -129,6 +130,17 @@ def _read_budget(budget: object) -> float | None:
     if not known or not 0 < float(budget) < float("inf"):  # type: ignore[arg-type]
         raise InvalidInput(f"budget is in seconds a call, above 0, got {budget!r}")
     return float(budget)  # type: ignore[arg-type]
+
+
+def _read_folder(save: object) -> Path | None:
+    if save is None:
+        return None
+    if not isinstance(save, str | Path):
+        raise InvalidInput(f"save is a folder for failing batches, got {save!r}")
+    folder = Path(save)
+    if (folder.exists() and not folder.is_dir()) or (not folder.exists() and folder.suffix in _OF_FILES):
+        raise InvalidInput(f"failing batches are saved in a folder, {folder} is a file; 'found' would be right")
+    return folder
 
 
 def _row_dtype(subject: Subject, dtype: "np.dtype[Any]") -> "np.dtype[Any]":

@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from robust.fuzzing.batch_forms import batch_forms
+import numpy as np
+
+from robust.fuzzing.batch_forms import BatchForm, batch_forms
 from robust.fuzzing.campaign import Stream
 from robust.fuzzing.domain import Domain
 from robust.fuzzing.edge_rows import edge_ladder, edge_rows
 from robust.fuzzing.faults import Level
-from robust.fuzzing.odd_rows import ODDITIES, odd_rows, odd_table, oddities
+from robust.fuzzing.odd_rows import ODDITIES, missing_rows, odd_rows, odd_table, oddities
 from robust.fuzzing.random_rows import inside_rows
 from robust.fuzzing.row_source import Draws, RowSource
 from robust.fuzzing.subject import Subject
@@ -18,7 +20,9 @@ from robust.types import AnyArray
 #: Shares of the rows; what is not asked for falls to the others.
 _SHARES: dict[Level, int] = {"inside": 2, "edges": 1, "outside": 1}
 #: Tell the sorts of rows of one seed apart.
-_INSIDE, _EDGES, _FORMS, _ORDINARY, _ODD = 1, 2, 3, 4, 100
+_INSIDE, _EDGES, _FORMS, _ORDINARY, _MISSING, _ALIKE, _ODD = 1, 2, 3, 4, 5, 6, 100
+#: Rows of the batch that is one row again and again.
+_EQUALS = 8
 #: Blocks of ordinary rows that are kept, 1 MB each at most.
 _KEPT = 32
 
@@ -47,6 +51,10 @@ def fuzz_streams(domain: Domain, subject: Subject, levels: Sequence[Level], *, n
     if counts.get("edges"):
         rows = source(partial(edge_rows, ladder=edge_ladder(domain)), _EDGES)
         found.append(Stream(level="edges", name="rows at the edges", rows=counts["edges"], source=rows))
+    if "edges" in levels:
+        alike = BatchForm(size=subject.model.fixed_batch or _EQUALS)
+        rows = source(_alike_rows, _ALIKE)
+        found.append(Stream(level="edges", name="equal rows", rows=alike.size or 0, source=rows, form=alike))
     if "outside" in levels:
         kinds = oddities(domain)
         # Odd values of each kind stand in the same ordinary rows, which are made once.
@@ -61,7 +69,18 @@ def fuzz_streams(domain: Domain, subject: Subject, levels: Sequence[Level], *, n
         forms = batch_forms(own=own, fixed=fixed, layouts=subject.layouts) if subject.exact else ()
         for form in forms:
             found.append(Stream(level="outside", name=form.name, rows=form.size or 0, source=plain, form=form))
+        missing = source(missing_rows, _MISSING)
+        for form in forms if "nan" in kinds else ():
+            if form.size and np.dtype(form.dtype or domain.dtype).kind == "f":
+                name = f"{form.name}, nan values"
+                found.append(Stream(level="outside", name=name, rows=form.size, source=missing, form=form))
     return found
+
+
+def _alike_rows(domain: Domain, draws: Draws) -> AnyArray:
+    """One row, again and again."""
+    rows = inside_rows(domain, draws)
+    return np.repeat(rows[:1], len(rows), axis=0)
 
 
 def _odd(ordinary: RowSource, **options: Any) -> Callable[[Domain, Draws], AnyArray]:

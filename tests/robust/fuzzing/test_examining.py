@@ -253,6 +253,7 @@ def test_a_call_that_hangs_is_given_up():
     example = only(found, "time")
     assert example.kind == "stopped"
     assert example.form.name == "7-rows"
+    assert len(example.rows) == 7
     assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
 
 
