@@ -139,3 +139,25 @@ def test_features_that_must_stay_are_not_asked(linear):
     assert faint_features(attack, probed(target, seed=0), [attack], seed=0).movable == 2
     idle = FGSM(eps=0.0)
     assert faint_features(idle, probed(target, seed=0), [idle], seed=0).features == 0
+
+
+class Gaps(nn.Module):
+    """A network that has no answer where one feature is large, or raises there."""
+
+    def __init__(self, net, *, raises):
+        super().__init__()
+        self.net, self.raises = net, raises
+
+    def forward(self, x):
+        lost = x[:, 3] > 0.95
+        if self.raises and lost.any():
+            raise ValueError("x3 is too large")
+        return torch.where(lost[:, None], torch.nan, self.net(x))
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_rows_without_an_answer_say_nothing_of_slopes(task, raises):
+    net = trained(plain(), task)
+    honest = measured(Gaps(net, raises=raises), task, FGSM(eps=0.05))
+    assert "slope of features" not in failed(honest)
+    assert "slope of features" in failed(measured(Gaps(Leaking(net, 20), raises=raises), task, FGSM(eps=0.05)))
