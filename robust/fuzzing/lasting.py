@@ -58,4 +58,4 @@ def _same(one: FloatArray | None, other: FloatArray | None, expected: Expected) 
     """Whether two answers are one, but for rounding; two that are none are not."""
     if one is None or other is None or one.shape != other.shape:
         return False
-    return bool((answer_gaps(one, other) <= expected.rounding(one)).all())
+    return np.array_equal(one, other) or bool((answer_gaps(one, other) <= expected.rounding(one)).all())
