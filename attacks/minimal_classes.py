@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robust.attacks.losses import log_margins
+from robust.attacks.losses import Scale, log_margins
 from robust.attacks.target import Target
 from robust.types import AnyArray, FloatArray, IntArray
 
@@ -40,6 +40,11 @@ def class_slopes(
 
     points = np.repeat(x, c, axis=0).reshape(m * c, *target.data.schema.shape)
     scores, gradient = target.caller.gradient(points, cotangent)
-    levels = np.log(np.maximum(scores, _SMALLEST)) if target.scale == "probabilities" else scores
+    levels = levels_of(scores, target.scale)
     gaps = (levels[each, flat] - levels[each, y]).reshape(m, c)
     return scores[::c], gaps, np.nan_to_num(gradient.reshape(m, c, -1))
+
+
+def levels_of(scores: FloatArray, scale: Scale) -> FloatArray:
+    """Logits, or the logarithms of probabilities (n, k), finite."""
+    return np.asarray(np.log(np.maximum(scores, _SMALLEST))) if scale == "probabilities" else scores

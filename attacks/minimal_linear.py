@@ -1,9 +1,11 @@
 """The smallest change of the linearised model: exact for linear ones, whichever class is nearest."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from robust.attacks.common_slopes import LOOKED_AT, CommonSlopes, common_slopes
 from robust.attacks.minimal_classes import class_slopes
 from robust.attacks.minimal_ends import Ends, no_ends
 from robust.attacks.minimal_moves import Moves, moves_in
@@ -12,10 +14,10 @@ from robust.attacks.minimal_sizes import dual_norms
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
 from robust.data.budget import Eps
-from robust.types import AnyArray, IntArray, Norm
+from robust.types import AnyArray, FloatArray, IntArray, Norm
 
-# Classes that are looked at, those with the largest scores, and how many of them, nearest first, are tried at least.
-_LOOKED_AT, _TRIED = 10, 3
+# How many classes, nearest first, are tried at least.
+_TRIED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,8 @@ class LinearStep(MinimalNorm):
     """One step to the boundary of the linearised model, to each of the classes that seem nearest.
 
     δ_l = argmin ‖δ‖ with ⟨∇(f_l − f_y), δ⟩ ≥ f_y − f_l inside the bounds; the smallest that breaks the row, bisected
+
+    Of a linear model all classes are looked at, of another one the ten with the largest scores.
 
     Walks that follow the margin end at the class that is ahead where they are; this rung looks at the others.
 
@@ -36,24 +40,56 @@ class LinearStep(MinimalNorm):
 
     def minimal(self, target: Target, space: Space, *, seed: int) -> AnyArray:  # noqa: ARG002
         """Step from every row, batch by batch; nothing is random."""
-        moves = moves_in(space)
+        moves, common = moves_in(space), common_slopes(target)
         ends = no_ends(target, moves)
         for start in range(0, len(target), target.batch):
-            _try_classes(target, moves, ends, np.arange(start, min(start + target.batch, len(target))))
+            _try_classes(target, moves, ends, common, np.arange(start, min(start + target.batch, len(target))))
         ends.settle()
         return ends.found
 
 
-def _try_classes(target: Target, moves: Moves, ends: Ends, rows: IntArray) -> None:
-    """Judge the steps to the nearest classes of some rows, and hand the smallest that break them on."""
-    x, every = target.x[rows], np.arange(len(rows))
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Lines:
+    """Where the linearised model has its boundaries, for m rows and c classes each.
+
+    Args:
+        gaps: How far each class is behind the true one (m, c).
+        away: The same in the norm, without bounds (m, c).
+        slopes: From places of rows and of classes (s,) to gradients of their gaps (s, d).
+    """
+
+    gaps: FloatArray
+    away: FloatArray
+    slopes: Callable[[IntArray, IntArray], FloatArray]
+
+
+def _lines_of(target: Target, moves: Moves, common: CommonSlopes | None, rows: IntArray) -> _Lines:
+    """All classes of a linear model; of another one those with the largest scores, with slopes of each row's own."""
+    x, y, every = target.x[rows], target.y[rows], np.arange(len(rows))
     scores = target.scores(x)
-    scores[every, target.y[rows]] = -np.inf
-    rivals = np.argsort(-scores, axis=1, kind="stable")[:, : min(_LOOKED_AT, scores.shape[1] - 1)]
+    if common is not None and (gaps := common.gaps(scores, x, y, scale=target.scale)) is not None:
+        steepest: FloatArray = np.empty(gaps.shape)
+        for label in np.unique(y):
+            steepest[y == label] = dual_norms(moves.space, common.weights - common.weights[label])
+        return _Lines(
+            gaps=gaps,
+            away=np.divide(-gaps, steepest, out=np.full(gaps.shape, np.inf), where=steepest > 0),
+            slopes=lambda some, chosen: common.weights[chosen] - common.weights[y[some]],
+        )
+    scores[every, y] = -np.inf
+    rivals = np.argsort(-scores, axis=1, kind="stable")[:, : min(LOOKED_AT, scores.shape[1] - 1)]
     _, gaps, slopes = class_slopes(target, x, rows, rivals)
     m, c, d = slopes.shape
     steepest = dual_norms(moves.space, slopes.reshape(m * c, d)).reshape(m, c)
     away = np.divide(-gaps, steepest, out=np.full((m, c), np.inf), where=steepest > 0)
+    return _Lines(gaps=gaps, away=away, slopes=lambda some, chosen: np.asarray(slopes[some, chosen]))
+
+
+def _try_classes(target: Target, moves: Moves, ends: Ends, common: CommonSlopes | None, rows: IntArray) -> None:
+    """Judge the steps to the nearest classes of some rows, and hand the smallest that break them on."""
+    lines = _lines_of(target, moves, common, rows)
+    x, gaps, away = target.x[rows], lines.gaps, lines.away
+    (m, c), every = away.shape, np.arange(len(rows))
     order = np.argsort(away, axis=1, kind="stable")
     # Sizes of the smallest step that broke the row, and of the smallest to a class by the linearised model.
     least, nearest = np.full(m, np.inf), np.full(m, np.inf)
@@ -65,7 +101,7 @@ def _try_classes(target: Target, moves: Moves, ends: Ends, rows: IntArray) -> No
         some = np.flatnonzero(away[every, chosen] < most)
         if len(some) == 0:
             break
-        slope = slopes[some, chosen[some]].astype(moves.dtype)
+        slope = lines.slopes(some, chosen[some]).astype(moves.dtype)
         move, radius = moves.shortest(x[some], slope, -gaps[some, chosen[some]], away[some, chosen[some]])
         rise = np.einsum("ij,ij->i", slope, move, dtype=np.float64)
         reached = rise >= -gaps[some, chosen[some]]

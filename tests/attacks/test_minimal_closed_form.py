@@ -9,6 +9,7 @@ from scipy.optimize import brentq, linprog
 from robust.attacks.ddn import DDN
 from robust.attacks.deepfool import DeepFool
 from robust.attacks.fmn import FMN
+from robust.attacks.minimal_linear import LinearStep
 from robust.attacks.minimal_rows import minimal_perturbation
 from robust.attacks.self_checks import unlimited_budget
 from robust.attacks.target import aim
@@ -19,7 +20,7 @@ NORMS = ("linf", "l2", "l1")
 
 
 def length(moves, norm):
-    return np.linalg.norm(moves, ord={"linf": np.inf, "l2": 2, "l1": 1}[norm], axis=-1)
+    return np.linalg.norm(moves, ord={"linf": np.inf, "l2": 2, "l1": 1}.get(norm, norm), axis=-1)
 
 
 def smallest(a, gap, low, high, norm):
@@ -113,6 +114,23 @@ def test_several_classes(linear, norm, seed, bounded):
     known = np.isfinite(exact)
     assert (found[known] >= exact[known] * (1 - 1e-6)).all()
     assert (found[known] <= 1.01 * exact[known]).all(), (found[known] / exact[known]).max()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(("classes", "d"), [(30, 10), (60, 3)])
+def test_many_classes(linear, classes, d, norm):
+    """The nearest class need not be one of those with the largest scores: some slopes are steeper than others."""
+    rng = np.random.default_rng(classes + d)
+    weights, bias = rng.normal(size=(classes, d)) * np.exp(rng.normal(size=(classes, 1))), rng.normal(size=classes)
+    x = rng.normal(size=(200, d))
+    scores = x @ weights.T + bias
+    y, every = scores.argmax(axis=1), np.arange(200)
+    slopes = length(weights[None] - weights[y][:, None], {"linf": 1, "l2": 2, "l1": np.inf}[norm])
+    gaps = scores[every, y][:, None] - scores
+    ways = np.divide(gaps, slopes, out=np.full(gaps.shape, np.inf), where=slopes > 0)
+    assert not (np.argsort(-scores, axis=1)[:, 1:11] == ways.argmin(axis=1)[:, None]).any(axis=1).all()
+    new = LinearStep(norm=norm).perturb(linear(weights, bias), as_data(x, y))
+    np.testing.assert_allclose(length(new - x, norm), ways.min(axis=1), rtol=0.01, atol=1e-9)
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -1,0 +1,72 @@
+"""The slopes that all rows of a linear model share, so that each of many classes can be looked at."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robust.attacks.losses import Scale
+from robust.attacks.minimal_classes import class_slopes, levels_of
+from robust.attacks.target import Target
+from robust.types import AnyArray, FloatArray, IntArray
+
+#: Classes that are looked at by the slopes of each row, those with the largest scores.
+LOOKED_AT = 10
+# Numbers of all slopes together, at most.
+_LARGEST = 1 << 22
+# What a linear model may miss its own line by, as a share of the sum's parts: single precision and some to spare.
+_ROUNDING = 1e-5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CommonSlopes:
+    """Scores as lines of the features, up to what they have in common: f_l(x) − f_0(x) = ⟨w_l, x⟩ + b_l.
+
+    Args:
+        weights: w (k, d).
+        offsets: b (k,).
+        origin: The class whose w and b are 0.
+    """
+
+    weights: FloatArray
+    offsets: FloatArray
+    origin: int
+
+    def gaps(self, scores: FloatArray, x: AnyArray, y: IntArray, *, scale: Scale) -> FloatArray | None:
+        """How far each class is behind the true one (m, k), −inf for that one; None where the scores are no such lines.
+
+        Args:
+            scores: Of the rows (m, k).
+            x: The rows (m, d).
+            y: Their labels (m,).
+            scale: What the scores are.
+        """
+        levels, rows, every = levels_of(scores, scale), x.astype(np.float64), np.arange(len(x))
+        seen = levels - levels[:, [self.origin]]
+        told = rows @ self.weights.T + self.offsets
+        parts = np.abs(rows) @ np.abs(self.weights).T + np.abs(self.offsets) + np.abs(levels).max(axis=1, keepdims=True)
+        if not (np.abs(seen - told) <= _ROUNDING * parts).all():
+            return None
+        gaps = np.asarray(levels - levels[every, y][:, None], dtype=np.float64)
+        gaps[every, y] = -np.inf
+        return gaps
+
+
+def common_slopes(target: Target) -> CommonSlopes | None:
+    """The slopes of the first row, which are those of every row if the model is linear.
+
+    Args:
+        target: The classifier and its rows.
+
+    Returns:
+        The slopes; None where each row can be asked about all of its classes, or there is no room for them.
+    """
+    k, d = target.classes, target.x.shape[1]
+    if k <= LOOKED_AT + 1 or k * d > _LARGEST or not len(target):
+        return None
+    own = int(target.y[0])
+    others = np.flatnonzero(np.arange(k) != own)
+    _, gaps, slopes = class_slopes(target, target.x[:1], np.zeros(1, dtype=int), others[None])
+    weights, offsets = np.zeros((k, d)), np.zeros(k)
+    weights[others] = slopes[0]
+    offsets[others] = gaps[0] - slopes[0] @ target.x[0].astype(np.float64)
+    return CommonSlopes(weights=weights, offsets=offsets, origin=own)
