@@ -12,11 +12,12 @@ from robust.attacks.balls import Ball, numbers_a_row
 from robust.attacks.base import Attack, Swept, unit_space
 from robust.attacks.descent import Warm, descended
 from robust.attacks.finds import Finds, no_finds
+from robust.attacks.hyper_parameters import read_hyper_parameters
 from robust.attacks.losses import Loss
 from robust.attacks.minimal_sizes import dual_norms
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
-from robust.data.budget import Eps, read_count, read_eps, read_norm
+from robust.data.budget import Eps
 from robust.errors import InvalidInput
 from robust.randomness import row_uniform
 from robust.types import AnyArray, FloatArray, IntArray, Norm
@@ -78,10 +79,7 @@ class APGD(Attack):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
-        for name in ("steps", "restarts", "targets"):
-            object.__setattr__(self, name, read_count(getattr(self, name), name))
+        read_hyper_parameters(self, "steps", "restarts", "targets")
         if self.loss not in get_args(Climbed):
             known = ", ".join(map(repr, get_args(Climbed)))
             raise InvalidInput(f"loss got {self.loss!r}; one of {known} would be right")

@@ -1,18 +1,18 @@
 """The boundary attack: a random walk along the decision boundary, towards the row."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from robust.attacks.base import Attack, Swept, unit_space
-from robust.attacks.decision_walk import Walk, normal, settled, shortened, started, swept
+from robust.attacks.decision_walk import Walk, normal, shortened, started
+from robust.attacks.hyper_parameters import read_hyper_parameters
+from robust.attacks.label_attack import LabelAttack
 from robust.attacks.near_points import sizes
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
-from robust.data.budget import Eps, read_count, read_eps, read_norm
+from robust.data.budget import Eps
 from robust.randomness import row_uniform
-from robust.types import AnyArray, FloatArray, Norm
+from robust.types import FloatArray, Norm
 
 _STREAM = 68 << 32
 _SIDEWAYS, _FORWARD = 0.1, 0.1  # first steps, as shares of the distance
@@ -22,7 +22,7 @@ _LEAST, _MOST = 1e-6, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Boundary(Attack):
+class Boundary(LabelAttack):
     """A random walk along the decision boundary that asks for labels alone; black-box.
 
     From a row of another class: a random step sideways, no farther from the row than before; if that stays adversarial,
@@ -53,30 +53,9 @@ class Boundary(Attack):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
-        object.__setattr__(self, "steps", read_count(self.steps, "steps"))
+        read_hyper_parameters(self, "steps")
 
-    @property
-    def gradients(self) -> bool:
-        """It needs none, nor scores."""
-        return False
-
-    @property
-    def alone(self) -> bool:
-        """Rows of other classes are where it starts from."""
-        return False
-
-    def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
-        """Walk until inside the budget."""
-        return settled(self._walk(target, space, seed=seed, enough=1.0 - 1e-6))
-
-    def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:
-        """One walk to the end for all budgets."""
-        walk = self._walk(target, unit_space(self, target, grid), seed=seed, enough=min(grid, default=0.0))
-        return swept(walk, grid)
-
-    def _walk(self, target: Target, space: Space, *, seed: int, enough: float) -> Walk:
+    def walk(self, target: Target, space: Space, *, seed: int, enough: float) -> Walk:
         """Steps of all rows that are not near enough yet."""
         walk = started(target, space, seed=seed, stream=_STREAM)
         keys, d = target.data.row_keys(), target.x.shape[1]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from robust.attacks.balls import ball_around
+from robust.attacks.hyper_parameters import read_hyper_parameters
 from robust.attacks.minimal_classes import class_slopes
 from robust.attacks.minimal_ends import Ends, no_ends
 from robust.attacks.minimal_moves import Moves, moves_in
@@ -13,7 +14,7 @@ from robust.attacks.minimal_sizes import dual_norms, move_sizes, sizes_of, small
 from robust.attacks.projection import Space
 from robust.attacks.refill import Live, refilled
 from robust.attacks.target import Target
-from robust.data.budget import Eps, read_count, read_eps, read_norm, read_share
+from robust.data.budget import Eps, read_count, read_share
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray, Norm
 
 # A step is at least this share of the move so far: a row on the boundary itself would never cross it.
@@ -56,9 +57,7 @@ class DeepFool(MinimalNorm):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
-        object.__setattr__(self, "steps", read_count(self.steps, "steps"))
+        read_hyper_parameters(self, "steps")
         object.__setattr__(self, "overshoot", read_share(self.overshoot, "overshoot"))
         if self.candidates is not None:
             object.__setattr__(self, "candidates", read_count(self.candidates, "candidates"))

@@ -8,9 +8,10 @@ import numpy as np
 from robust.attacks.asked_budgets import STRIDE, AskedBudgets
 from robust.attacks.balls import Ball, ball_around
 from robust.attacks.base import Attack, Swept, unit_space
+from robust.attacks.hyper_parameters import read_hyper_parameters
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
-from robust.data.budget import Eps, read_eps, read_norm
+from robust.data.budget import Eps
 from robust.types import AnyArray, FloatArray, Norm
 
 
@@ -43,8 +44,7 @@ class FGSM(Attack):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
+        read_hyper_parameters(self)
 
     @property
     def gradients(self) -> bool:

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
+from robust.attacks.hyper_parameters import read_hyper_parameters
 from robust.attacks.minimal_norm import MinimalNorm
 from robust.attacks.minimal_options import read_below_one
 from robust.attacks.minimal_walk import walked
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
-from robust.data.budget import Eps, read_count, read_eps, read_norm
+from robust.data.budget import Eps
 from robust.types import AnyArray, Norm
 
 # Share of the steps that explore; the rest close in.
@@ -54,9 +55,7 @@ class FMN(MinimalNorm):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
-        object.__setattr__(self, "steps", read_count(self.steps, "steps"))
+        read_hyper_parameters(self, "steps")
         object.__setattr__(self, "gamma", read_below_one(self.gamma, "gamma"))
 
     def minimal(self, target: Target, space: Space, *, seed: int) -> AnyArray:  # noqa: ARG002

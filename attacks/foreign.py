@@ -10,6 +10,7 @@ import numpy as np
 from robust.attacks.balls import ball_around
 from robust.attacks.base import Attack
 from robust.attacks.foreign_asking import Given, Question, is_foolbox
+from robust.attacks.hyper_parameters import read_hyper_parameters
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
 from robust.data.budget import Eps, read_eps, read_norm
@@ -77,8 +78,7 @@ class Foreign(Attack):
                 f"attack got {self.call!r}; an attack such as PGD(eps=8 / 255), an object of foolbox.attacks, or a "
                 "function (model, x, y) -> x_adv would be right"
             )
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
+        read_hyper_parameters(self)
 
     def __repr__(self) -> str:
         return f"{self.title}(eps={self.eps!r}, norm={self.norm!r})"

@@ -1,19 +1,19 @@
 """HopSkipJump: an attack on labels that estimates the boundary's direction from answers alone."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from robust.attacks.base import Attack, Swept, unit_space
-from robust.attacks.decision_walk import Walk, normal, settled, started, swept
+from robust.attacks.decision_walk import Walk, normal, started
+from robust.attacks.hyper_parameters import read_hyper_parameters
+from robust.attacks.label_attack import LabelAttack
 from robust.attacks.near_points import sizes
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
-from robust.data.budget import Eps, read_count, read_eps, read_norm
+from robust.data.budget import Eps
 from robust.randomness import row_uniform
-from robust.types import AnyArray, BoolArray, FloatArray, IntArray, Norm
+from robust.types import BoolArray, FloatArray, IntArray, Norm
 
 _STREAM = 67 << 32
 _FIRST_PROBE = 0.1  # of the distance, for the first estimate
@@ -23,7 +23,7 @@ _CELLS = 1 << 22  # numbers of probes that are held at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HopSkipJump(Attack):
+class HopSkipJump(LabelAttack):
     """A walk along the decision boundary that asks for labels alone; black-box.
 
     From a row of another class, drawn back to the boundary: the boundary's direction is estimated from the answers to
@@ -57,31 +57,9 @@ class HopSkipJump(Attack):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
-        object.__setattr__(self, "steps", read_count(self.steps, "steps"))
-        object.__setattr__(self, "draws", read_count(self.draws, "draws"))
+        read_hyper_parameters(self, "steps", "draws")
 
-    @property
-    def gradients(self) -> bool:
-        """It needs none, nor scores."""
-        return False
-
-    @property
-    def alone(self) -> bool:
-        """Rows of other classes are where it starts from."""
-        return False
-
-    def search(self, target: Target, space: Space, *, seed: int) -> AnyArray:
-        """Walk until inside the budget."""
-        return settled(self._walk(target, space, seed=seed, enough=1.0 - 1e-6))
-
-    def sweep(self, target: Target, grid: Sequence[float], *, seed: int) -> Swept:
-        """One walk to the end for all budgets."""
-        walk = self._walk(target, unit_space(self, target, grid), seed=seed, enough=min(grid, default=0.0))
-        return swept(walk, grid)
-
-    def _walk(self, target: Target, space: Space, *, seed: int, enough: float) -> Walk:
+    def walk(self, target: Target, space: Space, *, seed: int, enough: float) -> Walk:
         """Steps of all rows that are not near enough yet."""
         walk = started(target, space, seed=seed, stream=_STREAM)
         for t in range(1, self.steps + 1):

@@ -6,10 +6,11 @@ import numpy as np
 
 from robust.attacks.balls import ball_around
 from robust.attacks.base import Attack
+from robust.attacks.hyper_parameters import read_hyper_parameters
 from robust.attacks.near_points import near_points
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
-from robust.data.budget import Eps, read_eps, read_norm
+from robust.data.budget import Eps
 from robust.errors import InvalidInput
 from robust.models.base import Model, adapter_of
 from robust.models.linear_gradients import LinearGradients
@@ -49,8 +50,7 @@ class LinearExact(Attack):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
+        read_hyper_parameters(self)
 
     @property
     def gradients(self) -> bool:

@@ -7,9 +7,10 @@ import numpy as np
 
 from robust.attacks.balls import Ball, ball_around, numbers_a_row
 from robust.attacks.base import Attack, Swept, unit_space
+from robust.attacks.hyper_parameters import read_hyper_parameters
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
-from robust.data.budget import Eps, read_count, read_eps, read_norm
+from robust.data.budget import Eps
 from robust.randomness import row_uniform
 from robust.types import AnyArray, FloatArray, Norm
 
@@ -45,9 +46,7 @@ class RandomNoise(Attack):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
-        object.__setattr__(self, "draws", read_count(self.draws, "draws"))
+        read_hyper_parameters(self, "draws")
 
     @property
     def gradients(self) -> bool:

@@ -10,13 +10,14 @@ import numpy as np
 
 from robust.attacks.balls import Ball
 from robust.attacks.base import Attack
+from robust.attacks.hyper_parameters import read_hyper_parameters
 from robust.attacks.live import Climb
 from robust.attacks.noise import RandomNoise
 from robust.attacks.output_target import OutputTarget
 from robust.attacks.projection import Space, space_of
 from robust.attacks.target import Target
 from robust.attacks.unlimited import freed, full_ranges
-from robust.data.budget import Eps, read_count, read_eps, read_norm
+from robust.data.budget import Eps
 from robust.errors import InvalidInput
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray, Norm
 
@@ -52,9 +53,7 @@ class FromEdges(Attack):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
-        object.__setattr__(self, "steps", read_count(self.steps, "steps"))
+        read_hyper_parameters(self, "steps")
 
     @property
     def gradients(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from robust.attacks.base import Attack
+from robust.attacks.hyper_parameters import read_hyper_parameters
 from robust.attacks.output_target import OutputTarget
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
@@ -13,7 +14,7 @@ from robust.attacks.tree_choices import Choices, thresholds_of
 from robust.attacks.tree_leaves import Leaves, reachable_leaves
 from robust.attacks.tree_milp import exact_state
 from robust.attacks.tree_structure import TreeEnsemble, TreePart, joined_trees
-from robust.data.budget import Eps, category_eps, read_count, read_eps, read_norm
+from robust.data.budget import Eps, category_eps
 from robust.errors import InvalidInput, ModelFault
 from robust.models.base import Model, adapter_of
 from robust.predicting.metering import remark
@@ -58,9 +59,7 @@ class TreeOutput(Attack):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
-        object.__setattr__(self, "nodes", read_count(self.nodes, "nodes"))
+        read_hyper_parameters(self, "nodes")
 
     @property
     def gradients(self) -> bool:

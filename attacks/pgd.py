@@ -9,10 +9,11 @@ import numpy as np
 from robust.attacks.balls import Ball, numbers_a_row
 from robust.attacks.base import Attack, Swept, unit_space
 from robust.attacks.descent import Warm, descended
+from robust.attacks.hyper_parameters import read_hyper_parameters
 from robust.attacks.live import Climb
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
-from robust.data.budget import Eps, read_count, read_eps, read_norm, read_share
+from robust.data.budget import Eps, read_count, read_share
 from robust.errors import InvalidInput
 from robust.limits import is_number
 from robust.randomness import row_uniform
@@ -72,8 +73,7 @@ class PGD(Attack):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
+        read_hyper_parameters(self)
         if self.steps is not None:
             object.__setattr__(self, "steps", read_count(self.steps, "steps"))
         object.__setattr__(self, "restarts", read_count(self.restarts, "restarts"))

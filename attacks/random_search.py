@@ -6,11 +6,12 @@ import numpy as np
 
 from robust.attacks.base import Attack
 from robust.attacks.categories import codes_of, drawn_codes
+from robust.attacks.hyper_parameters import read_hyper_parameters
 from robust.attacks.projection import Space
 from robust.attacks.relation_moves import mended
 from robust.attacks.score_search import Reach, search_scores
 from robust.attacks.target import Target
-from robust.data.budget import Eps, category_eps, read_count, read_eps, read_norm
+from robust.data.budget import Eps, category_eps
 from robust.types import AnyArray, BoolArray, FloatArray, IntArray, Norm
 
 _STREAM = 65 << 32
@@ -52,9 +53,7 @@ class RandomSearch(Attack):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
-        object.__setattr__(self, "queries", read_count(self.queries, "queries"))
+        read_hyper_parameters(self, "queries")
 
     @property
     def gradients(self) -> bool:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from robust.attacks.base import Attack
+from robust.attacks.hyper_parameters import read_hyper_parameters
 from robust.attacks.projection import Space
 from robust.attacks.score_search import Reach, search_scores
 from robust.attacks.square_blocks import Blocks
 from robust.attacks.target import Target
-from robust.data.budget import Eps, category_eps, read_count, read_eps, read_norm, read_share
+from robust.data.budget import Eps, category_eps, read_share
 from robust.errors import InvalidInput
 from robust.types import AnyArray, Norm
 
@@ -48,9 +49,7 @@ class Square(Attack):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
-        object.__setattr__(self, "queries", read_count(self.queries, "queries"))
+        read_hyper_parameters(self, "queries")
         object.__setattr__(self, "share", read_share(self.share, "share"))
         if self.share > 1:
             raise InvalidInput(f"share got {self.share!r}; a share of the features, above 0 and at most 1, is right")

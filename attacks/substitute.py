@@ -9,11 +9,12 @@ from robust.attacks.apgd import APGD
 from robust.attacks.balls import ball_around, numbers_a_row
 from robust.attacks.base import Attack
 from robust.attacks.fitted_network import FittedNetwork, Learner
+from robust.attacks.hyper_parameters import read_hyper_parameters
 from robust.attacks.projection import Space
 from robust.attacks.repeated import Askings
 from robust.attacks.target import Target, unanswered
 from robust.attacks.unlimited import sampled
-from robust.data.budget import Eps, read_count, read_eps, read_norm
+from robust.data.budget import Eps
 from robust.predicting.calling import bind
 from robust.predicting.metering import uncounted
 from robust.randomness import row_uniform
@@ -66,10 +67,7 @@ class Substitute(Attack):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
-        object.__setattr__(self, "queries", read_count(self.queries, "queries"))
-        object.__setattr__(self, "steps", read_count(self.steps, "steps"))
+        read_hyper_parameters(self, "queries", "steps")
 
     @property
     def gradients(self) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robust.attacks.base import Attack
+from robust.attacks.hyper_parameters import read_hyper_parameters
 from robust.attacks.losses import margins
 from robust.attacks.near_points import near_points
 from robust.attacks.projection import Space
@@ -14,7 +15,7 @@ from robust.attacks.tree_choices import Choices, Thresholds, thresholds_of
 from robust.attacks.tree_leaves import Leaves, reachable_leaves
 from robust.attacks.tree_milp import exact_state
 from robust.attacks.tree_structure import TreeEnsemble, require_trees
-from robust.data.budget import Eps, category_eps, read_count, read_eps, read_norm
+from robust.data.budget import Eps, category_eps
 from robust.errors import InvalidInput, ModelFault
 from robust.predicting.metering import remark
 from robust.randomness import row_uniform
@@ -70,10 +71,7 @@ class TreeAttack(Attack):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        object.__setattr__(self, "eps", read_eps(self.eps))
-        object.__setattr__(self, "norm", read_norm(self.norm))
-        object.__setattr__(self, "restarts", read_count(self.restarts, "restarts"))
-        object.__setattr__(self, "nodes", read_count(self.nodes, "nodes"))
+        read_hyper_parameters(self, "restarts", "nodes")
         if self.exact is not None and not isinstance(self.exact, bool):
             raise InvalidInput(f"exact got {self.exact!r}; True, False or None would be right")
 

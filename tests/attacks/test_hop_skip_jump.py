@@ -24,7 +24,7 @@ BOTH = [HopSkipJump(steps=10, draws=30), Boundary(steps=150)]
 def distances(attack, model, data, seed=0):
     """The nearest adversarial point of each row that the walk found."""
     target = aim(model, data)
-    return attack._walk(target, unit_space(attack, target, [1.0]), seed=seed, enough=0.0).best
+    return attack.walk(target, unit_space(attack, target, [1.0]), seed=seed, enough=0.0).best
 
 
 def labels_of(slope, bias):
