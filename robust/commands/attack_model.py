@@ -26,6 +26,7 @@ from robust.commands.attack_text import plain_report, report_text
 from robust.commands.saying import say
 from robust.commands.schema_file import read_declared, spent_by_cost
 from robust.commands.search_path import look_in
+from robust.commands.shared_options import rows_and_model_options
 from robust.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ _FAILED, _UNSETTLED = 1, 4
 _FOLDER = Path(".robust")
 _NORMS = click.Choice(["linf", "l2", "l1"])
 _STRENGTHS = click.Choice(["quick", "standard", "thorough"])
-_TASKS = click.Choice(["classification", "regression", "multilabel"])
-_OUTPUTS = click.Choice(["probabilities", "logits", "values"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,14 +94,7 @@ class AttackReport:
 @click.option("--curve", help="Budgets EPS,EPS,…: robust accuracy at each.")
 @click.option("--minimal", is_flag=True, help="The median of the smallest changes that break a row, too.")
 @click.option("--limit", help='A gate on robust accuracy, e.g. "> 90%".')
-@click.option("--schema", type=click.Path(path_type=Path), help="A .toml or .json file: what each feature is.")
-@click.option("--bounds", nargs=2, type=float, help="Bounds of all features, e.g. --bounds 0 1.")
-@click.option("--target", help="Column or key of the targets in DATA.")
-@click.option("--unused", multiple=True, help="A column that the model does not see. Repeatable.")
-@click.option("--factory", help="package.module:function that builds the torch module of weights.")
-@click.option("--task", type=_TASKS, help="What the model does.")
-@click.option("--output", type=_OUTPUTS, help="What the model's outputs are.")
-@click.option("--batch-size", type=int, help="Rows a call.  [default: 256]")
+@rows_and_model_options
 @click.option("--out", type=click.Path(path_type=Path), help="A .npz file for the adversarial rows: x_adv, ids, y.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of random starts and bootstraps.")

@@ -13,6 +13,7 @@ from robust.commands.fuzz_text import plain_replay, plain_result, replay_text, r
 from robust.commands.saying import say
 from robust.commands.schema_file import read_declared
 from robust.commands.search_path import look_in
+from robust.commands.shared_options import rows_and_model_options
 from robust.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 _FAILED, _UNSETTLED, _INTERRUPTED = 1, 4, 130
 _ROWS = 10_000
 _LEVELS = click.Choice(["inside", "edges", "outside"])
-_TASKS = click.Choice(["classification", "regression", "multilabel"])
-_OUTPUTS = click.Choice(["probabilities", "logits", "values"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,14 +62,7 @@ class FuzzReport:
 @click.option("--budget", type=float, help="Seconds that a call may take.")
 @click.option("--replay", "replay_path", type=click.Path(path_type=Path), help="A saved failure, instead of DATA.")
 @click.option("--no-refusals", is_flag=True, help="What is outside the schema must be answered, too.")
-@click.option("--schema", type=click.Path(path_type=Path), help="A .toml or .json file: what each feature is.")
-@click.option("--bounds", nargs=2, type=float, help="Bounds of all features, e.g. --bounds 0 1.")
-@click.option("--target", help="Column or key of the targets in DATA.")
-@click.option("--unused", multiple=True, help="A column that the model does not see. Repeatable.")
-@click.option("--factory", help="package.module:function that builds the torch module of weights.")
-@click.option("--task", type=_TASKS, help="What the model does.")
-@click.option("--output", type=_OUTPUTS, help="What the model's outputs are.")
-@click.option("--batch-size", type=int, help="Rows a call.  [default: 256]")
+@rows_and_model_options
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for failing batches and fuzz.json.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random rows.")

@@ -11,6 +11,7 @@ import click
 
 from robust.commands.saying import say
 from robust.commands.search_path import look_in
+from robust.commands.shared_options import OUTPUTS, TASKS
 from robust.errors import InvalidInput, ModelFault
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 #: How models refuse rows of another width.
 _WIDTH = re.compile(r"rows of shape|features|columns|shapes cannot be multiplied")
-_TASKS = click.Choice(["classification", "regression", "multilabel"])
-_OUTPUTS = click.Choice(["probabilities", "logits", "values"])
 
 
 @click.command("metrics")
@@ -33,8 +32,8 @@ _OUTPUTS = click.Choice(["probabilities", "logits", "values"])
 @click.option("--float", "reference", help="The float model that MODEL, its quantized build, is compared with.")
 @click.option("--factory", help="package.module:function that builds the torch module of weights.")
 @click.option("--float-factory", help="The same for the float model.")
-@click.option("--task", type=_TASKS, help="What the model does.")
-@click.option("--output", type=_OUTPUTS, help="What its outputs are.")
+@click.option("--task", type=TASKS, help="What the model does.")
+@click.option("--output", type=OUTPUTS, help="What its outputs are.")
 @click.option("--classes", help='Labels behind its outputs, in their order, e.g. "cat,dog".')
 @click.option("--train", help="Rows that it was trained on: nearest rows of mistakes, labels that look wrong.")
 @click.option("--validation", help="Rows on which a threshold on the score of --positive is chosen.")

@@ -12,6 +12,7 @@ import click
 from robust.commands.quantize_text import plain_report, report_text
 from robust.commands.saying import say
 from robust.commands.search_path import look_in
+from robust.commands.shared_options import OUTPUTS
 from robust.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ _FAILED, _UNSETTLED = 1, 4
 _FOLDER = Path(".robust")
 _METHODS = click.Choice(["static", "qoperator", "dynamic", "weight-only", "torchao"])
 _TYPES = click.Choice(["int8", "uint8", "int4", "uint4", "int16", "uint16", "float"])
-_OUTPUTS = click.Choice(["probabilities", "logits", "values"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,7 +81,7 @@ class QuantizeReport:
 @click.option("--limit", help='A gate on the degradation, e.g. "< 1%".')
 @click.option("--compare", is_flag=True, help="Build all calibrations and dynamic ranges too, side by side on --data.")
 @click.option("--factory", help="package.module:function that builds the torch module of weights.")
-@click.option("--output", type=_OUTPUTS, help="What the model's outputs are.")
+@click.option("--output", type=OUTPUTS, help="What the model's outputs are.")
 @click.option("--out", type=click.Path(path_type=Path), help="The .onnx file to write the candidate to.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of bootstraps, where a metric needs one.")
