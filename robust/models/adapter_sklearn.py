@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from robust.errors import InvalidInput
-from robust.models.base import Label, Model
+from robust.models.base import Gradients, Label, Model
 from robust.models.linear_gradients import linear_gradients
 from robust.models.object_hash import object_hash
 from robust.models.options import Options, read_labels, refuse_reordered
+from robust.models.perceptron_gradients import perceptron_gradients
 from robust.models.sklearn_labels import is_multilabel, label_columns, label_scores
 from robust.types import AnyArray, FloatArray, Output, Task
 
@@ -107,10 +108,16 @@ def sklearn_model(estimator: Any, options: Options) -> Model:
         classes=classes,
         batch_size=options.rows,
         columns=None if columns is None else tuple(str(column) for column in columns),
-        gradients=None if seen is not None else linear_gradients(estimator, method=method, columns=columns),
+        gradients=None if seen is not None else _gradients(estimator, method, columns),
         identity=adapter.identity,
         weights=adapter.weights,
     )
+
+
+def _gradients(estimator: Any, method: str, columns: AnyArray | None) -> Gradients | None:
+    """In closed form where the model is linear or a perceptron."""
+    linear = linear_gradients(estimator, method=method, columns=columns)
+    return linear or perceptron_gradients(estimator, method=method, columns=columns)
 
 
 def _method(estimator: Any, task: Task | None, wanted: Output | None, name: str) -> tuple[str, Output | None]:

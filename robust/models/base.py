@@ -99,7 +99,8 @@ def require_gradients(model: Model) -> Gradients:
     """
     if model.gradients is None:
         raise InvalidInput(
-            f"{model.name} ({model.framework}) gives no gradients, which a gradient attack needs: attack a torch or "
-            "linear scikit-learn model, hand rows over from one with Transfer(attack, surrogate=…), or use RandomNoise"
+            f"{model.name} ({model.framework}) gives no gradients, which a gradient attack needs: take a torch model, "
+            "a linear one or a perceptron of scikit-learn, hand rows over with Transfer(attack, surrogate=…), or use "
+            "RandomNoise"
         )
     return model.gradients

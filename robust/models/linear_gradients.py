@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from scipy.special import expit, softmax
 
+from robust.models.base import Gradients
 from robust.types import AnyArray, FloatArray
 
 Link: TypeAlias = Literal["identity", "margin", "sigmoid", "softmax"]
@@ -34,29 +35,32 @@ class LinearGradients:
     def __call__(self, x: AnyArray, cotangent: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
         """Outputs (b, k) and ∂loss/∂x (b, d)."""
         scores = (np.asarray(x, dtype=np.float64) * self.scale + self.shift) @ self.weights.T + self.bias
-        outputs = self._outputs(scores)
+        outputs = linked(scores, self.link)
         flow = np.asarray(cotangent(outputs), dtype=np.float64)
-        return outputs, (self._back(outputs, flow) @ self.weights) * self.scale
+        return outputs, (unlinked(outputs, flow, self.link) @ self.weights) * self.scale
 
-    def _outputs(self, scores: FloatArray) -> FloatArray:
-        if self.link == "margin":
-            return np.hstack([np.zeros_like(scores), scores])
-        if self.link == "sigmoid":
-            return np.hstack([expit(-scores), expit(scores)])
-        if self.link == "softmax":
-            scores = softmax(scores, axis=1)
-        return scores
 
-    def _back(self, outputs: FloatArray, flow: FloatArray) -> FloatArray:
-        """From ∂loss/∂outputs to ∂loss/∂scores."""
-        if self.link == "margin":
-            return flow[:, 1:]
-        if self.link == "sigmoid":  # σ' = σ(1 − σ), with opposite signs in the two columns
-            return (flow[:, 1:] - flow[:, :1]) * outputs[:, :1] * outputs[:, 1:]
-        if self.link == "softmax":  # J = diag(p) − p pᵀ
-            mean: FloatArray = np.sum(flow * outputs, axis=1, keepdims=True)
-            return outputs * (flow - mean)
-        return flow
+def linked(scores: FloatArray, link: Link) -> FloatArray:
+    """Outputs from scores."""
+    if link == "margin":
+        return np.hstack([np.zeros_like(scores), scores])
+    if link == "sigmoid":
+        return np.hstack([expit(-scores), expit(scores)])
+    if link == "softmax":
+        scores = softmax(scores, axis=1)
+    return scores
+
+
+def unlinked(outputs: FloatArray, flow: FloatArray, link: Link) -> FloatArray:
+    """From ∂loss/∂outputs to ∂loss/∂scores."""
+    if link == "margin":
+        return flow[:, 1:]
+    if link == "sigmoid":  # σ' = σ(1 − σ), with opposite signs in the two columns
+        return (flow[:, 1:] - flow[:, :1]) * outputs[:, :1] * outputs[:, 1:]
+    if link == "softmax":  # J = diag(p) − p pᵀ
+        mean: FloatArray = np.sum(flow * outputs, axis=1, keepdims=True)
+        return outputs * (flow - mean)
+    return flow
 
 
 def linear_gradients(estimator: Any, *, method: str, columns: AnyArray | None) -> LinearGradients | None:
@@ -70,17 +74,11 @@ def linear_gradients(estimator: Any, *, method: str, columns: AnyArray | None) -
     Returns:
         The closed form; None for every other model, and for one whose own outputs it does not reproduce.
     """
-    chain = _chain(estimator)
-    if chain is None:
+    scaled = scaled_model(estimator)
+    if scaled is None or not _is_linear(scaled.last):
         return None
-    scalers, last = chain
+    last, scale, shift = scaled.last, scaled.scale, scaled.shift
     weights = np.atleast_2d(np.asarray(last.coef_, dtype=np.float64))
-    scale, shift = np.ones(weights.shape[1]), np.zeros(weights.shape[1])
-    for scaler in scalers:
-        affine = affine_of(scaler)
-        if affine is None:
-            return None
-        scale, shift = scale * affine[0], shift * affine[0] + affine[1]
     bias = np.broadcast_to(np.asarray(last.intercept_, dtype=np.float64).ravel(), (len(weights),))
     link: Link = "identity"
     if method == "decision_function":
@@ -88,12 +86,26 @@ def linear_gradients(estimator: Any, *, method: str, columns: AnyArray | None) -
     elif method == "predict_proba":
         link = "sigmoid" if len(weights) == 1 else "softmax"
     closed = LinearGradients(weights=weights, bias=bias, scale=scale, shift=shift, link=link)
-    return closed if _confirmed(closed, estimator, method, columns) else None
+    return closed if confirmed(closed, scaled, estimator, method, columns) else None
 
 
-def _chain(estimator: Any) -> tuple[list[Any], Any] | None:
-    """The scalers and the linear model of a pipeline; None if any part is something else."""
-    from sklearn import linear_model, svm
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScaledModel:
+    """The last step of a pipeline, and what feature-wise scalers before it do: x·scale + shift.
+
+    Args:
+        last: The estimator.
+        scale: Factor of each feature (d,).
+        shift: Summand of each feature (d,).
+    """
+
+    last: Any
+    scale: FloatArray
+    shift: FloatArray
+
+
+def scaled_model(estimator: Any) -> ScaledModel | None:
+    """An estimator, alone or behind feature-wise scalers; None where a pipeline has another step."""
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 
@@ -102,10 +114,24 @@ def _chain(estimator: Any) -> tuple[list[Any], Any] | None:
     # Exact types: a subclass may compute something else.
     if any(type(part) not in (StandardScaler, MinMaxScaler, MaxAbsScaler) for part in scalers):
         return None
+    width = getattr(parts[-1], "n_features_in_", None)
+    if width is None:
+        return None
+    scale, shift = np.ones(width), np.zeros(width)
+    for scaler in scalers:
+        affine = affine_of(scaler)
+        if affine is None:
+            return None
+        scale, shift = scale * affine[0], shift * affine[0] + affine[1]
+    return ScaledModel(last=parts[-1], scale=scale, shift=shift)
+
+
+def _is_linear(last: Any) -> bool:
+    from sklearn import linear_model, svm
+
     public = {getattr(module, name) for module in (linear_model, svm) for name in module.__all__}
-    last = parts[-1]
-    linear = type(last) in public and isinstance(getattr(last, "coef_", None), np.ndarray)
-    return (scalers, last) if linear and np.asarray(last.coef_).ndim <= 2 else None
+    # Exact types here, too.
+    return type(last) in public and isinstance(getattr(last, "coef_", None), np.ndarray) and last.coef_.ndim <= 2
 
 
 def affine_of(scaler: Any) -> tuple[AnyArray | float, AnyArray | float] | None:
@@ -119,19 +145,29 @@ def affine_of(scaler: Any) -> tuple[AnyArray | float, AnyArray | float] | None:
     return None if scaler.clip else (scaler.scale_, scaler.min_)
 
 
-def _confirmed(closed: LinearGradients, estimator: Any, method: str, columns: AnyArray | None) -> bool:
+def confirmed(
+    closed: Gradients, scaled: ScaledModel, estimator: Any, method: str, columns: AnyArray | None, rtol: float = 1e-6
+) -> bool:
     """Whether the estimator itself gives the closed form's outputs, at rows on both sides of its centre.
 
     Other models with coefficients (one-versus-rest probabilities, count regressions with a log link) do not.
+
+    Args:
+        closed: Outputs and gradients.
+        scaled: What lies before the last step.
+        estimator: All of it.
+        method: The method whose outputs are differentiated.
+        columns: Feature names that it was fitted with, if any.
+        rtol: Relative difference that is rounding; a thousandth of it of numbers near 0.
     """
-    width = closed.weights.shape[1]
-    probe = (np.sin(np.arange(1.0, 8.0 * width + 1.0)).reshape(8, width) * 2.0 - closed.shift) / closed.scale
+    width = len(scaled.scale)
+    probe = (np.sin(np.arange(1.0, 8.0 * width + 1.0)).reshape(8, width) * 2.0 - scaled.shift) / scaled.scale
     own = getattr(estimator, method)(probe if columns is None else _frame(probe, columns))
     expected, _ = closed(probe, np.zeros_like)
     own = np.asarray(own, dtype=np.float64)
     if own.ndim == 1:
         own, expected = own[:, None], expected[:, -1:]
-    return own.shape == expected.shape and bool(np.allclose(own, expected, rtol=1e-6, atol=1e-9))
+    return own.shape == expected.shape and bool(np.allclose(own, expected, rtol=rtol, atol=1e-3 * rtol))
 
 
 def _frame(rows: FloatArray, columns: AnyArray) -> Any:

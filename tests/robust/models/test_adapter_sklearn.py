@@ -6,6 +6,7 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     MaxAbsScaler,
@@ -141,6 +142,15 @@ LINEAR = [
     (linear_model.ElasticNet(alpha=0.01), Y, None),
     (linear_model.LinearRegression(fit_intercept=False), Y, None),
 ]
+FEW = {"max_iter": 20, "random_state": 0}
+PERCEPTRONS = [
+    (MLPClassifier((6,), activation="tanh", **FEW), Y, None),
+    (MLPClassifier((6, 5), activation="relu", **FEW), TWO, None),
+    (MLPClassifier((6,), activation="logistic", **FEW), TWO, None),
+    (MLPClassifier((), activation="identity", **FEW), Y, None),
+    (MLPRegressor(hidden_layer_sizes=(6, 5), activation="relu", **FEW), Y, None),
+    (MLPRegressor(hidden_layer_sizes=(6,), activation="tanh", **FEW), np.stack([Y, TWO], 1), None),
+]
 SCALERS = [
     [],
     [StandardScaler()],
@@ -155,7 +165,10 @@ SCALERS = [
 @pytest.mark.parametrize(
     "scalers", SCALERS, ids=lambda steps: "-".join(type(step).__name__ for step in steps) or "bare"
 )
-@pytest.mark.parametrize(("estimator", "target", "output"), LINEAR, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(
+    ("estimator", "target", "output"), [*LINEAR, *PERCEPTRONS], ids=lambda value: str(value)[:30].replace("\n", "")
+)
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 def test_closed_form_equals_the_estimator_and_central_differences(scalers, estimator, target, output):
     model = as_model(make_pipeline(*scalers, estimator).fit(X, target), output=output)
     rows = X[::10]
@@ -170,6 +183,18 @@ def test_closed_form_equals_the_estimator_and_central_differences(scalers, estim
             np.sin(model.forward(rows + sign * step).reshape(len(rows), -1)).sum(axis=1) for sign in (1, -1)
         )
         np.testing.assert_allclose(gradient[:, j], (higher - lower) / (2 * h), atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_a_perceptron_of_single_precision_has_gradients_and_one_with_another_output_none():
+    single = MLPClassifier((6,), **FEW).fit(X.astype(np.float32), Y)
+    assert single.coefs_[0].dtype == np.float32
+    model = as_model(single)
+    np.testing.assert_allclose(model.gradients(X, np.cos)[0], model.forward(X), atol=1e-6)
+    single.coefs_[0][0, 0] = np.nan
+    assert as_model(single).gradients is None
+    several = np.stack([TWO, 1 - TWO, TWO], 1)
+    assert as_model(MLPClassifier((6,), **FEW).fit(X, several)).gradients is None
 
 
 def test_gradient_of_a_regression_is_its_coefficients():
