@@ -1,9 +1,10 @@
-"""The slopes that all rows of a linear model share, so that each of many classes can be looked at."""
+"""The slopes that all rows of a linear model share, so that each of its classes can be looked at."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from robust.attacks.linear_exact import linear_weights
 from robust.attacks.losses import Scale
 from robust.attacks.minimal_classes import class_slopes, levels_of
 from robust.attacks.target import Target
@@ -19,20 +20,22 @@ _ROUNDING = 1e-5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CommonSlopes:
-    """Scores as lines of the features, up to what they have in common: f_l(x) − f_0(x) = ⟨w_l, x⟩ + b_l.
+    """Scores as lines of the features, up to what they have in common: f_l(x) = ⟨w_l, x⟩ + b_l + c(x).
 
     Args:
         weights: w (k, d).
         offsets: b (k,).
-        origin: The class whose w and b are 0.
+        origin: The class whose w and b are 0 where they were measured; None where they were read.
     """
 
     weights: FloatArray
     offsets: FloatArray
-    origin: int
+    origin: int | None
 
     def gaps(self, scores: FloatArray, x: AnyArray, y: IntArray, *, scale: Scale) -> FloatArray | None:
         """How far each class is behind the true one (m, k), −inf for that one; None where the scores are no such lines.
+
+        Weights that were read are believed: probabilities that have saturated say less than they do.
 
         Args:
             scores: Of the rows (m, k).
@@ -40,19 +43,22 @@ class CommonSlopes:
             y: Their labels (m,).
             scale: What the scores are.
         """
-        levels, rows, every = levels_of(scores, scale), x.astype(np.float64), np.arange(len(x))
-        seen = levels - levels[:, [self.origin]]
-        told = rows @ self.weights.T + self.offsets
-        parts = np.abs(rows) @ np.abs(self.weights).T + np.abs(self.offsets) + np.abs(levels).max(axis=1, keepdims=True)
-        if not (np.abs(seen - told) <= _ROUNDING * parts).all():
-            return None
+        rows, every = x.astype(np.float64), np.arange(len(x))
+        levels: FloatArray = rows @ self.weights.T + self.offsets
+        if self.origin is not None:
+            told, levels = levels, levels_of(scores, scale)
+            seen = levels - levels[:, [self.origin]]
+            parts = np.abs(rows) @ np.abs(self.weights).T + np.abs(self.offsets)
+            parts += np.abs(levels).max(axis=1, keepdims=True)
+            if not (np.abs(seen - told) <= _ROUNDING * parts).all():
+                return None
         gaps = np.asarray(levels - levels[every, y][:, None], dtype=np.float64)
         gaps[every, y] = -np.inf
-        return gaps
+        return None if np.isnan(gaps).any() else gaps
 
 
 def common_slopes(target: Target) -> CommonSlopes | None:
-    """The slopes of the first row, which are those of every row if the model is linear.
+    """The weights of a linear model that can be read; else slopes of one row, which are those of all rows.
 
     Args:
         target: The classifier and its rows.
@@ -61,7 +67,12 @@ def common_slopes(target: Target) -> CommonSlopes | None:
         The slopes; None where each row can be asked about all of its classes, or there is no room for them.
     """
     k, d = target.classes, target.x.shape[1]
-    if k <= LOOKED_AT + 1 or k * d > _LARGEST or not len(target):
+    if k * d > _LARGEST or not len(target):
+        return None
+    read = linear_weights(target)
+    if read is not None:
+        return CommonSlopes(weights=read[0], offsets=read[1], origin=None)
+    if k <= LOOKED_AT + 1:
         return None
     own = int(target.y[0])
     others = np.flatnonzero(np.arange(k) != own)

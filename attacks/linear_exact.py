@@ -149,6 +149,8 @@ def linear_scores(model: Model) -> tuple[FloatArray, FloatArray] | None:
         if found is None:
             return None
         weights, bias = found
+        if len(weights) == 1 and model.output == "probabilities":
+            bias = bias - 0.5  # a probability decides at its half, a logit at 0
     else:
         return None
     if len(weights) == 1:
@@ -156,19 +158,16 @@ def linear_scores(model: Model) -> tuple[FloatArray, FloatArray] | None:
     return weights, bias
 
 
-def require_linear(target: Target) -> tuple[FloatArray, FloatArray]:
-    """Weights and bias of the classifier under attack, its features in the schema's order.
+def linear_weights(target: Target) -> tuple[FloatArray, FloatArray] | None:
+    """Weights (k, d) and bias (k,) of the classifier under attack, its features in the schema's order.
 
-    Raises:
-        InvalidInput: If it is not linear.
+    Returns:
+        None if it is not known to be linear.
     """
     model, names = target.caller.model, target.data.schema.names
     found = linear_scores(model)
     if found is None or len(found[1]) != target.classes:
-        raise InvalidInput(
-            f"{model.name} ({model.framework}) is not known to be linear: a scikit-learn linear classifier, behind "
-            "scalers if need be, or a torch Linear would be right; PGD(eps=…) attacks any model with gradients"
-        )
+        return None
     weights, bias = found
     if model.columns is not None:
         place: IntArray = np.array([names.index(column) for column in model.columns])
@@ -176,6 +175,21 @@ def require_linear(target: Target) -> tuple[FloatArray, FloatArray]:
         wide[:, place] = weights
         weights = wide
     return weights, bias
+
+
+def require_linear(target: Target) -> tuple[FloatArray, FloatArray]:
+    """The weights of a classifier that must be linear.
+
+    Raises:
+        InvalidInput: If it is not linear.
+    """
+    found, model = linear_weights(target), target.caller.model
+    if found is None:
+        raise InvalidInput(
+            f"{model.name} ({model.framework}) is not known to be linear: a scikit-learn linear classifier, behind "
+            "scalers if need be, or a torch Linear would be right; PGD(eps=…) attacks any model with gradients"
+        )
+    return found
 
 
 def _rooms(low: FloatArray, high: FloatArray, space: Space) -> tuple[FloatArray, FloatArray]:

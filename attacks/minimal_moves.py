@@ -19,6 +19,8 @@ from robust.types import AnyArray, BoolArray, FloatArray
 _NEAR, _ROOTS = 5e-4, 20
 # Where the smallest move is known exactly, it overshoots by this share of the rise, more than rounding takes away.
 _BEYOND = 5e-5
+# Slopes that would have to be multiplied by more than this lead nowhere.
+_LARGEST = 1e250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,6 +72,8 @@ class Moves:
         """
         if self.space.boxed:
             wanted = gap * (1.0 + _BEYOND)
+            if x.dtype.kind == "f":  # what rounding of the rows may take away
+                wanted = wanted + np.einsum("ij,ij->i", np.abs(slope), np.spacing(np.abs(np.nan_to_num(x))))
             low, high = self.room(x)
             units = np.where(self.space.eps > 0, self.space.eps, 1.0)
             low, high = low / units, high / units
@@ -129,7 +133,7 @@ class Moves:
             step = np.sign(gradient, dtype=self.dtype) * (self.units * length[:, None].astype(self.dtype))
             return self.onto(x, move + step, radius, room, stretch=False)
         steepest = dual_norms(self.space, gradient)
-        scale = np.divide(length, steepest, out=np.zeros(len(x)), where=steepest > 0)
+        scale = np.divide(length, steepest, out=np.zeros(len(x)), where=steepest * _LARGEST > length)
         step = gradient * (self.units**2)
         step *= scale[:, None].astype(self.dtype)
         step += move

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq, linprog
+from sklearn.linear_model import LogisticRegression
 
 from robust.attacks.ddn import DDN
 from robust.attacks.deepfool import DeepFool
@@ -131,6 +133,36 @@ def test_many_classes(linear, classes, d, norm):
     assert not (np.argsort(-scores, axis=1)[:, 1:11] == ways.argmin(axis=1)[:, None]).any(axis=1).all()
     new = LinearStep(norm=norm).perturb(linear(weights, bias), as_data(x, y))
     np.testing.assert_allclose(length(new - x, norm), ways.min(axis=1), rtol=0.01, atol=1e-9)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("classes", [2, 4, 14])
+def test_probabilities_that_have_saturated(classes, norm):
+    """A logistic regression without a penalty: most rows have a probability of exactly 1, and no slope of it."""
+    rng = np.random.default_rng(classes)
+    x = rng.normal(size=(60, 5))
+    model = LogisticRegression().fit(x, np.arange(60) % classes)
+    model.coef_, model.intercept_ = (
+        1e4 * rng.normal(size=model.coef_.shape),
+        1e3 * rng.normal(size=model.coef_.shape[0]),
+    )
+    y = model.predict(x)
+    assert (model.predict_proba(x).max(axis=1) == 1.0).mean() > 0.8
+    weights = model.coef_ if classes > 2 else np.vstack([np.zeros((1, 5)), model.coef_])
+    bias = model.intercept_ if classes > 2 else np.append(0.0, model.intercept_)
+    exact = exact_distances(weights, bias, x, y, np.full(5, -np.inf), np.full(5, np.inf), norm)
+    np.testing.assert_allclose(minimal_perturbation(model, as_data(x, y), norm=norm).rows, exact, rtol=0.01, atol=1e-9)
+
+
+def test_a_single_probability_of_a_linear_module_decides_at_its_half():
+    net = torch.nn.Linear(2, 1)
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([[1.0, 0.0]]))
+        net.bias.fill_(0.0)
+    x = np.random.default_rng(0).uniform(0, 1, (50, 2)).astype(np.float32)
+    data, model = as_data(x, (x[:, 0] > 0.5).astype(int)), as_model(net, output="probabilities", task="classification")
+    found = LinearStep(norm="l2").perturb(model, data)
+    np.testing.assert_allclose(length(found - x, "l2"), np.abs(x[:, 0] - 0.5), rtol=0.01, atol=1e-6)
 
 
 @pytest.mark.parametrize("norm", NORMS)
