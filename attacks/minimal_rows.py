@@ -18,7 +18,7 @@ from robust.attacks.projection import Space
 from robust.attacks.row_bounds import RowsMeasurement, assemble_rows
 from robust.attacks.target import Target, aim, classified
 from robust.attacks.unanswered import clean_evidence
-from robust.data.budget import read_norm
+from robust.data.budget import Eps, read_norm
 from robust.data.live import as_data
 from robust.errors import InvalidInput
 from robust.evidence import SelfCheck
@@ -33,6 +33,7 @@ def minimal_perturbation(
     data: object,
     *,
     norm: str = "l2",
+    units: Eps | None = None,
     attack: MinimalNorm | None = None,
     level: float = 0.95,
     seed: int = 0,
@@ -50,9 +51,10 @@ def minimal_perturbation(
         model: A classifier with gradients, or what `as_model` takes.
         data: Rows with true labels, or what `as_data` takes.
         norm: `linf`, `l2` or `l1`: the norm of the change, in the data's own units.
-        attack: A minimal-norm attack in place of the cascade, with its own norm: `DDN()`, `FMN(…)` or `DeepFool(…)`.
-            Its eps by name, e.g. `DDN(eps={"age": 10, "dose": 0.5})`, are units: the change is then measured as
-            ‖(δ_j/eps_j)‖, and other features stay.
+        units: What a change of each feature is worth, by name, e.g. `{"age": 10, "dose": 0.5}`: the change is then
+            measured as ‖(δ_j/unit_j)‖, and other features stay.
+        attack: A minimal-norm attack in place of the cascade, with its own norm, and its eps as units: `DDN()`,
+            `FMN(…)` or `DeepFool(…)`.
         level: Confidence of each one-sided bound, in (0.5, 1).
         seed: Seed of whatever is random.
 
@@ -63,7 +65,7 @@ def minimal_perturbation(
 
     Raises:
         InvalidInput: If the model gives no gradients or is no classifier of these labels, the attack is no minimal-norm
-            attack, has another norm or one number for eps, or data lies outside its bounds.
+            attack or has another norm, units are one number, or data lies outside its bounds.
 
     Source:
         Moosavi-Dezfooli, Fawzi and Frossard (2016), equation 2, with the median for the mean; Rony et al. (2019);
@@ -77,7 +79,7 @@ def minimal_perturbation(
     >>> round(m.value, 3), m.rows.round(2).tolist()  # the way of each row to 0
     (1.0, [3.0, 0.5, 0.5, 3.0, 1.0])
     """
-    rungs = _rungs(norm, attack)
+    rungs = _rungs(norm, units, attack)
     model, data = as_model(model), as_data(data)
     with metered() as meter, resumable():
         model = with_own_gradients(model, data, wanted=True)
@@ -113,11 +115,16 @@ def minimal_perturbation(
         )
 
 
-def _rungs(norm: str, attack: MinimalNorm | None) -> tuple[MinimalNorm, ...]:
+def _rungs(norm: str, units: Eps | None, attack: MinimalNorm | None) -> tuple[MinimalNorm, ...]:
     """The attacks to run."""
     known = read_norm(norm)
     if attack is None:
-        return LinearStep(norm=known), DDN() if known == "l2" else FMN(norm=known)
+        found = LinearStep(norm=known, eps=units), DDN(eps=units) if known == "l2" else FMN(norm=known, eps=units)
+        if isinstance(found[0].eps, float):
+            raise InvalidInput(f"units got {units!r}; worths by feature would be right: {{'age': 10}}")
+        return found
+    if units is not None:
+        raise InvalidInput(f"units got {units!r}, but {attack!r} has its own: its eps would be right")
     if not isinstance(attack, MinimalNorm):
         raise InvalidInput(
             f"attack got {attack!r}; a minimal-norm attack such as DDN() or FMN(norm='linf') would be right"

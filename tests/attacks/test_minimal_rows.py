@@ -99,6 +99,26 @@ def test_units_by_name(linear):
     assert m.unit == "linf norm in units of eps"
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_units_of_the_whole_cascade(linear, norm):
+    """A named attack alone is no closed form; the cascade is, in units too."""
+    rng = np.random.default_rng(0)
+    weights, x = rng.normal(size=(6, 4)), rng.normal(size=(40, 4))
+    y = (x @ weights.T).argmax(axis=1)
+    data = as_data(x, y, names=["age", "dose", "mass", "sex"])
+    m = minimal_perturbation(linear(weights), data, norm=norm, units={"age": 10, "dose": 0.5, "sex": 1})
+    scaled = (weights[None] - weights[y][:, None]) * np.array([10, 0.5, 0, 1])
+    slopes = np.linalg.norm(scaled, ord={"linf": 1, "l2": 2, "l1": np.inf}[norm], axis=2)
+    gaps = (x @ weights.T)[np.arange(40), y][:, None] - x @ weights.T
+    exact = np.divide(gaps, slopes, out=np.full(gaps.shape, np.inf), where=slopes > 0).min(axis=1)
+    np.testing.assert_allclose(m.rows, exact, rtol=0.01)
+    assert m.unit == f"{norm} norm in units of eps"
+    with pytest.raises(InvalidInput, match="worths by feature"):
+        minimal_perturbation(linear(weights), data, units=2.0)
+    with pytest.raises(InvalidInput, match="has its own"):
+        minimal_perturbation(linear(weights), data, units={"age": 1}, attack=DDN())
+
+
 def test_rows_that_cannot_be_broken_are_infinite(linear):
     model = linear([[1.0], [0.0]], [5.0, 0.0])
     data = as_data(np.linspace(0, 1, 20)[:, None], np.zeros(20, dtype=int), schema={"bounds": (0, 1)})
