@@ -94,10 +94,11 @@ def _try_classes(target: Target, moves: Moves, ends: Ends, common: CommonSlopes 
     # Sizes of the smallest step that broke the row, and of the smallest to a class by the linearised model.
     least, nearest = np.full(m, np.inf), np.full(m, np.inf)
     held, pull = np.zeros(x.shape, dtype=moves.dtype), np.zeros(x.shape, dtype=moves.dtype)
+    jumpy = moves.space.jumpy
     for turn in range(c):
         chosen = order[:, turn]
         # Bounds only lengthen the way: a class that is farther without them than another with them is no use.
-        most = least if turn < _TRIED else np.minimum(least, nearest)
+        most = least if turn < _TRIED or jumpy else np.minimum(least, nearest)
         some = np.flatnonzero(away[every, chosen] < most)
         if len(some) == 0:
             break
@@ -111,6 +112,13 @@ def _try_classes(target: Target, moves: Moves, ends: Ends, common: CommonSlopes 
         better = out & (size < least[some])
         least[some[better]] = size[better]
         held[some[better]], pull[some[better]] = move[better], slope[better]
+        if jumpy:
+            points = moves.whole(x[some], slope, -gaps[some, chosen[some]])
+            out, size = ends.judged(rows[some], points)
+            better = out & (size < least[some])
+            least[some[better]] = size[better]
+            move = np.nan_to_num(points.astype(np.float64) - x[some].astype(np.float64)).astype(moves.dtype)
+            held[some[better]], pull[some[better]] = move[better], slope[better]
     known = np.isfinite(least)
     level = np.zeros(int(known.sum()))
     ends.wait(rows[known], held[known], pull[known], level, held[known], least[known])

@@ -13,6 +13,7 @@ from robust.attacks.balls import Ball, ball_around
 from robust.attacks.minimal_sizes import dual_norms, move_sizes, smallest_move
 from robust.attacks.projection import Space
 from robust.attacks.shortest_move import shortest_in_box
+from robust.attacks.whole_moves import whole_moves
 from robust.types import AnyArray, BoolArray, FloatArray
 
 # A linear rise is met to twice this share, in at most so many steps.
@@ -71,9 +72,7 @@ class Moves:
             far away.
         """
         if self.space.boxed:
-            wanted = gap * (1.0 + _BEYOND)
-            if x.dtype.kind == "f":  # what rounding of the rows may take away
-                wanted = wanted + np.einsum("ij,ij->i", np.abs(slope), np.spacing(np.abs(np.nan_to_num(x))))
+            wanted = self.beyond(x, slope, gap)
             low, high = self.room(x)
             units = np.where(self.space.eps > 0, self.space.eps, 1.0)
             low, high = low / units, high / units
@@ -111,6 +110,20 @@ class Moves:
             following = np.where(closed, place[0] + width * np.clip(share, 0.01, 0.99), chord)
             radius = np.where(np.abs(excess) <= 0.8 * _NEAR * gap, radius, np.maximum(following, least))
         return move, radius
+
+    def beyond(self, x: AnyArray, slope: FloatArray, gap: FloatArray) -> FloatArray:
+        """Rises (m,) that are a little more than some gaps, so that rounding of rows and scores leaves enough."""
+        wanted = gap * (1.0 + _BEYOND)
+        if x.dtype.kind == "f":
+            loose = (self.space.eps > 0) & ~self.space.steps & ~self.space.members
+            wanted = wanted + np.abs(slope[:, loose] * np.spacing(np.nan_to_num(x[:, loose]))).sum(axis=1)
+        return wanted
+
+    def whole(self, x: AnyArray, slope: FloatArray, gap: FloatArray) -> AnyArray:
+        """Rows near the smallest moves of whole numbers, one-hot groups and the rest that linear losses ask for."""
+        move = whole_moves(self.space, x, slope, self.beyond(x, slope, gap))
+        low, high = (bound.astype(self.space.dtype) for bound in (self.space.lower, self.space.upper))
+        return np.asarray(np.clip((x.astype(np.float64) + move).astype(self.space.dtype), low, high))
 
     def stepped(
         self,

@@ -64,6 +64,11 @@ class Space:
         """The same but for casting: bounds alone say which points are rows."""
         return not (self.steps.any() or self.members.any() or self.schema.relations)
 
+    @property
+    def jumpy(self) -> bool:
+        """Whether some features move by jumps, and no relations bind them."""
+        return bool(self.steps.any() or self.members.any()) and not self.schema.relations
+
     def settle(self, x: AnyArray, delta: FloatArray, eps: FloatArray, slope: FloatArray | None) -> AnyArray:
         """Rows that obey the schema, from moves inside the ball.
 
