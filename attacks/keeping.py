@@ -18,7 +18,7 @@ from robust.predicting.settings import current_settings
 from robust.types import AnyArray
 
 # Of the searches: what was found by another one is not handed out. It goes up when any of them finds other rows.
-_EDITION = "7"
+_EDITION = "8"
 
 # Rows of a block, in full calls of the model and at least: within one, a row that is done makes room for the next.
 _CALLS, _LEAST = 4, 256

@@ -7,14 +7,18 @@ import numpy as np
 from robust.attacks.balls import ball_around
 from robust.attacks.base import Attack
 from robust.attacks.hyper_parameters import read_hyper_parameters
-from robust.attacks.near_points import near_points
+from robust.attacks.near_points import lengths, near_points
 from robust.attacks.projection import Space
 from robust.attacks.target import Target
+from robust.attacks.whole_moves import whole_rows
 from robust.data.budget import Eps
 from robust.errors import InvalidInput
 from robust.models.base import Model, adapter_of
 from robust.models.linear_gradients import LinearGradients
 from robust.types import AnyArray, FloatArray, IntArray, Norm
+
+# Of the parts of a score: a lead that rounding does not take away.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +30,9 @@ class LinearExact(Attack):
     and what they leave of the budget spent on the other features (water-filling).
 
     A row that it does not break has no adversarial row within the budget, up to rounding. That is so in every norm for
-    continuous features, in linf also with whole, binary, one-hot and immutable ones, or relations between continuous
-    ones; other relations, and in l2 and l1 whole steps, make it a strong attack instead of an exact one.
+    continuous and immutable features, in linf also with whole, binary and one-hot ones, or relations between continuous
+    ones. In l2 and l1 it is so as long as whole features have a dozen steps and all jumps 4,096 combinations at most;
+    with more of them, and with other relations, it is a strong attack instead of an exact one.
 
     For scikit-learn's linear classifiers, also behind feature-wise scalers, and torch `Linear` layers.
 
@@ -69,6 +74,13 @@ class LinearExact(Attack):
             lead = np.sum(slope * points, axis=1) + bias[other] - bias[y]
             better = (y != other) & (lead > best)
             found[better], best[better] = points[better], lead[better]
+            held = np.flatnonzero((y != other) & (best <= 0))
+            if space.jumpy and space.norm != "linf" and len(held):
+                offset = bias[other] - bias[y[held]]
+                points = _smallest(space, x[held], slope[held], offset)
+                lead = np.sum(slope[held] * points, axis=1) + offset
+                better = (lengths(points, x[held], space) <= 1.0) & (lead > best[held])
+                found[held[better]], best[held[better]] = points[better], lead[better]
         return found
 
     def _wish(self, x: AnyArray, slope: FloatArray, low: FloatArray, high: FloatArray, space: Space) -> FloatArray:
@@ -78,6 +90,13 @@ class LinearExact(Attack):
             return _wished(x, move, slope, space)
         state = ball_around(space, x).optimum(slope)
         return state.astype(np.float64) if space.norm == "linf" else x.astype(np.float64) + state
+
+
+def _smallest(space: Space, x: AnyArray, slope: FloatArray, offset: FloatArray) -> AnyArray:
+    """Rows after the smallest moves, jumps among them, that give another class a lead."""
+    parts = np.sum(np.abs(slope * np.nan_to_num(x)), axis=1) + np.abs(offset)
+    behind = np.maximum(-np.sum(slope * np.nan_to_num(x), axis=1) - offset, 0.0)
+    return whole_rows(space, x, slope, behind + _ROUNDING * np.maximum(parts, np.finfo(np.float64).tiny))
 
 
 def best_moves(slope: FloatArray, low: FloatArray, high: FloatArray, *, norm: Norm) -> FloatArray:

@@ -13,7 +13,7 @@ from robust.attacks.balls import Ball, ball_around
 from robust.attacks.minimal_sizes import dual_norms, move_sizes, smallest_move
 from robust.attacks.projection import Space
 from robust.attacks.shortest_move import shortest_in_box
-from robust.attacks.whole_moves import whole_moves
+from robust.attacks.whole_moves import whole_rows
 from robust.types import AnyArray, BoolArray, FloatArray
 
 # A linear rise is met to twice this share, in at most so many steps.
@@ -121,9 +121,7 @@ class Moves:
 
     def whole(self, x: AnyArray, slope: FloatArray, gap: FloatArray) -> AnyArray:
         """Rows near the smallest moves of whole numbers, one-hot groups and the rest that linear losses ask for."""
-        move = whole_moves(self.space, x, slope, self.beyond(x, slope, gap))
-        low, high = (bound.astype(self.space.dtype) for bound in (self.space.lower, self.space.upper))
-        return np.asarray(np.clip((x.astype(np.float64) + move).astype(self.space.dtype), low, high))
+        return whole_rows(self.space, x, slope, self.beyond(x, slope, gap))
 
     def stepped(
         self,

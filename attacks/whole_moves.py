@@ -55,6 +55,13 @@ def whole_moves(space: Space, x: AnyArray, slope: FloatArray, wanted: FloatArray
     return move
 
 
+def whole_rows(space: Space, x: AnyArray, slope: FloatArray, wanted: FloatArray) -> AnyArray:
+    """Rows after these moves, in the data's number type, inside the bounds."""
+    low, high = (bound.astype(space.dtype) for bound in (space.lower, space.upper))
+    moved = x.astype(np.float64) + whole_moves(space, x, slope, wanted)
+    return np.asarray(np.clip(moved.astype(space.dtype), low, high))
+
+
 def _within_radius(steps: Steps, groups: list[Thing], rest: Rest, wanted: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Jumps of the smallest radius in linf, by bisection, and how much they gain: each is at its best."""
 
@@ -148,10 +155,19 @@ def _best_of(things: list[Thing], rest: Rest, wanted: FloatArray, chosen: IntArr
     with np.errstate(invalid="ignore"):
         rise = wanted[:, None] - gain
     promising = price + rest.least(rise)
-    few = np.argsort(promising, axis=1, kind="stable")[:, :_EXACT]
-    rows = np.repeat(every, few.shape[1])
-    exact = np.take_along_axis(price, few, axis=1) + rest.price(
-        rows, np.take_along_axis(rise, few, axis=1).ravel()
-    ).reshape(m, -1)
-    top = exact.argmin(axis=1)
-    return chosen[every, few[every, top]], exact[every, top]
+    # The true price is no less than this one: what promises more than the best true price needs no look.
+    order = np.argsort(promising, axis=1, kind="stable")
+    best, paid = order[:, 0], np.full(m, np.inf)
+    for start in range(0, order.shape[1], _EXACT):
+        rows = np.flatnonzero(promising[every, order[:, start]] < paid)
+        if not len(rows):
+            break
+        few = order[rows, start : start + _EXACT]
+        each = np.repeat(rows, few.shape[1])
+        exact = price[each, few.ravel()] + rest.price(each, rise[each, few.ravel()])
+        exact = exact.reshape(few.shape)
+        top, place = exact.argmin(axis=1), np.arange(len(rows))
+        better = exact[place, top] < paid[rows]
+        best[rows[better]] = few[place, top][better]
+        paid[rows[better]] = exact[place, top][better]
+    return chosen[every, best], paid

@@ -164,3 +164,26 @@ def test_a_table_with_columns_in_another_order():
     moved = LinearExact(eps=0.5).perturb(model, data) - x
     assert (moved[:, [0, 2]] == 0).all()
     assert np.abs(moved[:, [1, 3]]).max() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_whole_numbers_are_exact_in_every_norm(norm):
+    """Against all combinations of steps, the one continuous feature solved for."""
+    rng = np.random.default_rng(3)
+    x = np.column_stack([rng.integers(0, 6, (150, 3)), rng.uniform(-1, 1, 150)]).astype(float)
+    model = LogisticRegression().fit(x, (x @ [0.5, -0.7, 0.3, 1.0] + rng.normal(size=150) > 0).astype(int))
+    y, slope = model.predict(x), model.coef_[0]
+    schema = {name: {"kind": "integer", "bounds": (0, 5)} for name in "abc"}
+    data = as_data(x, y, names=list("abcd"), schema=schema)
+    steps = np.array(list(itertools.product(range(6), repeat=3)))
+    length = np.empty(150)
+    for i, row in enumerate(x):
+        scores = steps @ slope[:3] + row[3] * slope[3] + model.intercept_[0]
+        last = np.where((scores > 0) == (y[i] > 0), scores / slope[3], 0.0)
+        moves = np.column_stack([steps - row[:3], last])
+        length[i] = np.linalg.norm(moves, ord={"linf": np.inf, "l2": 2, "l1": 1}[norm], axis=1).min()
+    eps = float(np.median(length)) + 0.01
+    found = LinearExact(eps=eps, norm=norm).perturb(model, data)
+    clear = np.abs(length - eps) > 1e-6
+    assert (model.predict(found) != y)[clear].tolist() == (length < eps)[clear].tolist()
+    assert 20 < (length < eps).sum() < 130
